@@ -1,0 +1,1 @@
+"""What is measured: implementations of the RMSProp step. Imports torch alone."""
