@@ -1,11 +1,21 @@
 """RMSProp, measured: the book's section 7.6 reproduced, and its implementations benchmarked.
 
-`import rmsprop` imports nothing heavier than torch. The experiment lives in `rmsprop.book`, what is
-measured in `rmsprop.optimizers`, and the command line in `rmsprop.cli`.
+The experiment lives in `rmsprop.book`, what is measured in `rmsprop.optimizers`, the command line in
+`rmsprop.cli`. The names below are loaded, with torch, when they are first used.
 """
 
-from rmsprop.optimizers.scratch import init_rmsprop_states, rmsprop, rmsprop_2d
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rmsprop.optimizers.scratch import init_rmsprop_states, rmsprop, rmsprop_2d
 
 __all__ = ["__version__", "init_rmsprop_states", "rmsprop", "rmsprop_2d"]
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(import_module("rmsprop.optimizers.scratch"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,9 +1,16 @@
 """Fixtures that several rooms share."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy import stats
+
+from rmsprop.book.trajectory import traces
+from rmsprop.records.environment import Environment
+from rmsprop.records.reproduction import DataSource, EnsembleSummary, ProgramRecord, ReproductionRecord
 
 CHECKOUT = Path(__file__).parents[1]
 
@@ -17,3 +24,80 @@ def real_data() -> Path:
     if not path.is_file():
         pytest.skip(f"needs the real airfoil data; none at {path} (set RMSPROP_DATA)")
     return path
+
+
+def environment(**changes) -> Environment:
+    """A made-up machine."""
+    facts = Environment(
+        started="2026-01-02T03:04:05+00:00",
+        machine="example-2cpu",
+        processor="Example",
+        cpus=2,
+        memory_bytes=2**34,
+        gpu=None,
+        platform="Linux x86_64",
+        python="3.11.7",
+        versions={"rmsprop-bench": "0.1.0", "torch": "2.13.0"},
+        threads=2,
+        governor=None,
+        load=0.5,
+        commit="0123456789abcdef",
+        dirty=False,
+    )
+    return replace(facts, **changes)
+
+
+def record(
+    *, mean: float = 0.2443, sd: float = 0.0018, seeds: int = 10_000, runs: int = 40, **changes
+) -> ReproductionRecord:
+    """A made-up reproduction: normal final losses, scratch a tenth faster than concise."""
+    levels = np.linspace(0, 1, 1001)
+    inner = np.clip(levels, 1 / (2 * seeds), 1 - 1 / (2 * seeds))
+    quantiles = stats.norm.ppf(inner, mean, sd)
+    counts, edges = np.histogram(quantiles, bins=40)
+    curve_levels = (0.005, 0.05, 0.25, 0.5, 0.75, 0.95, 0.995)
+    heights = [*np.geomspace(0.493, mean, 31)]
+    ensemble = EnsembleSummary(
+        seeds=seeds,
+        seconds=1.0,
+        not_finite=0,
+        quantile_levels=tuple(levels),
+        quantiles=tuple(quantiles),
+        histogram_edges=tuple(edges),
+        histogram_counts=tuple(int(count) for count in counts),
+        mean=mean,
+        sd=sd,
+        curve_levels=curve_levels,
+        curve=tuple(tuple(h + sd * stats.norm.ppf(level) for level in curve_levels) for h in heights),
+    )
+    finals = stats.norm.ppf((np.arange(runs) + 0.5) / runs, mean, sd)
+    wobble = 1 + 0.02 * np.sin(np.arange(runs))
+
+    def program(seconds: float) -> ProgramRecord:
+        return ProgramRecord(
+            seeds=tuple(range(runs)),
+            losses=tuple((*heights[:-1], float(final)) for final in finals),
+            epoch_seconds=tuple((seconds, float(seconds * w)) for w in wobble),
+            ensemble=ensemble,
+        )
+
+    made = ReproductionRecord(
+        environment=environment(),
+        data=DataSource("real", "file given by path", "0" * 64),
+        device="cpu",
+        dtype="float32",
+        interrupted=False,
+        traces=traces(),
+        programs={"scratch": program(0.0225), "concise": program(0.025)},
+    )
+    return replace(made, **changes)
+
+
+@pytest.fixture(scope="session")
+def make_environment():
+    return environment
+
+
+@pytest.fixture(scope="session")
+def make_record():
+    return record

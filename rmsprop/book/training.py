@@ -47,7 +47,7 @@ class TrainingRun:
         return self.epoch_seconds[-1]
 
 
-def linreg(X: Tensor, w: Tensor, b: Tensor) -> Tensor:  # noqa: N803 (the book's name)
+def linreg(X: Tensor, w: Tensor, b: Tensor) -> Tensor:
     """Linear regression X w + b: (rows, features), (features, 1), (1,) -> (rows, 1)."""
     return torch.mm(X, w) + b
 
@@ -94,7 +94,7 @@ def train_ch7(
     def eval_loss() -> float:
         return loss(net(features, w, b), labels).mean().item()
 
-    def step(X: Tensor, y: Tensor) -> None:  # noqa: N803
+    def step(X: Tensor, y: Tensor) -> None:
         batch_loss = loss(net(X, w, b), y).mean()
         if w.grad is not None and b.grad is not None:
             w.grad.data.zero_()
@@ -133,7 +133,7 @@ def train_pytorch_ch7(
     def eval_loss() -> float:
         return float(loss(net(features).view(-1), labels).item() / 2)
 
-    def step(X: Tensor, y: Tensor) -> None:  # noqa: N803
+    def step(X: Tensor, y: Tensor) -> None:
         batch_loss: Tensor = loss(net(X).view(-1), y) / 2
         optimizer.zero_grad()
         batch_loss.backward()  # type: ignore[no-untyped-call]
@@ -165,7 +165,7 @@ def _epochs(
     batch_size = batches.batch_size or 1
     for _ in range(num_epochs):
         start = time.perf_counter()
-        for batch_i, (X, y) in enumerate(batches):  # noqa: N806 (the book's name)
+        for batch_i, (X, y) in enumerate(batches):
             step(X, y)
             if (batch_i + 1) * batch_size % EVALUATE_EVERY == 0:
                 losses.append(eval_loss())

@@ -1,0 +1,1 @@
+"""What was measured: one schema for what is stored, and its readers."""

@@ -1,0 +1,124 @@
+"""Records on disk: written whole or not at all, read with the damaged ones named."""
+
+import itertools
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from rmsprop.errors import UserError
+from rmsprop.records.reproduction import SCHEMA, ReproductionRecord
+
+_REPRODUCTION = TypeAdapter(ReproductionRecord)
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that could not be read as a record, and why."""
+
+    path: Path
+    reason: str
+
+
+def write_atomically(path: Path, content: str) -> None:
+    """Write under a temporary name, then rename: the former file stays until the new one is whole."""
+    with _explained(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            with suppress(OSError):
+                Path(name).unlink()
+            raise
+
+
+def check_writable(folder: Path) -> None:
+    """Raise a UserError now rather than after a minute of work."""
+    with _explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+
+
+def write_reproduction(results: Path, record: ReproductionRecord) -> Path:
+    """Store a record under results/reproduction/<machine>/, named by time and commit; its path."""
+    environment = record.environment
+    stamp = environment.started.replace("-", "").replace(":", "").removesuffix("+0000") + "Z"
+    commit = (environment.commit or f"v{environment.versions['rmsprop-bench']}")[:9]
+    folder = results / "reproduction" / environment.machine
+    name = f"{stamp}-{commit}-{record.device.replace(':', '')}-{record.dtype}"
+    path = next(path for path in _names(folder, name) if not path.exists())
+    write_atomically(path, _REPRODUCTION.dump_json(record).decode() + "\n")
+    return path
+
+
+def _names(folder: Path, name: str) -> Iterator[Path]:
+    """name.json, name-2.json and so on: a record is never overwritten."""
+    yield folder / f"{name}.json"
+    for number in itertools.count(2):
+        yield folder / f"{name}-{number}.json"
+
+
+def read_reproductions(results: Path) -> tuple[list[ReproductionRecord], list[Problem]]:
+    """All reproduction records below `results`, oldest first, and the files that are none."""
+    records, problems = read_folder(results / "reproduction", read_reproduction)
+    return sorted(records, key=lambda record: record.environment.started), problems
+
+
+def read_reproduction(path: Path) -> ReproductionRecord:
+    """One record; ValueError with the reason, in one line, where it is damaged, foreign or newer."""
+    return _read(path, _REPRODUCTION, "reproduction", SCHEMA)
+
+
+def read_folder(folder: Path, read: Callable[[Path], Record]) -> tuple[list[Record], list[Problem]]:
+    """What `read` makes of each JSON file below `folder`, and the files that it refuses."""
+    records, problems = [], []
+    for path in sorted(folder.glob("**/*.json")):
+        try:
+            records.append(read(path))
+        except (ValueError, OSError) as error:
+            problems.append(Problem(path, str(error)))
+    return records, problems
+
+
+def _read(path: Path, adapter: TypeAdapter[Record], kind: str, newest: int) -> Record:
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"not JSON ({error}): damaged or cut short") from error
+    found, schema = (
+        (content.get("kind"), content.get("schema")) if isinstance(content, dict) else (None, None)
+    )
+    if found != kind or not isinstance(schema, int):
+        raise ValueError(f"not a {kind} record: kind is {found!r}, schema is {schema!r}")
+    if schema > newest:
+        raise ValueError(f"schema {schema} is newer than this rmsprop reads ({newest}): update rmsprop-bench")
+    try:
+        return adapter.validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{error.error_count()} fields are wrong, first {where}: {first['msg']}") from error
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(f"cannot write to {folder}: {reason}; free space or choose another folder") from error
