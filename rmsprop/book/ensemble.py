@@ -123,7 +123,8 @@ def _train(
     r = torch.linalg.qr(columns.T.cpu().double(), mode="r").R
 
     def evaluate() -> None:
-        residual = r[:, :-1] @ params.cpu().double() - r[:, -1:]
+        terms = (r_k[:, None] * param for r_k, param in zip(r.T[:-1], params.cpu().double(), strict=True))
+        residual = sum(terms, start=-r[:, -1:])
         losses.append(residual.square().sum(0) / (2 * rows))
 
     evaluate()

@@ -68,7 +68,8 @@ def reproduce(
     """Run the section: 2-D traces, `runs` sequential trainings of each program, `seeds` seeds at once.
 
     The sequential runs of the two programs are interleaved in alternating order, after one uncounted
-    pair that takes torch's first-call costs. KeyboardInterrupt ends the run early: the record holds
+    pair that takes torch's first-call costs. Their seeds follow those of the ensemble, so that the two can
+    be compared as independent draws. KeyboardInterrupt ends the run early: the record holds
     what was finished and says `interrupted`.
     """
     environment = capture_environment()
@@ -79,7 +80,7 @@ def reproduce(
     try:
         for program in PROGRAMS:
             train(program, features, labels, seed=0)
-        for seed in range(runs):
+        for seed in range(seeds, seeds + runs):
             order = PROGRAMS if seed % 2 == 0 else PROGRAMS[::-1]
             pair = {program: train(program, features, labels, seed) for program in order}
             for program in PROGRAMS:

@@ -8,14 +8,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from rmsprop.errors import UserError
-from rmsprop.records.reproduction import SCHEMA, ReproductionRecord
+from rmsprop.records import bench, reproduction
+from rmsprop.records.bench import BenchRecord
+from rmsprop.records.environment import Environment
+from rmsprop.records.reproduction import ReproductionRecord
 
 _REPRODUCTION = TypeAdapter(ReproductionRecord)
+_BENCH = TypeAdapter(BenchRecord)
 
 Record = TypeVar("Record")
 
@@ -58,12 +62,26 @@ def write_reproduction(results: Path, record: ReproductionRecord) -> Path:
     """Store a record under results/reproduction/<machine>/, named by time and commit; its path."""
     environment = record.environment
     stamp = environment.started.replace("-", "").replace(":", "").removesuffix("+0000") + "Z"
-    commit = (environment.commit or f"v{environment.versions['rmsprop-bench']}")[:9]
     folder = results / "reproduction" / environment.machine
-    name = f"{stamp}-{commit}-{record.device.replace(':', '')}-{record.dtype}"
+    name = f"{stamp}-{short_commit(environment)}-{record.device.replace(':', '')}-{record.dtype}"
     path = next(path for path in _names(folder, name) if not path.exists())
     write_atomically(path, _REPRODUCTION.dump_json(record).decode() + "\n")
     return path
+
+
+def short_commit(environment: Environment) -> str:
+    """Nine characters of the commit, or the version of an installed wheel; for names and tables."""
+    return (environment.commit or f"v{environment.versions['rmsprop-bench']}")[:9]
+
+
+def write_bench(path: Path, record: BenchRecord) -> None:
+    """Store the record of one case."""
+    write_atomically(path, _BENCH.dump_json(record).decode() + "\n")
+
+
+def read_bench(path: Path) -> BenchRecord:
+    """One record; ValueError with the reason, in one line, where it is damaged, foreign or newer."""
+    return _read(path, _BENCH, "bench", bench.SCHEMA)
 
 
 def _names(folder: Path, name: str) -> Iterator[Path]:
@@ -81,7 +99,7 @@ def read_reproductions(results: Path) -> tuple[list[ReproductionRecord], list[Pr
 
 def read_reproduction(path: Path) -> ReproductionRecord:
     """One record; ValueError with the reason, in one line, where it is damaged, foreign or newer."""
-    return _read(path, _REPRODUCTION, "reproduction", SCHEMA)
+    return _read(path, _REPRODUCTION, "reproduction", reproduction.SCHEMA)
 
 
 def read_folder(folder: Path, read: Callable[[Path], Record]) -> tuple[list[Record], list[Problem]]:
@@ -92,17 +110,26 @@ def read_folder(folder: Path, read: Callable[[Path], Record]) -> tuple[list[Reco
             records.append(read(path))
         except (ValueError, OSError) as error:
             problems.append(Problem(path, str(error)))
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            # Someone else's JSON can lack anything; the reader need not ask for each part of it.
+            problems.append(Problem(path, f"not of the expected form: {type(error).__name__} {error}"))
     return records, problems
 
 
-def _read(path: Path, adapter: TypeAdapter[Record], kind: str, newest: int) -> Record:
+def read_json(path: Path) -> dict[str, Any]:
+    """A file that holds one JSON object; ValueError with the reason, in one line, where it does not."""
     try:
         content = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"not JSON ({error}): damaged or cut short") from error
-    found, schema = (
-        (content.get("kind"), content.get("schema")) if isinstance(content, dict) else (None, None)
-    )
+    if not isinstance(content, dict):
+        raise ValueError("not a JSON object")
+    return content
+
+
+def _read(path: Path, adapter: TypeAdapter[Record], kind: str, newest: int) -> Record:
+    content = read_json(path)
+    found, schema = content.get("kind"), content.get("schema")
     if found != kind or not isinstance(schema, int):
         raise ValueError(f"not a {kind} record: kind is {found!r}, schema is {schema!r}")
     if schema > newest:

@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 import torch
-from rmsprop.book.airfoil import load_airfoil
 
+from rmsprop.book.airfoil import load_airfoil
 from rmsprop.book.training import shuffled_batches, train_ch7, train_pytorch_ch7
 from rmsprop.optimizers.scratch import init_rmsprop_states, rmsprop
 

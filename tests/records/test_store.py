@@ -29,7 +29,11 @@ def test_losses_that_are_not_finite_come_back_too(tmp_path, make_record):
     record = make_record()
     scratch = record.programs["scratch"]
     broken = replace(
-        scratch, losses=((0.49, float("inf")),), ensemble=replace(scratch.ensemble, sd=float("nan"))
+        scratch,
+        seeds=(0,),
+        losses=((0.49, float("inf")),),
+        epoch_seconds=((1.0, 1.0),),
+        ensemble=replace(scratch.ensemble, sd=float("nan")),
     )
     record = replace(record, programs=record.programs | {"scratch": broken})
     path = write_reproduction(tmp_path, record)
@@ -76,6 +80,34 @@ def test_damaged_foreign_and_newer_files_are_named_and_the_good_ones_read(tmp_pa
     assert "environment.python" in reasons["missing.json"]
     assert "damaged" in reasons["cut.json"]
     assert all("\n" not in reason for reason in reasons.values())
+
+
+def spoil(record, **changes):
+    return record["programs"]["scratch"].update(changes)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda record: record["programs"].pop("concise"), "nothing of concise"),
+        (lambda record: record["traces"].pop("torch_2d"), "nothing of torch_2d"),
+        (lambda record: spoil(record, seeds=[1]), "differ in length"),
+        (lambda record: spoil(record, epoch_seconds=[[0.1, 0.0]] * 40), "greater than 0"),
+        (lambda record: record["programs"]["scratch"]["ensemble"].update(seeds=0), "greater than 0"),
+        (
+            lambda record: record["programs"]["scratch"]["ensemble"].update(quantiles=[0.1]),
+            "differ in length",
+        ),
+    ],
+)
+def test_a_record_that_contradicts_itself_is_named_with_the_reason(tmp_path, make_record, change, reason):
+    path = write_reproduction(tmp_path, make_record())
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    records, [problem] = read_reproductions(tmp_path)
+    assert records == []
+    assert reason in problem.reason
 
 
 def test_no_results_folder_means_no_records(tmp_path):

@@ -1,0 +1,1 @@
+"""Frames to figures to pages: what people read. Runs nothing and judges nothing itself."""
