@@ -1,0 +1,113 @@
+"""Right before fast: an implementation's first steps against float64 on the CPU."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+STEPS = 3
+TOLERANCE = {"float64": 1e-14, "float32": 1e-6, "bfloat16": 3e-2, "float16": 4e-3}
+"""Largest error of a parameter after the steps, relative to |parameter| + lr / sqrt(1 - α), the largest move.
+
+Some four (half types), eight (float32) and 45 (float64) times the spacing of numbers at 1. A step rounds
+up to eight times, by half a spacing each; the root halves what goes through it; and three steps add up.
+A step that is 1% off fails in float64 and float32; in the half types, whose own rounding is as large, one
+that is 10% off does.
+"""
+CHUNK = 2**20
+"""Elements that are compared at a time, so that the reference needs some MiB however large the case."""
+
+
+class WrongResultError(Exception):
+    """The first steps are wrong; the message names the worst element, what was found and what expected."""
+
+
+def check_unchanged(found: Sequence[Tensor], initial: Sequence[Tensor]) -> None:
+    """WrongResultError if a parameter has another shape or dtype than it had initially."""
+    for index, (now, before) in enumerate(zip(found, initial, strict=True)):
+        if now.shape != before.shape or now.dtype != before.dtype:
+            was, became = (f"{tuple(t.shape)} {t.dtype}" for t in (before, now))
+            raise WrongResultError(f"tensor {index} was {was}, and a step made it {became}")
+
+
+def check(
+    implementation: Any,
+    found: Sequence[Tensor],
+    initial: Sequence[Tensor],
+    gradients: Sequence[Sequence[Tensor]],
+    hyperparameters: dict[str, float],
+) -> bool:
+    """Compare the parameters `found` after `STEPS` steps with what float64 gives from `initial`.
+
+    Step i took set i of the gradients, modulo their number. WrongResultError if an element is off or not
+    finite. False if finiteness is all that could be checked: the implementation has no known formula, and
+    does not run on float64 tensors on the CPU.
+    """
+    sets = [gradients[step % len(gradients)] for step in range(STEPS)]
+    inside = implementation.eps_inside_sqrt
+    itself = _run_itself(implementation, initial, sets, hyperparameters) if inside is None else None
+    worst = (0.0, "")
+    for index, (now, before) in enumerate(zip(found, initial, strict=True)):
+        for start in range(0, now.numel(), CHUNK):
+            values = _part(now, start)
+            if itself is not None:
+                expected = _part(itself[index], start)
+            elif inside is not None:
+                parts = [_part(gradients[index], start) for gradients in sets]
+                expected = _formula(_part(before, start), parts, inside=inside, **hyperparameters)
+            else:
+                expected = values  # only what is not finite differs from itself
+            scale = expected.abs() + hyperparameters["lr"] / (1 - hyperparameters["alpha"]) ** 0.5
+            error = ((values - expected).abs() / scale).nan_to_num(nan=torch.inf)
+            at = int(error.argmax())
+            if error[at] > worst[0]:
+                place = [int(i) for i in torch.unravel_index(torch.tensor(start + at), now.shape)]
+                right = (
+                    f"expected {expected[at]:.9g}" if values[at].isfinite() else "expected a finite number"
+                )
+                worst = (
+                    float(error[at]),
+                    f"tensor {index}, element {place}: found {values[at]:.9g}, {right}",
+                )
+    tolerance = TOLERANCE[str(initial[0].dtype).removeprefix("torch.")]
+    if worst[0] > tolerance:
+        raise WrongResultError(
+            f"{worst[1]} after {STEPS} steps (relative error {worst[0]:.1e}, at most {tolerance:g} allowed)"
+        )
+    return inside is not None or itself is not None
+
+
+def _part(tensor: Tensor, start: int) -> Tensor:
+    return tensor.detach().reshape(-1)[start : start + CHUNK].cpu().double()
+
+
+def _formula(
+    p: Tensor, gradients: Sequence[Tensor], *, inside: bool, lr: float, alpha: float, eps: float
+) -> Tensor:
+    """s = α s + (1 - α) g²; p = p - lr g / sqrt(s + ε), or with ε outside p - lr g / (sqrt(s) + ε)."""
+    s = torch.zeros_like(p)
+    for g in gradients:
+        s = alpha * s + (1 - alpha) * g * g
+        p = p - lr * g / ((s + eps).sqrt() if inside else s.sqrt() + eps)
+    return p
+
+
+def _run_itself(
+    implementation: Any,
+    initial: Sequence[Tensor],
+    sets: Sequence[Sequence[Tensor]],
+    hyperparameters: dict[str, float],
+) -> list[Tensor] | None:
+    """The parameters that the implementation itself gives in float64 on the CPU, if it can."""
+    params = [nn.Parameter(p.cpu().double()) for p in initial]
+    try:
+        optimizer = implementation.make(list(params), **hyperparameters)
+        for gradients in sets:
+            for p, g in zip(params, gradients, strict=True):
+                p.grad = g.cpu().double()
+            optimizer.step()
+    except Exception:  # what it raises for its own case is told there
+        return None
+    same = all(p.shape == q.shape and bool(p.isfinite().all()) for p, q in zip(params, initial, strict=True))
+    return [p.detach() for p in params] if same else None

@@ -1,0 +1,98 @@
+"""asv: one step of each implementation over the regular profile, and the book's job.
+
+The parameters are the same on every machine and for every commit; what cannot run is skipped in `setup`. A
+sample is one call of a `time_N_steps`: N steps in a row, so that a step of 10 us is measured and not a call.
+`rmsprop.records.frame` divides by N.
+"""
+
+from benchmarks.cases import IMPLEMENTATIONS, Case, cases
+from benchmarks.metrics import book_job, peak_extra_bytes
+from benchmarks.workload import Workload
+
+_CASES = cases("regular")
+_IDS = {case.id for case in _CASES}
+
+
+def _points(above: float, up_to: float) -> list[str]:
+    """All axes but the implementation, for the cases of such numbers of elements."""
+    chosen = (case for case in _CASES if above < case.elements <= up_to)
+    return list(dict.fromkeys(case.id.removeprefix(f"{case.implementation}-") for case in chosen))
+
+
+class _Matrix:
+    """Implementation x point. asv runs each combination in a process of its own."""
+
+    param_names = ("implementation", "point")
+    version = "1"
+    timeout = 600
+
+    def setup(self, implementation: str, point: str) -> None:
+        # asv sets up anew before each sample; the workload is checked and warm, and stays so.
+        if hasattr(self, "workload"):
+            return
+        if f"{implementation}-{point}" not in _IDS:
+            raise NotImplementedError("not in the regular profile")
+        workload = Workload(Case.parse(f"{implementation}-{point}"))
+        workload.__enter__()
+        self.workload = workload
+
+    def _run(self, steps: int) -> None:
+        self.workload.rotate()
+        self.workload.run(steps)
+        self.workload.synchronize()
+
+
+class Small(_Matrix):
+    """Up to 1,000 elements: what a call costs."""
+
+    params = (IMPLEMENTATIONS, _points(0, 1e3))
+
+    def time_1000_steps(self, implementation: str, point: str) -> None:
+        self._run(1000)
+
+
+class Medium(_Matrix):
+    """Up to 100,000 elements: in the cache."""
+
+    params = (IMPLEMENTATIONS, _points(1e3, 1e5))
+
+    def time_100_steps(self, implementation: str, point: str) -> None:
+        self._run(100)
+
+
+class Large(_Matrix):
+    """More: memory's speed, or many tensors."""
+
+    params = (IMPLEMENTATIONS, _points(1e5, 1e9))
+
+    def time_5_steps(self, implementation: str, point: str) -> None:
+        self._run(5)
+
+    def track_peak(self, implementation: str, point: str) -> int | None:
+        return peak_extra_bytes(self.workload)
+
+    track_peak.unit = "bytes"  # type: ignore[attr-defined]
+
+
+class Book:
+    """Section 7.6's job: two epochs of linear regression on 1500 rows, in batches of 10."""
+
+    param_names = ("implementation", "point")
+    params = (IMPLEMENTATIONS, ["cpu-float32-6-book-all", "cuda-float32-6-book-all"])
+    version = "1"
+    timeout = 600
+
+    def setup(self, implementation: str, point: str) -> None:
+        if not hasattr(self, "job"):
+            device, dtype, *_ = point.split("-")
+            # The surrogate everywhere: a commit must not be compared with another on other rows.
+            self.job = book_job(implementation, device, dtype, data="surrogate", seeds=range(5))
+
+    def track_epoch(self, implementation: str, point: str) -> float:
+        return sorted(self.job.epoch_seconds)[len(self.job.epoch_seconds) // 2]
+
+    def track_loss(self, implementation: str, point: str) -> float:
+        return sum(self.job.losses) / len(self.job.losses)
+
+    track_epoch.unit = "seconds"  # type: ignore[attr-defined]
+    track_loss.unit = "half mean squared error"  # type: ignore[attr-defined]

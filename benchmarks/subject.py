@@ -1,0 +1,94 @@
+"""The rmsprop under test, which may be an older commit's: all that benchmarks/ uses of it is named here.
+
+Since the first commit: `optimizers.scratch.rmsprop` and `init_rmsprop_states`. Since the registry:
+`optimizers.registry.implementation(name)`, and of what it gives `make`, `eps`, `eps_inside_sqrt` and
+`unavailable`. (`benchmarks.metrics.book_job` adds `book.training` and `book.airfoil`.) What a commit
+does not have is skipped as "not in this commit".
+"""
+
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import torch
+from torch import Tensor
+
+from benchmarks.cases import IMPLEMENTATIONS, Case
+
+NOT_HERE = "not in this commit"
+WORKING_COPIES = 4
+"""Parameter-sized temporaries that memory must hold: scratch has 3 alive, foreach 1, the check less."""
+
+
+class FirstScratch:
+    """The book's functional RMSProp as something with `.step()`, for commits without a registry."""
+
+    def __init__(self, params: list[Tensor], *, lr: float, alpha: float, eps: float) -> None:
+        from rmsprop.optimizers import scratch  # noqa: PLC0415 (the commit's)
+
+        states, hyperparams = scratch.init_rmsprop_states(params), {"lr": lr, "gamma": alpha, "eps": eps}
+        self.step = lambda: scratch.rmsprop(params, states, hyperparams)
+
+
+def find(name: str) -> Any:
+    """The implementation of that name; LookupError if this commit has none, else the registry's UserError."""
+    try:
+        from rmsprop.optimizers import registry  # noqa: PLC0415 (the commit may have none)
+    except ImportError:
+        if name == "scratch":
+            return SimpleNamespace(
+                make=FirstScratch, eps=1e-6, eps_inside_sqrt=True, unavailable=lambda device, dtype: None
+            )
+        raise LookupError(f"{NOT_HERE}: it has no rmsprop.optimizers.registry") from None
+    if name in IMPLEMENTATIONS and name not in registry.implementations():
+        raise LookupError(f"{NOT_HERE}: its registry has no {name}")
+    return registry.implementation(name)
+
+
+def skip_reason(case: Case) -> str | None:
+    """Why this machine or this commit cannot run the case; None if it can."""
+    if not _present(case.device):
+        return f"no device: torch {torch.__version__} finds no {case.device} here"
+    if case.device == "mps" and case.dtype == "float64":
+        return "unsupported dtype: mps has no float64"
+    try:
+        reason = find(case.implementation).unavailable(torch.device(case.device), getattr(torch, case.dtype))
+    except LookupError as missing:
+        return str(missing)
+    except Exception:
+        reason = None  # a broken plug-in is no reason to skip: its case fails, with the message
+    if not reason and memory_needed(case) > memory_available(case.device):
+        return f"too little memory: {memory_reason(case)}"
+    return reason
+
+
+def _present(device: str) -> bool:
+    return {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}[device]
+
+
+def gradient_sets(case: Case) -> int:
+    """How many sets of gradients the case rotates: as many as fill 64 MiB, but at least 2 and at most 8.
+
+    A set that stayed in the cache from step to step would be read faster than a backward pass's.
+    """
+    return 2 * min(4, -(-(2**25) // case.bytes))
+
+
+def memory_needed(case: Case) -> int:
+    """Bytes for parameters, squared average, gradients and working copies."""
+    return case.bytes * (2 + gradient_sets(case) + WORKING_COPIES)
+
+
+def memory_reason(case: Case) -> str:
+    """What the case needs, and what there is."""
+    needed, available = memory_needed(case) / 2**30, memory_available(case.device) / 2**30
+    return f"needs {needed:.1f} GiB, and {available:.1f} GiB are available"
+
+
+def memory_available(device: str) -> int:
+    """Bytes that can be had now on a device that is here."""
+    if device == "cuda":
+        return torch.cuda.mem_get_info()[0]
+    if device == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
+    return psutil.virtual_memory().available

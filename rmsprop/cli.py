@@ -1,0 +1,165 @@
+"""The command `rmsprop`: the one door. Each command parses, calls its room and shows the answer."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rmsprop.errors import UserError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # a wrong option is one plain line, not a box
+    help="Reproduce and benchmark RMSProp.",
+)
+
+INTERRUPTED = 130
+
+
+@app.callback()
+def _commands() -> None:
+    """Keeps `rmsprop` a command with subcommands however few they are."""
+
+
+@app.command()
+def reproduce(
+    seeds: Annotated[int, typer.Option(help="Seeds of each program's loss distribution.")] = 10_000,
+    runs: Annotated[int, typer.Option(help="Sequential trainings of each program, timed in pairs.")] = 100,
+    dtype: Annotated[str, typer.Option(help="float64, float32, bfloat16 or float16.")] = "float32",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or mps.")] = "cpu",
+    data: Annotated[
+        str,
+        typer.Option(help="auto, real (refuses the surrogate), surrogate, or a path to the airfoil file."),
+    ] = "auto",
+    output: Annotated[Path, typer.Option(help="Folder for records.")] = Path("results"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")] = False,
+) -> None:
+    """Run section 7.6 of the book and say for each printed value whether it still holds.
+
+    Exit code 0: every claim of the primary edition is reproduced; 1: something is not; 2: wrong use or
+    bad data. Ctrl-C keeps and judges what was finished.
+    """
+    from rmsprop.book.airfoil import load_airfoil  # noqa: PLC0415 (torch and scipy take seconds to import)
+    from rmsprop.book.reproduction import check_size, reproduce  # noqa: PLC0415
+    from rmsprop.book.verdicts import deciding, judge  # noqa: PLC0415
+    from rmsprop.devices import parse_device, parse_dtype  # noqa: PLC0415
+    from rmsprop.records.store import check_writable, write_reproduction  # noqa: PLC0415
+    from rmsprop.terminal import reproduction_json, reproduction_progress, show_reproduction  # noqa: PLC0415
+
+    torch_dtype = parse_dtype(dtype)
+    torch_device = parse_device(device, torch_dtype)
+    check_size(seeds, runs)
+    check_writable(output)
+    typer.echo("looking for the airfoil data", err=True)  # a hanging network takes up to ten seconds
+    airfoil = load_airfoil(data)
+    typer.echo(f"data: {airfoil.source} ({airfoil.detail})", err=True)
+    with reproduction_progress(seeds, runs) as progress:
+        record = reproduce(
+            airfoil,
+            seeds=seeds,
+            runs=runs,
+            device=torch_device,
+            dtype=torch_dtype,
+            progress=progress,
+        )
+    path = write_reproduction(output, record)
+    if as_json:
+        print(reproduction_json(record, path))
+    else:
+        show_reproduction(record, path)
+    if record.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    reproduced = all(verdict.status == "reproduced" for verdict in deciding(judge(record)))
+    raise typer.Exit(0 if reproduced else 1)
+
+
+@app.command()
+def report(
+    results: Annotated[Path, typer.Option(help="Folder of records.")] = Path("results"),
+    output: Annotated[Path, typer.Option(help="Folder for the pages.")] = Path("reports"),
+    readme: Annotated[
+        Path | None,
+        typer.Option(help="A Markdown file whose table of claims is renewed between its markers."),
+    ] = None,
+) -> None:
+    """Make the HTML page and its Markdown twin from the records."""
+    from rmsprop.report.pages import build_report  # noqa: PLC0415
+
+    built = build_report(results, output, readme)
+    for problem in built.problems:
+        typer.echo(f"left out {problem.path}: {problem.reason}", err=True)
+    for path in built.paths:
+        typer.echo(path)
+
+
+@app.command()
+def bench(
+    profile: Annotated[
+        str, typer.Option(help="smoke (a minute), regular (ten minutes) or full (hours).")
+    ] = "regular",
+    implementation: Annotated[list[str] | None, typer.Option(help="Keep only these; repeatable.")] = None,
+    device: Annotated[list[str] | None, typer.Option(help="cpu, cuda, mps; repeatable.")] = None,
+    dtype: Annotated[list[str] | None, typer.Option(help="float64, float32, bfloat16, float16.")] = None,
+    size: Annotated[list[str] | None, typer.Option(help="Elements, such as 1e5; repeatable.")] = None,
+    layout: Annotated[list[str] | None, typer.Option(help="single, book, many, resnet50, gpt2.")] = None,
+    threads: Annotated[list[str] | None, typer.Option(help="1 or all.")] = None,
+    optimizer: Annotated[
+        list[str] | None,
+        typer.Option(help="Someone else's, package.module:Class, measured beside the others; repeatable."),
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Measure also what is on record already.")] = False,
+    output: Annotated[Path, typer.Option(help="Folder for records.")] = Path("results"),
+) -> None:
+    """Measure what a step costs, for each implementation, from a checkout.
+
+    Each case is proved right before it is timed, and its record is on disk when it ends: run the command
+    again after an interrupt and it goes on. Exit code 0: all cases were measured or skipped; 1: a case
+    failed; 2: wrong use.
+    """
+    sys.path.insert(0, str(Path.cwd()))
+    if not Path("benchmarks/cases.py").is_file():
+        raise UserError("rmsprop bench runs in the root of a checkout of rmsprop-bench; no benchmarks/ here")
+    from benchmarks.cases import cases  # noqa: PLC0415
+    from rmsprop.bench import EFFORTS  # noqa: PLC0415
+    from rmsprop.bench import bench as measure  # noqa: PLC0415
+    from rmsprop.optimizers.registry import implementations, load_optimizer  # noqa: PLC0415
+    from rmsprop.records.store import check_writable  # noqa: PLC0415
+    from rmsprop.terminal import bench_progress, show_bench  # noqa: PLC0415
+
+    for spec in optimizer or ():
+        load_optimizer(spec)
+    chosen = cases(
+        profile,
+        others=[*implementations(), *(optimizer or ())],
+        implementation=implementation or (),
+        device=device or (),
+        dtype=dtype or (),
+        size=size or (),
+        layout=layout or (),
+        threads=threads or (),
+    )
+    check_writable(output)
+    with bench_progress(len(chosen)) as progress:
+        try:
+            measure(chosen, output, EFFORTS[profile], again=again, progress=progress.update)
+        except KeyboardInterrupt:
+            progress.interrupted = True
+    show_bench(progress.records, output)
+    if progress.interrupted:
+        typer.echo("interrupted; what was measured is kept, and the same command goes on", err=True)
+        raise typer.Exit(INTERRUPTED)
+    raise typer.Exit(1 if any(record.status == "failed" for record in progress.records) else 0)
+
+
+def main() -> None:
+    """Run the command line; a UserError becomes one line and exit code 2."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill keeps what was finished too
+    try:
+        app()
+    except UserError as error:
+        typer.echo(f"rmsprop: {error}", err=True)
+        sys.exit(2)

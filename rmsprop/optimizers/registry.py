@@ -1,0 +1,175 @@
+"""Name -> implementation: what the matrix measures, and the door for other people's optimizers.
+
+A package joins with an entry point in the group `rmsprop.optimizers`, whose value is a subclass of
+`torch.optim.Optimizer` or an `Implementation`:
+
+    [project.entry-points."rmsprop.optimizers"]
+    mine = "package.module:MyRMSprop"
+
+Without one, `package.module:MyRMSprop` itself is a name. A class is constructed with those of the
+matrix's hyperparameters that its signature names: `lr`; `alpha`, else `gamma`, else `rho`; `eps`, else
+`epsilon`. All other arguments keep the class's defaults.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, NoReturn, Protocol
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from rmsprop.errors import UserError
+from rmsprop.optimizers import builtin, scratch
+
+GROUP = "rmsprop.optimizers"
+"""The entry point group."""
+
+_NAMES = {"lr": ("lr",), "alpha": ("alpha", "gamma", "rho"), "eps": ("eps", "epsilon")}
+
+
+class Stepper(Protocol):
+    """What an implementation makes: one update of its parameters, in place, from their `.grad`."""
+
+    def step(self) -> Any:
+        """Take one step."""
+
+
+class Make(Protocol):
+    """Constructs a `Stepper` over parameters of one device and dtype."""
+
+    def __call__(self, params: list[Tensor], *, lr: float, alpha: float, eps: float) -> Stepper:
+        """`alpha` is the decay of the squared average, called γ in the book and rho elsewhere."""
+
+
+def _anywhere(_device: torch.device, _dtype: torch.dtype) -> str | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """One way to take an RMSProp step."""
+
+    name: str
+    summary: str
+    """One line."""
+    make: Make
+    eps: float = 1e-8
+    """The ε that it is run with."""
+    eps_inside_sqrt: bool | None = False
+    """The formula to check it by: g / sqrt(s + ε) if True, g / (sqrt(s) + ε) if False, first s = 0.
+
+    None: no formula is known, and it is checked against itself in float64 on the CPU.
+    """
+    unavailable: Callable[[torch.device, torch.dtype], str | None] = _anywhere
+    """Why it cannot run on a device in a dtype (no compiler, not on this device); None if it can."""
+
+
+class Scratch:
+    """The book's functional RMSProp with its states and hyperparameters, as something with `.step()`."""
+
+    def __init__(self, params: list[Tensor], *, lr: float, alpha: float, eps: float) -> None:
+        self.params = params
+        self.states = scratch.init_rmsprop_states(params)
+        self.hyperparams = {"lr": lr, "gamma": alpha, "eps": eps}
+
+    def step(self) -> None:
+        """One step in place."""
+        scratch.rmsprop(self.params, self.states, self.hyperparams)
+
+
+def builtins() -> dict[str, Implementation]:
+    """The implementations of this package and of torch."""
+    known = (
+        Implementation("scratch", "the book's, ε inside the root", Scratch, scratch.EPS, True),
+        Implementation("builtin-loop", "torch.optim.RMSprop, tensor by tensor", builtin.loop),
+        Implementation("builtin-foreach", "torch.optim.RMSprop, foreach=True", builtin.foreach),
+        Implementation(
+            "builtin-capturable",
+            "torch.optim.RMSprop, capturable=True",
+            builtin.capturable,
+            unavailable=builtin.capturable_unavailable,
+        ),
+        Implementation(
+            "builtin-compiled",
+            "torch.compile of torch.optim.RMSprop's step",
+            builtin.compiled,
+            unavailable=builtin.compiled_unavailable,
+        ),
+    )
+    return {implementation.name: implementation for implementation in known}
+
+
+def implementations() -> Mapping[str, Implementation]:
+    """All that are built in or installed. One that does not load says so in its summary and when made."""
+    known = builtins()
+    for entry in entry_points(group=GROUP):
+        try:
+            if entry.name in known:
+                raise UserError("the name is taken")
+            known[entry.name] = _implementation(entry.name, entry.load())
+        except Exception as error:  # a plug-in may raise anything, and the others must not suffer
+            name = f"{entry.name} ({entry.value})" if entry.name in known else entry.name
+            known[name] = _broken(name, f"entry point {entry.name} = {entry.value}: {_line(error)}")
+    return known
+
+
+def implementation(name: str) -> Implementation:
+    """The implementation of that name, or of that `package.module:Class`; UserError lists the known ones."""
+    known = implementations()
+    if name in known:
+        return known[name]
+    if ":" in name:
+        return load_optimizer(name)
+    raise UserError(
+        f"unknown implementation {name!r}; choose from {', '.join(known)}, or package.module:Class"
+    )
+
+
+def load_optimizer(spec: str) -> Implementation:
+    """The implementation that `package.module:Class` names; UserError says why it is none."""
+    module, _, attribute = spec.partition(":")
+    if not module or not attribute:
+        raise UserError(f"optimizer {spec!r} is not of the form package.module:Class")
+    try:
+        found = import_module(module)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except Exception as error:
+        raise UserError(
+            f"optimizer {spec!r} cannot be imported ({_line(error)}); install it or set PYTHONPATH"
+        ) from error
+    return _implementation(spec, found)
+
+
+def _implementation(name: str, found: object) -> Implementation:
+    if isinstance(found, Implementation):
+        return replace(found, name=name)
+    if not (isinstance(found, type) and issubclass(found, Optimizer)):
+        what = f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
+        raise UserError(f"{name!r} is no torch.optim.Optimizer subclass and no Implementation, but {what}")
+    accepted = inspect.signature(found).parameters
+    chosen = {ours: next((n for n in theirs if n in accepted), None) for ours, theirs in _NAMES.items()}
+    optimizer: Callable[..., Optimizer] = found
+
+    def make(params: list[Tensor], **hyperparameters: float) -> Optimizer:
+        return optimizer(
+            params, **{theirs: hyperparameters[ours] for ours, theirs in chosen.items() if theirs}
+        )
+
+    return Implementation(name, f"{found.__module__}.{found.__qualname__}", make, eps_inside_sqrt=None)
+
+
+def _broken(name: str, error: str) -> Implementation:
+    def make(params: list[Tensor], **hyperparameters: float) -> NoReturn:
+        raise UserError(error)
+
+    return Implementation(name, f"cannot be used: {error}", make, eps_inside_sqrt=None)
+
+
+def _line(error: Exception) -> str:
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__

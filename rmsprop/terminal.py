@@ -1,0 +1,234 @@
+"""What the command line shows: progress on stderr, tables on stdout."""
+
+import json
+import statistics
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from rmsprop.book import reproduction
+from rmsprop.book.references import PRIMARY
+from rmsprop.book.verdicts import Verdict, agreement, judge, judge_order
+from rmsprop.records.bench import Axes, BenchRecord, speed_up
+from rmsprop.records.reproduction import PROGRAMS, ReproductionRecord
+from rmsprop.records.store import short_commit
+
+_NAMES = {
+    "rmsprop_2d": "2-D RMSProp",
+    "adagrad_2d": "2-D AdaGrad",
+    "scratch": "from scratch",
+    "concise": "torch.optim.RMSprop",
+}
+_STYLES = {"reproduced": "green", "not reproduced": "bold red", "undecided": "yellow"}
+
+
+def _columns() -> tuple[ProgressColumn, ...]:
+    return (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+
+
+@contextmanager
+def reproduction_progress(seeds: int, runs: int) -> Iterator[reproduction.Progress]:
+    """Bars for the three stages of a reproduction, with the time that remains."""
+    with Progress(*_columns(), console=Console(stderr=True)) as bars:
+        tasks = {
+            "runs": bars.add_task("sequential runs, in pairs", total=runs),
+            "scratch": bars.add_task("seeds from scratch", total=seeds),
+            "concise": bars.add_task("seeds of torch.optim.RMSprop", total=seeds),
+        }
+        yield lambda stage, done: bars.advance(tasks[stage], done)
+
+
+def show_reproduction(record: ReproductionRecord, path: Path) -> None:
+    """The claims of the primary edition, then where every other edition's values stand."""
+    console = Console()
+    verdicts = judge(record)
+    console.print(_primary_table(record, verdicts))
+    console.print(_editions_table(verdicts))
+    environment = record.environment
+    state = " with local changes" if environment.dirty else ""
+    console.print(
+        escape(
+            f"data: {record.data.source} ({record.data.detail}); {record.device} {record.dtype}; "
+            f"torch {environment.versions['torch']}, {environment.threads} threads; {environment.processor}; "
+            f"commit {short_commit(environment)}{state}"
+        )
+    )
+    for program in PROGRAMS:
+        p_value = agreement(record, program)
+        if p_value is not None:
+            console.print(
+                f"{_NAMES[program]}: sequential runs against the seeds at once, Kolmogorov-Smirnov "
+                f"p = {p_value:.3f}" + (" [bold red](they disagree)[/]" if p_value < 0.001 else "")
+            )
+    if record.interrupted:
+        console.print("[yellow]interrupted: what was finished is kept and judged[/]")
+    console.print(f"record: {escape(str(path))}", soft_wrap=True)
+
+
+def reproduction_json(record: ReproductionRecord, path: Path) -> str:
+    """The verdicts of all editions, for programs."""
+    answer = {
+        "record": str(path),
+        "data": record.data.source,
+        "interrupted": record.interrupted,
+        "verdicts": [asdict(verdict) | {"decides": verdict.decides} for verdict in judge(record)],
+        "order": asdict(judge_order(record)),
+        "agreement": {program: agreement(record, program) for program in PROGRAMS},
+    }
+    return json.dumps(answer, indent=1)
+
+
+@dataclass
+class BenchProgress:
+    """A bar over cases; keeps the records, also when it is interrupted."""
+
+    bars: Progress
+    task: TaskID
+    records: list[BenchRecord] = field(default_factory=list)
+    interrupted: bool = False
+
+    def update(self, case: Any, record: BenchRecord | None) -> None:
+        """Show the case at work, or count the one that ended."""
+        if record is None:
+            self.bars.update(self.task, description=escape(case.id))
+        else:
+            self.records.append(record)
+            self.bars.advance(self.task)
+
+
+@contextmanager
+def bench_progress(cases: int) -> Iterator[BenchProgress]:
+    """A bar over the cases, with the one at work and the time that remains."""
+    with Progress(*_columns(), console=Console(stderr=True)) as bars:
+        yield BenchProgress(bars, bars.add_task("cases", total=cases))
+
+
+def show_bench(records: list[BenchRecord], results: Path) -> None:
+    """Time per step of each case, against builtin-loop and against the memory's limit."""
+    console = Console()
+    measured = [record for record in records if record.measurement]
+    if measured:
+        console.print(_bench_table(measured))
+    said: dict[str, list[str]] = {}
+    for record in records:
+        remarks = [f"note: {note}" for note in record.notes]
+        if record.reason:
+            remarks.append(f"{record.status}: {record.reason}")
+        for remark in remarks:
+            said.setdefault(remark, []).append(_name(record.axes))
+    for remark, names in said.items():
+        shown = ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+        console.print(f"{escape(remark)} ({escape(shown)})", soft_wrap=True)
+    console.print(f"records: {escape(str(results / 'bench'))}", soft_wrap=True)
+
+
+def _bench_table(measured: list[BenchRecord]) -> Table:
+    table = Table(
+        title="One step: median time, and what it is against builtin-loop and five passes over memory"
+    )
+    table.add_column("case", no_wrap=True)
+    for column in ("step", "ns/element", "x loop", "of ceiling", "extra memory"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("not to be trusted")
+    faster = speed_up(measured)
+    for record in measured:
+        assert record.measurement is not None
+        step = statistics.median(record.measurement.samples["step"])
+        ratio = faster.get(record.axes)
+        ceiling = record.measurement.ceiling_seconds
+        peak = record.measurement.samples.get("peak")
+        table.add_row(
+            escape(_name(record.axes)),
+            _seconds(step),
+            f"{step / record.measurement.elements * 1e9:.3g}",
+            "" if ratio is None else f"{ratio:.2f}",
+            "" if ceiling is None else f"{ceiling / step:.0%}",
+            "" if peak is None else f"{peak[0] / 2**20:.2f} MiB",
+            ", ".join(f"[yellow]{warning.partition(':')[0]}[/]" for warning in record.warnings),
+        )
+    return table
+
+
+def _name(axes: Axes) -> str:
+    threads = f"{axes.threads}t" if axes.threads else "all"
+    return " ".join((axes.implementation, axes.device, axes.dtype, axes.size, axes.layout, threads))
+
+
+def _seconds(seconds: float) -> str:
+    """Such as 12.3 us."""
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"
+
+
+def _primary_table(record: ReproductionRecord, verdicts: tuple[Verdict, ...]) -> Table:
+    table = Table(title="Section 7.6, RMSProp: the book's printed values")
+    for column in ("claim", "book", "here", "verdict"):
+        table.add_column(column, justify="right" if column in ("book", "here") else "left")
+    for verdict in verdicts:
+        claim = verdict.claim
+        if claim.edition != PRIMARY:
+            continue
+        here = "" if verdict.here is None else f"{verdict.here:.6f}"
+        style = _STYLES.get(verdict.status, "default")
+        table.add_row(
+            f"{_NAMES[claim.program]}, {claim.quantity.replace('_', ' ')}",
+            claim.printed,
+            here,
+            f"[{style}]{verdict.status}[/]: {escape(verdict.words)}",
+        )
+    order = judge_order(record)
+    interval = "" if order.interval is None else f" [{order.interval[0]:.3f}, {order.interval[1]:.3f}]"
+    table.add_row(
+        "seconds, scratch / concise",
+        f"{order.book:.3f}",
+        "" if order.here is None else f"{order.here:.3f}",
+        f"compared: {escape(order.words + interval)}",
+    )
+    return table
+
+
+def _editions_table(verdicts: tuple[Verdict, ...]) -> Table:
+    table = Table(
+        title="Every edition: its printed loss, the percentile among the seeds, seconds here / its seconds"
+    )
+    table.add_column("edition", no_wrap=True)
+    for program in PROGRAMS:
+        table.add_column(program, justify="right", no_wrap=True)
+        table.add_column("%ile", justify="right", no_wrap=True)
+        table.add_column("sec", justify="right", no_wrap=True)
+    trained = [verdict for verdict in verdicts if verdict.claim.program in PROGRAMS]
+    for label in dict.fromkeys(verdict.claim.label for verdict in trained):
+        row = {(v.claim.program, v.claim.quantity): v for v in trained if v.claim.label == label}
+        cells = []
+        for program in PROGRAMS:
+            loss, seconds = row[program, "loss"], row[program, "sec_per_epoch"]
+            style = _STYLES.get(loss.status, "default")
+            percentile = "-" if loss.percentile is None else f"[{style}]{loss.percentile:.1f}[/]"
+            ratio = "-" if seconds.here is None else f"{seconds.here / seconds.claim.value:.2f}"
+            cells += [loss.claim.printed, percentile, ratio]
+        table.add_row(label, *cells)
+    return table
