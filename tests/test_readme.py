@@ -1,0 +1,66 @@
+"""The README's commands are the ones that CI runs, and its numbers are the committed record's."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rmsprop.errors import UserError
+from rmsprop.records.store import write_reproduction
+from rmsprop.report.pages import build_report
+
+CHECKOUT = Path(__file__).parents[1]
+README = CHECKOUT / "README.md"
+
+
+def command(wanted: str) -> str:
+    """The line of the README's shell blocks that holds `wanted`."""
+    [line] = [
+        line for line in README.read_text().splitlines() if wanted in line and line.startswith("python")
+    ]
+    return line
+
+
+def test_ci_runs_the_readmes_test_command():
+    assert command("python -m pytest") in (CHECKOUT / ".ci" / "run").read_text().splitlines()
+
+
+def test_the_readmes_table_is_made_from_the_committed_record(tmp_path):
+    copy = Path(shutil.copy(README, tmp_path))
+    build_report(CHECKOUT / "results", tmp_path / "reports", copy)
+    assert copy.read_text() == README.read_text()
+
+
+def test_the_committed_markdown_report_is_made_from_the_committed_records(tmp_path):
+    built = build_report(CHECKOUT / "results", tmp_path)
+    assert not built.problems
+    for path in tmp_path.rglob("*"):
+        if path.suffix in (".md", ".svg"):
+            committed = CHECKOUT / "reports" / path.relative_to(tmp_path)
+            assert path.read_bytes() == committed.read_bytes(), committed
+
+
+def test_the_table_is_renewed_between_the_markers_and_nothing_else(tmp_path, make_record):
+    write_reproduction(tmp_path / "results", make_record())
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- made by x -->\nstale words\n<!-- end -->\nafter\n")
+    texts = []
+    for _ in range(2):
+        build_report(tmp_path / "results", tmp_path / "reports", readme)
+        texts.append(readme.read_text())
+    assert texts[0] == texts[1]
+    assert texts[0].startswith("before\n<!-- made by x -->\n\n| claim |")
+    assert texts[0].endswith("\n<!-- end -->\nafter\n")
+    assert "0.243452" in texts[0]
+    assert "stale words" not in texts[0]
+
+
+@pytest.mark.parametrize("text", ["no markers\n", "<!-- made by x -->\nno end\n"])
+def test_a_readme_without_its_markers_is_refused_and_left_as_it_was(tmp_path, make_record, text):
+    write_reproduction(tmp_path / "results", make_record())
+    readme = tmp_path / "README.md"
+    readme.write_text(text)
+    with pytest.raises(UserError, match="must hold one"):
+        build_report(tmp_path / "results", tmp_path / "reports", readme)
+    assert readme.read_text() == text
+    assert not (tmp_path / "reports").exists()
