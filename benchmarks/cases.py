@@ -46,6 +46,11 @@ class Case:
         threads = f"{self.threads}t" if self.threads else "all"
         return "-".join((self.implementation, self.device, self.dtype, self.size, self.layout, threads))
 
+    @property
+    def point(self) -> str:
+        """The id without the implementation: the cases of one point are compared with each other."""
+        return self.id.removeprefix(f"{self.implementation}-")
+
     @classmethod
     def parse(cls, text: str) -> "Case":
         """The case of that id."""

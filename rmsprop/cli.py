@@ -155,6 +155,19 @@ def bench(
     raise typer.Exit(1 if any(record.status == "failed" for record in progress.records) else 0)
 
 
+@app.command()
+def machine(
+    asv: Annotated[bool, typer.Option("--asv", help="Describe the machine to asv under that name.")] = False,
+) -> None:
+    """Print the name under which results of this machine are stored, for `asv run --machine`."""
+    from rmsprop.records.environment import capture_environment, describe_to_asv  # noqa: PLC0415
+
+    environment = capture_environment()
+    if asv:
+        describe_to_asv(environment)
+    typer.echo(environment.machine)
+
+
 def main() -> None:
     """Run the command line; a UserError becomes one line and exit code 2."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill keeps what was finished too
@@ -163,3 +176,7 @@ def main() -> None:
     except UserError as error:
         typer.echo(f"rmsprop: {error}", err=True)
         sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,7 @@
 """Where a record was made."""
 
+import json
+import platform
 import subprocess
 
 import pytest
@@ -44,3 +46,12 @@ def test_versions_and_threads_are_this_process():
     assert captured.versions["torch"] == torch.__version__
     assert captured.threads == torch.get_num_threads()
     assert captured.started.endswith("+00:00")
+
+
+def test_asv_is_told_of_the_machine_under_our_name_and_not_the_hosts(tmp_path, monkeypatch, make_environment):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    environment.describe_to_asv(make_environment(gpu="NVIDIA H200"))
+    told = json.loads((tmp_path / ".asv-machine.json").read_text())
+    assert told["example-2cpu"]["cpu"] == "Example with NVIDIA H200"
+    assert told["example-2cpu"]["num_cpu"] == "2"
+    assert platform.node() not in told

@@ -1,0 +1,73 @@
+"""pytest-benchmark: which cases, where their file goes, and that it does not name the host.
+
+asv imports this module too, in an environment without pytest: hence no import of it at the top.
+"""
+
+from pathlib import Path
+
+from benchmarks.cases import PROFILES, cases
+
+CHECKOUT = Path(__file__).parents[1]
+_FILTERS = ("implementation", "device", "dtype", "size", "layout", "threads")
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("rmsprop", "the benchmark matrix")
+    group.addoption("--profile", default="regular", choices=list(PROFILES), help="which cases (regular)")
+    for axis in _FILTERS:
+        group.addoption(f"--{axis}", action="append", default=[], help=f"keep this {axis}; repeatable")
+
+
+def pytest_configure(config):
+    """Store each run under results/pytest-benchmark/<machine>/, unless the command line says otherwise."""
+    from benchmarks.metrics import Ceilings  # noqa: PLC0415
+    from rmsprop.records.environment import capture_environment  # noqa: PLC0415
+    from rmsprop.records.store import short_commit  # noqa: PLC0415
+
+    config.rmsprop_environment = environment = capture_environment()
+    config.rmsprop_ceilings = Ceilings()
+    option = config.option
+    if option.benchmark_storage.startswith("file://./.benchmarks"):
+        folder = CHECKOUT / "results" / "pytest-benchmark" / environment.machine
+        option.benchmark_storage = f"file://{folder}"
+    if not option.benchmark_autosave and not option.benchmark_save:
+        option.benchmark_autosave = f"{short_commit(environment)}-{option.profile}"
+    option.benchmark_save_data = True
+
+
+def pytest_generate_tests(metafunc):
+    """A test of `case` runs once for each case of the profile, grouped by point for `compare`."""
+    import pytest  # noqa: PLC0415
+
+    if "case" not in metafunc.fixturenames:
+        return
+    option = metafunc.config.option
+    chosen = cases(option.profile, **{axis: getattr(option, axis) for axis in _FILTERS})
+    parameters = [
+        pytest.param(
+            case, id=case.id, marks=pytest.mark.benchmark(group=case.point, timer=timer(case.device))
+        )
+        for case in chosen
+    ]
+    metafunc.parametrize("case", parameters)
+
+
+def timer(device):
+    """perf_counter, once the device has done what it was given."""
+    import time  # noqa: PLC0415
+
+    if device == "cpu":
+        return time.perf_counter
+
+    def synchronised():
+        import torch  # noqa: PLC0415
+
+        getattr(torch, device).synchronize()
+        return time.perf_counter()
+
+    return synchronised
+
+
+def pytest_benchmark_update_machine_info(config, machine_info):
+    """The file is committed: it names the machine as our records do, and not the host."""
+    machine_info["node"] = config.rmsprop_environment.machine
