@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -146,34 +147,47 @@ def show_bench(records: list[BenchRecord], results: Path) -> None:
 
 def _bench_table(measured: list[BenchRecord]) -> Table:
     table = Table(
-        title="One step: median time, and what it is against builtin-loop and five passes over memory"
+        title="One step: median, speed-up over builtin-loop, share of the ceiling, extra memory",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
     )
     table.add_column("case", no_wrap=True)
-    for column in ("step", "ns/element", "x loop", "of ceiling", "extra memory"):
+    for column in ("step", "ns/elem", "x loop", "ceil", "MiB"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("not to be trusted")
     faster = speed_up(measured)
+    point = None
     for record in measured:
         assert record.measurement is not None
+        if point != (point := _point(record.axes)):
+            table.add_section()
+            table.add_row(f"[bold]{escape(point)}[/]")
         step = statistics.median(record.measurement.samples["step"])
         ratio = faster.get(record.axes)
         ceiling = record.measurement.ceiling_seconds
         peak = record.measurement.samples.get("peak")
         table.add_row(
-            escape(_name(record.axes)),
+            escape(f"  {record.axes.implementation}"),
             _seconds(step),
             f"{step / record.measurement.elements * 1e9:.3g}",
             "" if ratio is None else f"{ratio:.2f}",
             "" if ceiling is None else f"{ceiling / step:.0%}",
-            "" if peak is None else f"{peak[0] / 2**20:.2f} MiB",
+            "" if peak is None else f"{peak[0] / 2**20:.2f}",
             ", ".join(f"[yellow]{warning.partition(':')[0]}[/]" for warning in record.warnings),
         )
     return table
 
 
+def _point(axes: Axes) -> str:
+    """All axes but the implementation; the layout says the size, except for a single tensor."""
+    size = (axes.size,) if axes.layout == "single" else ()
+    threads = "all" if axes.threads == 0 else f"{axes.threads}t"
+    return " ".join((axes.device, axes.dtype, axes.layout, *size, threads))
+
+
 def _name(axes: Axes) -> str:
-    threads = f"{axes.threads}t" if axes.threads else "all"
-    return " ".join((axes.implementation, axes.device, axes.dtype, axes.size, axes.layout, threads))
+    return f"{axes.implementation} {_point(axes)}"
 
 
 def _seconds(seconds: float) -> str:

@@ -42,6 +42,15 @@ class Raises(torch.optim.RMSprop):
     def step(self, closure=None):
         raise RuntimeError("no luck today")
 
+class RaisesLate(torch.optim.RMSprop):
+    steps = 0
+
+    def step(self, closure=None):
+        RaisesLate.steps += 1
+        if RaisesLate.steps > 60:
+            raise ValueError("enough is enough")
+        super().step(closure)
+
 not_an_optimizer = 3
 """
 
@@ -138,6 +147,7 @@ def test_what_cannot_run_here_is_skipped_with_its_reason_and_on_record(tmp_path,
         ("plugins:Same", "measured", None),
         ("plugins:Wrong", "failed", "found nan"),
         ("plugins:Raises", "failed", "no luck today"),
+        ("plugins:RaisesLate", "failed", "enough is enough"),
     ],
 )
 def test_someone_elses_optimizer_gets_a_record_and_fails_alone(
@@ -183,7 +193,7 @@ def test_the_command_ends_in_a_table_with_speed_ups(tmp_path):
         "--implementation", "builtin-loop", "--output", tmp_path,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr
-    assert "scratch cpu float32 1e5 single 1t" in answer.stdout
+    assert "cpu float32 single 1e5 1t" in answer.stdout
     assert "x loop" in answer.stdout
     assert "1.00" in answer.stdout
 
