@@ -4,6 +4,7 @@ Runs from a checkout, with its root on the path: the harness comes from there, n
 """
 
 import itertools
+import os
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -85,7 +86,7 @@ def measure(
     `ceilings` keeps what the cases of one run share.
     """
     record = BenchRecord(
-        environment=replace(environment, started=capture_started()),
+        environment=replace(environment, started=_now(), load=round(os.getloadavg()[0], 2)),
         axes=Axes(**asdict(case)),
         status="measured",
         reason=None,
@@ -114,8 +115,7 @@ def measure(
     return replace(record, measurement=measurement, notes=notes, warnings=warnings)
 
 
-def capture_started() -> str:
-    """Now, as records write it."""
+def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
 
 

@@ -49,6 +49,7 @@ COLUMNS: dict[str, tuple[type | str, str]] = {
     "samples": (object, "the raw samples, an array; empty where the file keeps none"),
     "elements": ("Int64", "parameters of the case; missing where the file does not say"),
     "ceiling": (float, "seconds of five passes over as many elements in the same run"),
+    "notes": (str, "what a reader of the numbers must know, such as another ε, joined by '; '"),
     "warnings": (str, "why the numbers cannot be trusted, joined by '; '; empty when they can"),
 }
 """Column name -> (type, meaning), in the order of the frame."""
@@ -123,10 +124,11 @@ def _bench_rows(path: Path) -> list[Row]:
         "torch": environment.versions["torch"],
         "commit": environment.commit,
         "dirty": environment.dirty,
-        "started": environment.started,
+        "started": _time(environment.started),
         **{name: getattr(axes, name) for name in AXES},
         "status": record.status,
         "reason": record.reason,
+        "notes": "; ".join(record.notes),
         "warnings": "; ".join(record.warnings),
     }
     if measured is None:
@@ -178,6 +180,7 @@ def _asv_rows(path: Path) -> list[Row]:
         "torch": next((v for k, v in content.get("params", {}).items() if k.endswith("torch")), None),
         "commit": content["commit_hash"],
         "dirty": False,
+        "notes": "",
         "warnings": "",
     }
     rows: list[Row] = []
@@ -195,7 +198,7 @@ def _asv_rows(path: Path) -> list[Row]:
             rows.append(
                 common
                 | {
-                    "started": pd.Timestamp(started, unit="ms", tz="UTC") if started else None,
+                    "started": _time(started) if started else None,
                     "implementation": implementation.strip("'"),
                     **parse_point(point.strip("'")),
                     "quantity": quantity,
@@ -258,21 +261,34 @@ def _pytest_rows(path: Path) -> list[Row]:
             "file": path,
             "commit": content["commit_info"].get("id"),
             "dirty": content["commit_info"].get("dirty"),
-            "started": content["datetime"],
+            "started": _time(content["datetime"]),
             "python": content["machine_info"].get("python_version"),
-            "quantity": "step",
-            "unit": "seconds",
             "status": "measured",
-            "median": stats["median"],
-            "q25": stats["q1"],
-            "q75": stats["q3"],
-            "minimum": stats["min"],
-            "count": stats["rounds"],
-            "samples": np.asarray(stats.get("data", ()), dtype=float),
             "warnings": "",
         }
-        rows.append(row | {name: value for name, value in extra.items() if name in COLUMNS})
+        row |= {name: value for name, value in extra.items() if name in COLUMNS}
+        row |= {"threads": int(extra["threads"]), "notes": "; ".join(extra.get("notes", ()))}
+        step = {
+            "quantity": "step",
+            "unit": UNITS["step"],
+            "median": float(stats["median"]),
+            "q25": float(stats["q1"]),
+            "q75": float(stats["q3"]),
+            "minimum": float(stats["min"]),
+            "count": int(stats["rounds"]),
+            "samples": np.asarray(stats.get("data", ()), dtype=float),
+        }
+        rows.append(row | step)
+        if extra.get("peak_extra_bytes") is not None:
+            peak = {"quantity": "peak", "unit": UNITS["peak"], "ceiling": None}
+            rows.append(row | peak | _statistics([float(extra["peak_extra_bytes"])]))
     return rows
+
+
+def _time(when: str | int) -> pd.Timestamp:
+    """UTC; from ISO 8601, or from asv's milliseconds."""
+    time = pd.Timestamp(when, unit="ms") if isinstance(when, int) else pd.Timestamp(when)
+    return time.tz_localize("UTC") if time.tz is None else time.tz_convert("UTC")
 
 
 def _item(values: list[Any] | None, i: int) -> Any:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import matplotlib
@@ -17,6 +18,7 @@ import pandas as pd
 from markupsafe import escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 
 from rmsprop.book.references import PRIMARY, primary
@@ -29,6 +31,14 @@ WIDTH = 4.4
 """Inches. At a phone's width the 9 pt text is then as large as a caption, about 9 CSS pixels."""
 
 _INK, _BLUE, _ORANGE, _GREEN, _VERMILLION = "#010203", "#0072B2", "#E69F00", "#009E73", "#D55E00"
+_SERIES: tuple[dict[str, Any], ...] = (
+    {"color": _BLUE, "marker": "o", "linestyle": "-"},
+    {"color": _ORANGE, "marker": "s", "linestyle": "-."},
+    {"color": _GREEN, "marker": "^", "linestyle": (0, (5, 1))},
+    {"color": _VERMILLION, "marker": "D", "linestyle": ":"},
+    {"color": "#CC79A7", "marker": "v", "linestyle": (0, (1, 1))},
+    {"color": "#56B4E9", "marker": "P", "linestyle": (0, (3, 1, 1, 1, 1, 1))},
+)
 _SANS = "'DejaVu Sans', sans-serif"
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -234,6 +244,60 @@ def _order(frames: Frames) -> Drawing:
             "Left of 1 from scratch is faster, right of it concise. The bar is a 95% interval over the "
             "interleaved pairs of runs.",
         )
+
+
+def draw_speed(lines: pd.DataFrame, lines_of: str) -> Drawing:
+    """Time per element against elements; `lines` and `lines_of` as `rmsprop.report.speed.Speed` has them."""
+    names = list(dict.fromkeys(lines["implementation"]))
+    ceiling = lines.groupby("elements")["ceiling"].median().dropna()
+    legend = []
+    with _figure("speed", 3.2 + 0.1 * len(names)) as figure:
+        axes = figure.add_subplot(title=lines_of, xlabel="elements", ylabel="ns per element")
+        axes.set(xscale="log", yscale="log")
+        for name, style in zip(names, cycle(_SERIES), strict=False):
+            line = lines[lines["implementation"] == name]
+            axes.plot(line["elements"], line["nanoseconds"], **style | {"marker": ""})
+            for trusted, fill in ((True, "full"), (False, "none")):
+                marks = line[line["trusted"] == trusted]
+                markers = style | {"linestyle": "none", "fillstyle": fill}
+                axes.plot(marks["elements"], marks["nanoseconds"], markersize=5.5, **markers)
+            legend.append(Line2D([], [], markersize=5.5, **style))
+        if not ceiling.empty:
+            dashes: dict[str, Any] = {"color": _INK, "linestyle": "--", "linewidth": 1.2}
+            axes.plot(ceiling.index, ceiling, marker="_", **dashes)
+            legend.append(Line2D([], [], **dashes))
+        axes.margins(x=0.08, y=0.1)
+        low, high = axes.get_ylim()
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 500 * low else (1,)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_major_locator(LogLocator())
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_minor_locator(NullLocator())
+        labels = [*(_shortened(name) for name in names), "five passes over memory"]
+        blank = [" "] * len(legend)
+        box = figure.legend(legend, blank, loc="outside lower center", ncols=2, handlelength=3.2)
+        for text, label in zip(box.get_texts(), labels, strict=False):
+            # Other people's names may hold what matplotlib takes for mathematics.
+            text.set(text=label, parse_math=False)
+        fastest = lines.loc[lines.groupby("elements")["nanoseconds"].idxmin()]
+        return _finish(
+            figure,
+            "speed",
+            f"Nanoseconds per element of one step against elements, both logarithmic, {lines_of}: "
+            + "; ".join(
+                f"at {row['elements']:,.0f} elements {row['implementation']} is the fastest with "
+                f"{row['nanoseconds']:.3g}"
+                for row in fastest.to_dict("records")
+            )
+            + ".",
+            f"Median time of one step over elements, {lines_of}. The dashed line is what the same run needs "
+            "for five passes over as much memory. Hollow: warnings say that the number cannot be trusted.",
+        )
+
+
+def _shortened(name: str) -> str:
+    """A name's end, where two of them would not stand side by side."""
+    return name if len(name) <= 26 else f"…{name[-25:]}"
 
 
 def _place_editions(axes: Axes, claims: pd.DataFrame, *, bars: bool) -> None:

@@ -15,10 +15,12 @@ from markupsafe import Markup
 from rmsprop.book.references import PRIMARY
 from rmsprop.book.verdicts import hyperparameters_in_words
 from rmsprop.errors import UserError
+from rmsprop.records.frame import read_frame
 from rmsprop.records.reproduction import PROGRAMS, ReproductionRecord
 from rmsprop.records.store import Problem, check_writable, read_reproductions, short_commit, write_atomically
-from rmsprop.report.figures import NAMES, Drawing, draw_all
+from rmsprop.report.figures import NAMES, Drawing, draw_all, draw_speed
 from rmsprop.report.frames import Frames, claims_of, frames_of, records_frame
+from rmsprop.report.speed import speed_of
 
 _SUBJECTS = {"rmsprop_2d": "2-D RMSProp", "adagrad_2d": "2-D AdaGrad", **NAMES}
 _QUANTITIES = {
@@ -56,20 +58,27 @@ class Answer:
 def build_report(results: Path, reports: Path, readme: Path | None = None) -> Report:
     """Write index.html, README.md and figures/*.svg below `reports` from the records below `results`.
 
-    Shown is the newest record that decides; the others are listed. The same records give the same
+    Shown is the newest record that decides; the others are listed. Of benchmark results the newest run
+    is shown. The same records give the same
     bytes. All is rendered before anything is written, so that a failure leaves the former report
     whole; UserError where `reports` cannot be written. A `readme` gets the table of claims between its two
     markers, `<!-- made by ...` and `<!-- end -->`.
     """
     records, problems = read_reproductions(results)
+    frame, unread = read_frame(results)
+    problems += unread
+    speed = speed_of(frame)
     context: dict[str, Any] = {
         "problems": [_relative(problem, results) for problem in problems],
         "drawings": {},
         "record": None,
+        "speed": speed,
     }
     if records:
         context |= _content(records)
     drawings: dict[str, Drawing] = context["drawings"]
+    if speed and not speed.lines.empty:
+        drawings["speed"] = draw_speed(speed.lines, speed.lines_of)
     files = {
         **{f"figures/{name}.svg": drawing.file for name, drawing in drawings.items()},
         "README.md": _markdown().get_template("README.md.j2").render(context),

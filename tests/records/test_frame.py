@@ -62,7 +62,7 @@ def pytest_file():
     return {
         "machine_info": {"python_version": "3.11.7"},
         "commit_info": {"id": "e" * 40, "dirty": True},
-        "datetime": "2026-11-23T04:00:00+00:00",
+        "datetime": "2026-11-23T04:00:00.132815+00:00",
         "benchmarks": [{"extra_info": extra, "stats": stats}, {"extra_info": {}, "stats": stats}],
     }
 
@@ -149,6 +149,7 @@ def test_damaged_foreign_and_newer_files_are_named_and_the_rest_is_read(tmp_path
         "asv/m/point.json": asv_result(
             results={"steps.Small.time_100_steps": [[1.0], [["'scratch'"], ["'nonsense'"]], "1"]}
         ),
+        "pytest-benchmark/m/date.json": pytest_file() | {"datetime": "yesterday?"},
         "pytest-benchmark/m/list.json": [1],
         "pytest-benchmark/m/foreign.json": {"benchmarks": []},
         "pytest-benchmark/m/half.json": {"benchmarks": [{}], "machine_info": {}},
@@ -159,6 +160,17 @@ def test_damaged_foreign_and_newer_files_are_named_and_the_rest_is_read(tmp_path
     assert {problem.path.relative_to(tmp_path).as_posix() for problem in problems} == set(bad)
     assert all(problem.reason and "\n" not in problem.reason for problem in problems)
     assert set(frame.file) == {"bench/good.json"}
+
+
+def test_all_three_runners_stand_in_one_frame(tmp_path, bench):
+    write_bench(tmp_path / "bench" / "m" / "case.json", bench(notes=("eps is 1e-2",)))
+    write(tmp_path / "asv" / "m" / "result.json", asv_result())
+    write(tmp_path / "pytest-benchmark" / "m" / "0001.json", pytest_file())
+    frame, problems = read_frame(tmp_path)
+    assert problems == []
+    assert set(frame.runner) == {"bench", "asv", "pytest-benchmark"}
+    assert frame.started.notna().all()
+    assert set(frame[frame.runner == "bench"].notes) == {"eps is 1e-2"}
 
 
 def test_a_point_is_parsed_into_its_axes():
