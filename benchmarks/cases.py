@@ -167,7 +167,8 @@ def _one_of(axis: str, value: str | int, known: Iterable[str | int]) -> str | in
             axis in {"size", "threads"} and _number(candidate) == _number(value)
         ):
             return candidate
-    raise _user_error()(f"unknown {axis} {value!r}; choose from {', '.join(map(str, listed))}")
+    names = ["all" if axis == "threads" and candidate == 0 else str(candidate) for candidate in listed]
+    raise _user_error()(f"unknown {axis} {value!r}; choose from {', '.join(names)}")
 
 
 def _number(value: str | int) -> float:

@@ -20,13 +20,20 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     """Store each run under results/pytest-benchmark/<machine>/, unless the command line says otherwise."""
+    import pytest  # noqa: PLC0415
+
     from benchmarks.metrics import Ceilings  # noqa: PLC0415
+    from rmsprop.errors import UserError  # noqa: PLC0415
     from rmsprop.records.environment import capture_environment  # noqa: PLC0415
     from rmsprop.records.store import short_commit  # noqa: PLC0415
 
+    option = config.option
+    try:
+        config.rmsprop_cases = cases(option.profile, **{axis: getattr(option, axis) for axis in _FILTERS})
+    except UserError as error:
+        raise pytest.UsageError(str(error)) from None
     config.rmsprop_environment = environment = capture_environment()
     config.rmsprop_ceilings = Ceilings()
-    option = config.option
     if option.benchmark_storage.startswith("file://./.benchmarks"):
         folder = CHECKOUT / "results" / "pytest-benchmark" / environment.machine
         option.benchmark_storage = f"file://{folder}"
@@ -41,13 +48,11 @@ def pytest_generate_tests(metafunc):
 
     if "case" not in metafunc.fixturenames:
         return
-    option = metafunc.config.option
-    chosen = cases(option.profile, **{axis: getattr(option, axis) for axis in _FILTERS})
     parameters = [
         pytest.param(
             case, id=case.id, marks=pytest.mark.benchmark(group=case.point, timer=timer(case.device))
         )
-        for case in chosen
+        for case in metafunc.config.rmsprop_cases
     ]
     metafunc.parametrize("case", parameters)
 

@@ -149,19 +149,25 @@ class BookJob:
 
 
 def book_job(
-    name: str, device: str, dtype: str, *, data: str = "auto", seeds: Sequence[int] = (0,)
+    name: str,
+    device: str,
+    dtype: str,
+    *,
+    threads: int = 0,
+    data: str = "auto",
+    seeds: Sequence[int] = (0,),
 ) -> BookJob:
     """Train once per seed in the book's own loop, with the matrix's hyperparameters, which are the book's.
 
     A torch optimizer goes through the concise loop, `train_pytorch_ch7`; what has `.step()` and no more
-    goes through the from-scratch loop, `train_ch7`. `data` is as `rmsprop.book.airfoil.load_airfoil` takes
-    it. CaseSkippedError if this machine or this commit cannot.
+    goes through the from-scratch loop, `train_ch7`. `threads` is torch's (0: all), `data` as `load_airfoil`
+    takes it. CaseSkippedError if this machine or this commit cannot.
     """
     try:
         from rmsprop.book import airfoil, training  # noqa: PLC0415 (the commit may have none)
     except ImportError as missing:
         raise CaseSkippedError(f"{NOT_HERE}: {missing}") from None
-    if reason := skip_reason(Case(name, device, dtype, "6", "book", 0)):
+    if reason := skip_reason(Case(name, device, dtype, "6", "book", threads)):
         raise CaseSkippedError(reason)
     implementation, torch_dtype = find(name), getattr(torch, dtype)
     hyperparameters = {"lr": LR, "alpha": ALPHA, "eps": matrix_eps(implementation, dtype)}
@@ -171,18 +177,24 @@ def book_job(
 
     table = airfoil.load_airfoil(data)
     features, labels = table.to(device, torch_dtype)
-    if isinstance(make([nn.Parameter(features[:1].clone())]), torch.optim.Optimizer):
-        runs = [training.train_pytorch_ch7(make, {}, features, labels, seed=seed) for seed in seeds]
-    else:
-        runs = [
-            training.train_ch7(
-                lambda _params, states, _hyperparams: states[0].step(),
-                lambda params: [make(params)],
-                {},
-                features,
-                labels,
-                seed=seed,
-            )
-            for seed in seeds
-        ]
+    is_optimizer = isinstance(make([nn.Parameter(features[:1].clone())]), torch.optim.Optimizer)
+
+    def train(seed: int) -> Any:
+        if is_optimizer:
+            return training.train_pytorch_ch7(make, {}, features, labels, seed=seed)
+        return training.train_ch7(
+            lambda _params, states, _hyperparams: states[0].step(),
+            lambda params: [make(params)],
+            {},
+            features,
+            labels,
+            seed=seed,
+        )
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        runs = [train(seed) for seed in seeds]
+    finally:
+        torch.set_num_threads(before)
     return BookJob(tuple(run.sec_per_epoch for run in runs), tuple(run.loss for run in runs), table.source)

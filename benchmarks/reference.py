@@ -41,11 +41,13 @@ def check(
     """Compare the parameters `found` after `STEPS` steps with what float64 gives from `initial`.
 
     Step i took set i of the gradients, modulo their number. WrongResultError if an element is off or not
-    finite. False if finiteness is all that could be checked: the implementation has no known formula, and
-    does not run on float64 tensors on the CPU.
+    finite, or if no parameter has moved. False if that is all that could be checked: the implementation has
+    no known formula, and does not run on float64 tensors on the CPU.
     """
     sets = [gradients[step % len(gradients)] for step in range(STEPS)]
     inside = implementation.eps_inside_sqrt
+    if all(torch.equal(now.detach().cpu(), before) for now, before in zip(found, initial, strict=True)):
+        raise WrongResultError(f"no parameter has moved after {STEPS} steps")
     itself = _run_itself(implementation, initial, sets, hyperparameters) if inside is None else None
     worst = (0.0, "")
     for index, (now, before) in enumerate(zip(found, initial, strict=True)):

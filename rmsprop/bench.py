@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
-from benchmarks.cases import Case
+from benchmarks.cases import IMPLEMENTATIONS, Case
 from benchmarks.cold_start import cold_start
 from benchmarks.metrics import Ceilings, book_job, peak_extra_bytes
 from benchmarks.trust import Watch
@@ -24,6 +25,7 @@ SAMPLE_SECONDS = 0.005
 """A sample takes as many steps as fill this time: far above the timer, and small against a case's time."""
 MIN_SAMPLES, MAX_SAMPLES = 7, 60
 
+Result = TypeVar("Result")
 Progress = Callable[[Case, BenchRecord | None], None]
 """Called with a case and None before it is measured, and with its record when that is on disk."""
 
@@ -57,7 +59,7 @@ def bench(
 ) -> list[BenchRecord]:
     """Measure the cases; the record of each is below results/bench/ before the next begins.
 
-    A case that was measured for this commit, torch and machine is read instead, unless `again`. With
+    A case that was measured for this commit, machine and versions is read instead, unless `again`. With
     local changes there is no commit to go by, and all are measured.
     """
     environment = capture_environment()
@@ -65,7 +67,7 @@ def bench(
     ceilings = Ceilings()
     records = []
     for case in cases:
-        record = None if again or environment.dirty else _measured_before(folder, case)
+        record = None if again else _measured_before(folder, case, environment)
         if record is None:
             progress(case, None)
             record = measure(case, environment, effort, ceilings)
@@ -100,19 +102,21 @@ def measure(
             with Watch() as watch:
                 seconds = _samples(workload, steps, effort.case_seconds)
             samples: dict[Quantity, tuple[float, ...]] = {"step": seconds}
-            if (peak := peak_extra_bytes(workload)) is not None:
+            notes = list(workload.notes)
+            if (peak := _beside(notes, "peak memory", lambda: peak_extra_bytes(workload))) is not None:
                 samples["peak"] = (float(peak),)
-            notes = tuple(workload.notes)
-        ceiling = ceilings.seconds(case)
+        ceiling = _beside(notes, "ceiling", lambda: ceilings.seconds(case))
         if case.layout == "book":
-            samples |= _book(case, effort)
+            samples |= _beside(notes, "book's job", lambda: _book_job(case, effort)) or {}
+            if effort.cold:
+                samples |= _beside(notes, "cold start", lambda: _cold_start(case)) or {}
     except CaseSkippedError as reason:
         return replace(record, status="skipped", reason=str(reason))
-    except Exception as error:  # someone else's optimizer may raise anything, and fails its own case alone
+    except (Exception, SystemExit) as error:  # someone else's optimizer may raise anything, and fails alone
         return replace(record, status="failed", reason=_line(error))
     measurement = Measurement(case.elements, len(case.shapes), steps, samples, ceiling)
     warnings = watch.warnings(seconds, steps)
-    return replace(record, measurement=measurement, notes=notes, warnings=warnings)
+    return replace(record, measurement=measurement, notes=tuple(notes), warnings=warnings)
 
 
 def _now() -> str:
@@ -125,18 +129,35 @@ def _samples(workload: Workload, steps: int, seconds: float) -> tuple[float, ...
     return tuple(workload.time(steps) / steps for _ in range(count))
 
 
-def _book(case: Case, effort: Effort) -> dict[Quantity, tuple[float, ...]]:
-    """The book's job with the case's implementation, and the cold start where the effort has it."""
+def _beside(notes: list[str], name: str, action: Callable[[], Result]) -> Result | None:
+    """What the action gives; None, and a note, where it fails: the steps were measured all the same."""
+    try:
+        return action()
+    except Exception as error:
+        notes.append(f"{name} not measured: {_line(error)}")
+        return None
+
+
+def _book_job(case: Case, effort: Effort) -> dict[Quantity, tuple[float, ...]]:
     # The surrogate has the real rows' loss surface, and needs neither a file nor a network.
     job = book_job(
-        case.implementation, case.device, case.dtype, data="surrogate", seeds=range(effort.book_runs)
+        case.implementation,
+        case.device,
+        case.dtype,
+        threads=case.threads,
+        data="surrogate",
+        seeds=range(effort.book_runs),
     )
-    samples: dict[Quantity, tuple[float, ...]] = {"epoch": job.epoch_seconds, "loss": job.losses}
-    if effort.cold:
-        cold = cold_start(case)
-        samples["import"] = (cold.import_torch + cold.import_rmsprop,)
-        samples["first_step"] = (cold.construct + cold.first_step,)
-    return samples
+    return {"epoch": job.epoch_seconds, "loss": job.losses}
+
+
+def _cold_start(case: Case) -> dict[Quantity, tuple[float, ...]]:
+    cold = cold_start(case)
+    return {
+        "import": (cold.import_torch + cold.import_rmsprop,),
+        "first_step": (cold.construct + cold.first_step,),
+        "compile": (cold.compile,),
+    }
 
 
 def _run_name(environment: Environment) -> str:
@@ -152,17 +173,29 @@ def _paths(folder: Path, case: Case) -> Iterable[Path]:
         yield folder / f"{name}-{number}.json"
 
 
-def _measured_before(folder: Path, case: Case) -> BenchRecord | None:
-    """The latest record of the case, if it holds numbers: what was skipped or failed is tried again."""
+def _measured_before(folder: Path, case: Case, environment: Environment) -> BenchRecord | None:
+    """The latest record of the case, if it holds numbers that another run here would give again.
+
+    What was skipped or failed is tried again, and someone else's optimizer, which may have changed.
+    """
+    if environment.dirty or case.implementation not in IMPLEMENTATIONS:
+        return None
     latest = None
     for path in itertools.takewhile(Path.exists, _paths(folder, case)):
         try:
             latest = read_bench(path)
         except ValueError:
             continue  # damaged: measured anew, and named by whoever reads all
-    return latest if latest and latest.status == "measured" else None
+    if latest is None or latest.status != "measured" or latest.axes != Axes(**asdict(case)):
+        return None
+    then, now = latest.environment, environment
+    return (
+        latest
+        if (then.python, then.threads, then.versions) == (now.python, now.threads, now.versions)
+        else None
+    )
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0]

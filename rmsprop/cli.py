@@ -126,12 +126,13 @@ def bench(
     from benchmarks.cases import cases  # noqa: PLC0415
     from rmsprop.bench import EFFORTS  # noqa: PLC0415
     from rmsprop.bench import bench as measure  # noqa: PLC0415
-    from rmsprop.optimizers.registry import implementations, load_optimizer  # noqa: PLC0415
+    from rmsprop.optimizers.registry import implementations  # noqa: PLC0415
     from rmsprop.records.store import check_writable  # noqa: PLC0415
     from rmsprop.terminal import bench_progress, show_bench  # noqa: PLC0415
 
     for spec in optimizer or ():
-        load_optimizer(spec)
+        if ":" not in spec:
+            raise UserError(f"--optimizer {spec!r}: expected package.module:Class")
     chosen = cases(
         profile,
         others=[*implementations(), *(optimizer or ())],

@@ -42,6 +42,14 @@ class Raises(torch.optim.RMSprop):
     def step(self, closure=None):
         raise RuntimeError("no luck today")
 
+class Exits(torch.optim.RMSprop):
+    def step(self, closure=None):
+        raise SystemExit(7)
+
+class Idle(torch.optim.RMSprop):
+    def step(self, closure=None):
+        pass
+
 class RaisesLate(torch.optim.RMSprop):
     steps = 0
 
@@ -115,6 +123,31 @@ def test_a_rerun_measures_only_what_is_not_on_record(tmp_path, clean_commit):
     assert len(list(tmp_path.rglob("builtin-loop*.json"))) == 2
 
 
+def test_other_versions_and_other_peoples_optimizers_are_measured_again(
+    tmp_path, monkeypatch, make_environment
+):
+    theirs = replace(LOOP, implementation="torch.optim:RMSprop")
+    for python in ("3.11.7", "3.12.1"):
+        monkeypatch.setattr(
+            runner, "capture_environment", lambda python=python: make_environment(python=python)
+        )
+        bench([LOOP, theirs], tmp_path, QUICK)
+    assert len(list(tmp_path.rglob("builtin-loop*.json"))) == 2
+    bench([LOOP, theirs], tmp_path, QUICK)
+    assert len(list(tmp_path.rglob("builtin-loop*.json"))) == 2
+    assert len(list(tmp_path.rglob("torch.optim*.json"))) == 3
+
+
+def test_what_is_measured_beside_the_steps_may_fail_without_losing_them(make_environment, monkeypatch):
+    def fails(*_arguments):
+        raise RuntimeError("no profiler here")
+
+    monkeypatch.setattr(runner, "peak_extra_bytes", fails)
+    record = measure(LOOP, make_environment(), QUICK, Ceilings())
+    assert record.status == "measured"
+    assert record.notes == ("peak memory not measured: no profiler here",)
+
+
 def test_with_local_changes_everything_is_measured_again(tmp_path, monkeypatch, make_environment):
     monkeypatch.setattr(runner, "capture_environment", lambda: make_environment(dirty=True))
     for _ in range(2):
@@ -148,6 +181,8 @@ def test_what_cannot_run_here_is_skipped_with_its_reason_and_on_record(tmp_path,
         ("plugins:Wrong", "failed", "found nan"),
         ("plugins:Raises", "failed", "no luck today"),
         ("plugins:RaisesLate", "failed", "enough is enough"),
+        ("plugins:Exits", "failed", "7"),
+        ("plugins:Idle", "failed", "no parameter has moved"),
     ],
 )
 def test_someone_elses_optimizer_gets_a_record_and_fails_alone(
@@ -161,18 +196,29 @@ def test_someone_elses_optimizer_gets_a_record_and_fails_alone(
     assert records[0].reason is None if reason is None else reason in records[0].reason
 
 
-def test_an_optimizer_that_cannot_be_used_is_known_before_anything_is_measured(tmp_path):
+def test_an_optimizer_that_cannot_be_used_fails_its_own_cases_with_its_message(tmp_path):
     (tmp_path / "plugins.py").write_text(PLUG_INS)
-    for spec, reason in (
-        ("plugins:not_an_optimizer", "no torch.optim.Optimizer"),
-        ("plugins:Nothing", "cannot be imported"),
-        ("nowhere:Nothing", "cannot be imported"),
-    ):
-        answer = rmsprop("--optimizer", spec, "--output", tmp_path / "results", PYTHONPATH=str(tmp_path))
-        assert answer.returncode == 2, answer.stderr
-        assert reason in answer.stderr
-        assert "Traceback" not in answer.stderr
-        assert not (tmp_path / "results").exists()
+    answer = rmsprop(
+        "--profile", "smoke", "--device", "cpu", "--size", "1e5", "--implementation", "builtin-loop",
+        "--implementation", "plugins:not_an_optimizer", "--implementation", "nowhere:Nothing",
+        "--optimizer", "plugins:not_an_optimizer", "--optimizer", "nowhere:Nothing",
+        "--output", tmp_path / "results", PYTHONPATH=str(tmp_path),
+    )  # fmt: skip
+    assert answer.returncode == 1, answer.stderr
+    assert "no torch.optim.Optimizer" in answer.stdout
+    assert "cannot be imported" in answer.stdout
+    assert "Traceback" not in answer.stderr
+    frame, _ = read_frame(tmp_path / "results")
+    status = frame[frame.quantity == "step"].set_index("implementation").status
+    assert status.to_dict() == {
+        "builtin-loop": "measured", "plugins:not_an_optimizer": "failed", "nowhere:Nothing": "failed",
+    }  # fmt: skip
+
+
+def test_an_optimizer_without_a_module_is_wrong_use(tmp_path):
+    answer = rmsprop("--optimizer", "Mine", "--output", tmp_path)
+    assert answer.returncode == 2
+    assert "expected package.module:Class" in answer.stderr
 
 
 def test_an_unknown_axis_value_lists_the_known_ones(tmp_path):
@@ -211,7 +257,11 @@ def test_killed_anywhere_everything_finished_is_still_there(tmp_path):
         process.send_signal(signal.SIGKILL)
     frame, problems = read_frame(tmp_path)
     assert problems == []
-    assert len(frame[frame.quantity == "step"]) >= 2
+    finished = len(frame[frame.quantity == "step"])
+    assert finished >= 2
+    answer = rmsprop("--profile", "smoke", "--device", "cpu", "--size", "1e5", "--output", tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert len(read_frame(tmp_path)[0]) > len(frame)
 
 
 def test_speed_up_is_the_loops_median_over_the_cases(make_environment):

@@ -154,6 +154,34 @@ def test_an_interrupt_keeps_and_judges_what_was_finished(kill, tmp_path):
     assert record.programs["scratch"].ensemble is None
 
 
+def test_an_interrupted_ensemble_keeps_the_seeds_that_were_trained(tmp_path):
+    command = [str(COMMAND), "reproduce", "--data", "surrogate", "--runs", "1", "--seeds", "10000000"]
+    with subprocess.Popen(
+        [*command, "--output", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "COLUMNS": "160"},
+    ) as process:
+        assert "looking for" in process.stderr.readline()
+        assert "data: surrogate" in process.stderr.readline()
+        time.sleep(8)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    [record], _ = read_reproductions(tmp_path)
+    seeds = record.programs["scratch"].ensemble.seeds
+    assert 0 < seeds < 10_000_000
+    assert f"{seeds:,} seeds" in out
+
+
+def test_a_results_folder_that_is_not_there_is_wrong_use_and_the_report_is_left(tmp_path):
+    answer = rmsprop("report", "--results", tmp_path / "typo", "--output", tmp_path / "reports")
+    assert answer.returncode == 2
+    assert "there is no folder" in answer.stderr
+    assert not (tmp_path / "reports").exists()
+
+
 def test_reproduce_twice_gives_the_same_losses(tmp_path):
     for _ in range(2):
         rmsprop("reproduce", *QUICK, "--data", "surrogate", "--output", tmp_path)

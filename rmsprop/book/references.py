@@ -1,7 +1,8 @@
 """Every value that an edition of the book prints for section 7.6, RMSProp.
 
 Printed values are strings: their digits are the claim. The primary source is the Markdown page of
-Dive-into-DL-PyTorch (`docs`); the other editions ran the same experiment and are placed beside it.
+Dive-into-DL-PyTorch (`docs`). Its notebook runs the same code; the other editions ran the section in code
+of their own, and `Claim.same_program` and `Claim.timed_alike` say where that makes another experiment.
 """
 
 import math
@@ -13,6 +14,7 @@ Program = Literal["rmsprop_2d", "adagrad_2d", "scratch", "concise"]
 Quantity = Literal["x1", "x2", "loss", "sec_per_epoch"]
 
 PRIMARY = "docs"
+_SAME_CODE = (PRIMARY, "notebook")
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,26 @@ class Claim:
 
     @property
     def hyperparameters(self) -> Hyperparameters:
-        """The same in all editions."""
+        """Of the primary edition's program."""
         return HYPERPARAMETERS[self.program]
+
+    @property
+    def same_program(self) -> bool:
+        """Whether the edition ran the primary edition's program, so that its loss can be judged by it.
+
+        From scratch all did. The concise loops of the other packages start from N(0, 0.01²) weights and,
+        with torch, train for four epochs instead of two.
+        """
+        return self.program != "concise" or self.edition in _SAME_CODE
+
+    @property
+    def timed_alike(self) -> bool:
+        """Whether its seconds are of a whole epoch with its evaluations, so that a ratio means something.
+
+        The d2l package's timer stops while the loss is evaluated, and where it prints an average, that is
+        of 200 samples.
+        """
+        return not self.edition.startswith("d2l") or self.edition == "d2l-zh 1.0.0"
 
     @property
     def label(self) -> str:
@@ -93,9 +113,6 @@ _TRAINING = (
     ("d2l-zh 2.0.0", "TF", "0.246", "0.112", "0.244", "0.139"),
     ("d2l-zh 2.0.0", "Paddle", "0.246", "0.049", "0.244", "0.033"),
 )
-
-TIMED_WITHOUT_EVALUATION = frozenset({("d2l-en 0.17.6", "torch"), ("d2l-zh 2.0.0", "torch")})
-"""Editions whose seconds are an average per 200 samples without the loss evaluations: not comparable."""
 
 
 def claims() -> tuple[Claim, ...]:

@@ -1,6 +1,6 @@
 """Section 7.6 run again, end to end: the raw record. `verdicts.py` says what it means."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import psutil
@@ -25,7 +25,11 @@ from rmsprop.records.reproduction import (
 )
 
 _QUANTILE_LEVELS = np.linspace(0, 1, 1001)
-_BYTES_PER_SEED = 3 * 31 * 8  # 31 float64 losses, and two copies while their quantiles are taken
+SLICE = 2_560
+"""Seeds of one call of `ensemble`: what an interrupt can lose."""
+_BYTES_OF_ONE = {"seeds": 3 * 31 * 8, "runs": 10_000}
+# A seed leaves 31 float64 losses, and two copies while their quantiles are taken; a run leaves Python
+# numbers, tensors, and its part of the record's text.
 _CURVE_LEVELS = (0.005, 0.05, 0.25, 0.5, 0.75, 0.95, 0.995)
 
 Progress = Callable[[str, int], None]
@@ -48,10 +52,10 @@ def check_size(seeds: int, runs: int) -> None:
         if count < 1:
             raise UserError(f"--{name} {count}: expected at least 1")
         available = psutil.virtual_memory().available
-        most = available // _BYTES_PER_SEED
+        most = available // 2 // _BYTES_OF_ONE[name]
         if count > most:
             raise UserError(
-                f"--{name} {count:,}: needs about {count * _BYTES_PER_SEED / 2**30:,.0f} GiB, "
+                f"--{name} {count:,}: needs about {count * _BYTES_OF_ONE[name] / 2**30:,.0f} GiB, "
                 f"{available / 2**30:,.0f} GiB are free; ask for at most {most:,}"
             )
 
@@ -75,7 +79,7 @@ def reproduce(
     environment = capture_environment()
     features, labels = data.to(device, dtype)
     finished: dict[TrainingProgram, list[TrainingRun]] = {program: [] for program in PROGRAMS}
-    ensembles: dict[TrainingProgram, Ensemble] = {}
+    ensembles: dict[TrainingProgram, list[Ensemble]] = {program: [] for program in PROGRAMS}
     interrupted = False
     try:
         for program in PROGRAMS:
@@ -87,9 +91,10 @@ def reproduce(
                 finished[program].append(pair[program])
             progress("runs", 1)
         for program in PROGRAMS:
-            ensembles[program] = ensemble(
-                program, features, labels, range(seeds), progress=_stage(progress, program)
-            )
+            for first in range(0, seeds, SLICE):
+                part = range(first, min(first + SLICE, seeds))
+                ensembles[program].append(ensemble(program, features, labels, part))
+                progress(program, len(part))
     except KeyboardInterrupt:
         interrupted = True
     return ReproductionRecord(
@@ -104,20 +109,16 @@ def reproduce(
                 seeds=tuple(run.seed for run in finished[program]),
                 losses=tuple(run.losses for run in finished[program]),
                 epoch_seconds=tuple(run.epoch_seconds for run in finished[program]),
-                ensemble=summarise(ensembles[program]) if program in ensembles else None,
+                ensemble=summarise(ensembles[program]) if ensembles[program] else None,
             )
             for program in PROGRAMS
         },
     )
 
 
-def _stage(progress: Progress, stage: str) -> Callable[[int], None]:
-    return lambda done: progress(stage, done)
-
-
-def summarise(result: Ensemble) -> EnsembleSummary:
-    """Quantiles and histogram of an ensemble; losses are kept to nine decimals."""
-    curve = result.losses.numpy()
+def summarise(parts: Sequence[Ensemble]) -> EnsembleSummary:
+    """Quantiles and histogram of the seeds of all parts; losses are kept to nine decimals."""
+    curve = np.concatenate([part.losses.numpy() for part in parts], axis=1)
     finite = np.isfinite(curve[-1])
     curve = curve[:, finite]
     final = curve[-1]
@@ -127,7 +128,7 @@ def summarise(result: Ensemble) -> EnsembleSummary:
         counts, edges = np.histogram(final, bins=200)
     return EnsembleSummary(
         seeds=len(finite),
-        seconds=result.seconds,
+        seconds=sum(part.seconds for part in parts),
         not_finite=int(np.count_nonzero(~finite)),
         quantile_levels=_decimals(_QUANTILE_LEVELS),
         quantiles=() if none_left else _decimals(np.quantile(final, _QUANTILE_LEVELS)),

@@ -14,17 +14,23 @@ from scipy import stats
 from rmsprop.book.references import (
     HYPERPARAMETERS,
     PRIMARY,
-    TIMED_WITHOUT_EVALUATION,
     Claim,
     claims,
     primary,
 )
-from rmsprop.records.reproduction import PROGRAMS, ProgramRecord, ReproductionRecord, TrainingProgram
+from rmsprop.records.reproduction import (
+    PROGRAMS,
+    EnsembleSummary,
+    ProgramRecord,
+    ReproductionRecord,
+    TrainingProgram,
+)
 
 CENTRAL = 0.99
 """A printed loss is reproduced when it lies inside this central part of the distribution."""
 
-Status = Literal["reproduced", "not reproduced", "undecided", "compared", "not run"]
+Status = Literal["reproduced", "not reproduced", "undecided", "placed", "compared", "not run"]
+"""`placed`: a loss of another program, which has a percentile here and no verdict."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class Verdict:
     percentile: float | None = None
     """Of the printed loss among the seeds, 0 to 100."""
     interval: tuple[float, float] | None = None
-    """95% interval: of the percentile for a loss, of the ratio here / book for seconds."""
+    """95% interval: of the percentile for a loss, its rounding included; of here / book for seconds."""
 
     @property
     def decides(self) -> bool:
@@ -83,18 +89,20 @@ def _judge_digits(claim: Claim, record: ReproductionRecord) -> Verdict:
 def _judge_loss(claim: Claim, record: ReproductionRecord) -> Verdict:
     summary = _program(claim, record).ensemble
     if summary is None:
-        return Verdict(claim, None, "not run", "interrupted before the ensemble")
+        return Verdict(claim, None, "not run", "interrupted before its seeds were trained")
     if not summary.quantiles:
         return Verdict(claim, None, "not reproduced", "no seed gave a finite loss")
-    # Ties in the quantiles would bias np.interp; the middle of both readings is the mid-rank.
-    below = np.interp(claim.value, summary.quantiles, summary.quantile_levels)
-    above = 1 - np.interp(-claim.value, np.negative(summary.quantiles[::-1]), summary.quantile_levels)
-    # A seed without a finite loss stands above every printed value.
-    share = float(below + above) / 2 * (1 - summary.not_finite / summary.seeds)
-    low, high = _binomial_interval(share, summary.seeds)
+    # The printed digits stand for all values that round to them.
+    half = 0.5 * 10.0 ** -len(claim.printed.partition(".")[2])
+    least, share, most = (
+        _share(value, summary) for value in (claim.value - half, claim.value, claim.value + half)
+    )
+    low, high = _binomial_interval(least, summary.seeds)[0], _binomial_interval(most, summary.seeds)[1]
     edge = (1 - CENTRAL) / 2
-    if edge <= share <= 1 - edge:
-        status: Status = "reproduced"
+    if not claim.same_program:
+        status: Status = "placed"
+    elif most >= edge and least <= 1 - edge:
+        status = "reproduced"
     elif high < edge or low > 1 - edge:
         status = "not reproduced"
     else:
@@ -104,8 +112,19 @@ def _judge_loss(claim: Claim, record: ReproductionRecord) -> Verdict:
         words += "; too few seeds to tell: ask for more with --seeds"
     if summary.not_finite:
         words += f"; {summary.not_finite:,} seeds without a finite loss"
+    if not claim.same_program:
+        words += "; its program is another"
     median = summary.quantiles[len(summary.quantiles) // 2]
     return Verdict(claim, median, status, words, 100 * share, (100 * low, 100 * high))
+
+
+def _share(value: float, summary: EnsembleSummary) -> float:
+    """The share of the seeds whose loss is below `value`."""
+    # Ties in the quantiles would bias np.interp; the middle of both readings is the mid-rank.
+    below = np.interp(value, summary.quantiles, summary.quantile_levels)
+    above = 1 - np.interp(-value, np.negative(summary.quantiles[::-1]), summary.quantile_levels)
+    # A seed without a finite loss stands above every printed value.
+    return float(below + above) / 2 * (1 - summary.not_finite / summary.seeds)
 
 
 def _judge_seconds(claim: Claim, record: ReproductionRecord) -> Verdict:
@@ -115,8 +134,8 @@ def _judge_seconds(claim: Claim, record: ReproductionRecord) -> Verdict:
     here = float(np.median(seconds))
     interval = _median_interval(np.asarray(seconds) / claim.value)
     words = f"{here / claim.value:.2f} times the book's"
-    if (claim.edition, claim.framework) in TIMED_WITHOUT_EVALUATION:
-        words += ", which leaves the evaluations out: not comparable"
+    if not claim.timed_alike:
+        words += ", which are timed otherwise: not comparable"
     return Verdict(claim, here, "compared", words, interval=interval)
 
 
@@ -129,7 +148,9 @@ def judge_order(record: ReproductionRecord) -> Order:
         return Order(book, None, None, "interrupted before the first run")
     ratios = scratch / concise
     here, interval = float(np.median(ratios)), _median_interval(ratios)
-    if interval is None or interval[0] <= 1 <= interval[1]:
+    if interval is None:
+        words = "too few runs to tell which is faster here"
+    elif interval[0] <= 1 <= interval[1]:
         words = "neither is clearly faster here"
     elif (here > 1) == (book > 1):
         words = "the book's order holds: concise is faster"
@@ -150,7 +171,10 @@ def agreement(record: ReproductionRecord, program: TrainingProgram) -> float | N
     if summary is None or not summary.quantiles or losses.size < 5 or summary.seeds < 100:
         return None
     quantiles, levels = summary.quantiles, summary.quantile_levels
-    return float(stats.kstest(losses, lambda x: np.interp(x, quantiles, levels)).pvalue)
+    distance = stats.kstest(losses, lambda x: np.interp(x, quantiles, levels)).statistic
+    # The ensemble is a sample too: the two-sample test's effective number.
+    effective = round(losses.size * summary.seeds / (losses.size + summary.seeds))
+    return float(stats.kstwo.sf(distance, effective))
 
 
 def sec_per_epoch(measured: ProgramRecord) -> list[float]:

@@ -111,7 +111,7 @@ def implementations() -> Mapping[str, Implementation]:
             if entry.name in known:
                 raise UserError("the name is taken")
             known[entry.name] = _implementation(entry.name, entry.load())
-        except Exception as error:  # a plug-in may raise anything, and the others must not suffer
+        except (Exception, SystemExit) as error:  # a plug-in may raise anything; the others must not suffer
             name = f"{entry.name} ({entry.value})" if entry.name in known else entry.name
             known[name] = _broken(name, f"entry point {entry.name} = {entry.value}: {_line(error)}")
     return known
@@ -138,7 +138,7 @@ def load_optimizer(spec: str) -> Implementation:
         found = import_module(module)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(
             f"optimizer {spec!r} cannot be imported ({_line(error)}); install it or set PYTHONPATH"
         ) from error
@@ -170,6 +170,6 @@ def _broken(name: str, error: str) -> Implementation:
     return Implementation(name, f"cannot be used: {error}", make, eps_inside_sqrt=None)
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     text = str(error).strip()
     return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__

@@ -14,7 +14,7 @@ SCHEMA = 1
 _STRICT = ConfigDict(extra="forbid", ser_json_inf_nan="strings")  # JSON has no NaN
 
 Status = Literal["measured", "skipped", "failed"]
-Quantity = Literal["step", "peak", "epoch", "loss", "import", "first_step"]
+Quantity = Literal["step", "peak", "epoch", "loss", "import", "first_step", "compile"]
 
 UNITS: dict[Quantity, str] = {
     "step": "seconds",
@@ -23,9 +23,11 @@ UNITS: dict[Quantity, str] = {
     "loss": "1",
     "import": "seconds",
     "first_step": "seconds",
+    "compile": "seconds",
 }
 """What is measured: a step, the largest extra memory alive in it, an epoch of the book's job and its final
-loss, and the cold start in a fresh process: the imports, and the first step with what it compiles."""
+loss, and the cold start in a fresh process: the imports, construction and first step, and what of that
+step is beyond a steady one, such as compilation."""
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -37,7 +37,7 @@ COLUMNS: dict[str, tuple[type | str, str]] = {
     "layout": (str, "single, book, resnet50, gpt2, many"),
     "size": (str, "elements as the matrix names them, such as 1e5"),
     "threads": ("Int64", "torch's intra-op threads; 0 stands for all"),
-    "quantity": (str, "what was measured: step, peak, epoch, loss, import, first_step"),
+    "quantity": (str, "what was measured: step, peak, epoch, loss, import, first_step, compile"),
     "unit": (str, "of the numbers: seconds, bytes, or 1 for a loss"),
     "status": (str, "measured, skipped or failed"),
     "reason": (str, "why it was skipped or failed"),
@@ -50,7 +50,11 @@ COLUMNS: dict[str, tuple[type | str, str]] = {
     "elements": ("Int64", "parameters of the case; missing where the file does not say"),
     "ceiling": (float, "seconds of five passes over as many elements in the same run"),
     "notes": (str, "what a reader of the numbers must know, such as another ε, joined by '; '"),
-    "warnings": (str, "why the numbers cannot be trusted, joined by '; '; empty when they can"),
+    "warnings": (
+        str,
+        "why the numbers cannot be trusted, joined by '; '; empty when nothing speaks against them (asv does "
+        "not watch the machine: there, only the spread of its samples can)",
+    ),
 }
 """Column name -> (type, meaning), in the order of the frame."""
 
@@ -73,12 +77,15 @@ SCHEMA = pa.DataFrameSchema(
     ordered=False,
 )
 
+UNSTABLE = 0.10
+"""Distance of the samples' quartiles over their median that is too much."""
+
 Row = dict[str, Any]
 
 
 def read_frame(results: Path) -> tuple[pd.DataFrame, list[Problem]]:
     """The frame of everything below `results`, and the files that could not be read, with reasons."""
-    rows: list[Row] = []
+    tables: list[list[Row]] = []
     problems: list[Problem] = []
     readers: tuple[tuple[str, Callable[[Path], list[Row]]], ...] = (
         ("bench", _bench_rows),
@@ -86,17 +93,32 @@ def read_frame(results: Path) -> tuple[pd.DataFrame, list[Problem]]:
         ("pytest-benchmark", _pytest_rows),
     )
     for folder, read in readers:
-        tables, damaged = read_folder(results / folder, read)
+        found, damaged = read_folder(results / folder, read)
+        tables += [table for table in found if table]
         problems += damaged
+    try:
+        return _frame(tables, results), problems
+    except _NO_ROWS:
+        # Some file holds what no column can: look at each by itself, which takes longer, and leave it out.
+        good = []
         for table in tables:
-            rows += table
-    for row in rows:
-        row["file"] = Path(row["file"]).relative_to(results).as_posix()
-    return _frame(rows), problems
+            try:
+                _frame([table], results)
+            except _NO_ROWS as error:
+                problems.append(Problem(table[0]["file"], _first_line(error)))
+            else:
+                good.append(table)
+        return _frame(good, results), problems
 
 
-def _frame(rows: list[Row]) -> pd.DataFrame:
+_NO_ROWS = (pa.errors.SchemaError, ValueError, TypeError)
+"""What pandas and pandera raise for values that do not fit their column."""
+
+
+def _frame(tables: list[list[Row]], results: Path) -> pd.DataFrame:
+    rows = [row for table in tables for row in table]
     columns = {name: [row.get(name) for row in rows] for name in COLUMNS}
+    columns["file"] = [row["file"].relative_to(results).as_posix() for row in rows]
     frame = pd.DataFrame(columns)
     for name, (kind, _) in COLUMNS.items():
         if name == "started":
@@ -106,6 +128,10 @@ def _frame(rows: list[Row]) -> pd.DataFrame:
         elif kind is not object:
             frame[name] = frame[name].astype(cast(Any, kind))
     return SCHEMA.validate(frame)
+
+
+def _first_line(error: Exception) -> str:
+    return f"a value that does not fit its column: {str(error).strip().splitlines()[0]}"
 
 
 def _bench_rows(path: Path) -> list[Row]:
@@ -181,7 +207,6 @@ def _asv_rows(path: Path) -> list[Row]:
         "commit": content["commit_hash"],
         "dirty": False,
         "notes": "",
-        "warnings": "",
     }
     rows: list[Row] = []
     for name, values in content["results"].items():
@@ -214,13 +239,20 @@ def _asv_statistics(result: float | None, columns: dict[str, Any], i: int, steps
     """asv keeps samples only with --record-samples, else their median and quartiles; all of `steps` steps."""
     samples = _item(columns.get("samples"), i)
     if samples or result is None or np.isnan(result):
-        return _statistics([sample / steps for sample in samples or ()])
+        row = _statistics([sample / steps for sample in samples or ()])
+        return row | {"warnings": _unstable(row)}
     row = _statistics([result / steps])
     q25, q75 = _item(columns.get("stats_q_25"), i), _item(columns.get("stats_q_75"), i)
     if q25 is not None and q75 is not None:
         row |= {"q25": q25 / steps, "q75": q75 / steps, "minimum": None, "samples": np.empty(0)}
         row["count"] = _item(columns.get("stats_repeat"), i)
-    return row
+    return row | {"warnings": _unstable(row)}
+
+
+def _unstable(row: Row) -> str:
+    """The one warning that asv's numbers allow: it does not watch the machine."""
+    spread = (row["q75"] - row["q25"]) / row["median"] if row.get("median") else 0.0
+    return f"unstable: quartiles {spread:.0%} of the median apart" if spread > UNSTABLE else ""
 
 
 def parse_point(point: str) -> Row:

@@ -12,7 +12,7 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.typing.pandas import DataFrame
 
-from rmsprop.book.references import HYPERPARAMETERS, TIMED_WITHOUT_EVALUATION
+from rmsprop.book.references import HYPERPARAMETERS
 from rmsprop.book.verdicts import agreement, deciding, judge, judge_order, sec_per_epoch
 from rmsprop.records.reproduction import PROGRAMS, ReproductionRecord, TrainingProgram
 
@@ -214,10 +214,9 @@ def _program_rows(record: ReproductionRecord) -> Iterator[tuple[Any, ...]]:
 def _verdict_rows(record: ReproductionRecord) -> Iterator[tuple[Any, ...]]:
     for verdict in judge(record):
         claim = verdict.claim
-        timed_alike = (claim.edition, claim.framework) not in TIMED_WITHOUT_EVALUATION
         yield (
             *(claim.edition, claim.label, claim.program, claim.quantity, claim.printed, claim.value),
-            *(claim.source, timed_alike or claim.quantity != "sec_per_epoch", verdict.decides),
+            *(claim.source, claim.timed_alike or claim.quantity != "sec_per_epoch", verdict.decides),
             *(verdict.here, verdict.status, verdict.words, verdict.percentile),
             *(verdict.interval or (None, None)),
         )

@@ -29,7 +29,14 @@ _QUANTITIES = {
     "loss": "final loss",
     "sec_per_epoch": "seconds per epoch",
 }
-_MARKS = {"reproduced": "✓", "not reproduced": "✗", "undecided": "?", "compared": "≈", "not run": "–"}
+_MARKS = {
+    "reproduced": "✓",
+    "not reproduced": "✗",
+    "undecided": "?",
+    "placed": "·",
+    "compared": "≈",
+    "not run": "–",
+}
 _EXCERPT = re.compile(r"(<!-- made by .*? -->)\n.*?(<!-- end -->)", re.DOTALL)
 _LISTED = 50
 _DISAGREE = 0.001
@@ -64,6 +71,10 @@ def build_report(results: Path, reports: Path, readme: Path | None = None) -> Re
     whole; UserError where `reports` cannot be written. A `readme` gets the table of claims between its two
     markers, `<!-- made by ...` and `<!-- end -->`.
     """
+    if not results.is_dir():
+        raise UserError(
+            f"there is no folder {results}; run `rmsprop reproduce` here, or name one with --results"
+        )
     records, problems = read_reproductions(results)
     frame, unread = read_frame(results)
     problems += unread

@@ -34,6 +34,7 @@ _QUANTITIES = {
     "loss": "Final loss",
     "import": "Imports",
     "first_step": "First step",
+    "compile": "Of it beyond a steady step",
 }
 _ALL_THREADS = 10**6
 """Stands after every number of threads."""

@@ -79,9 +79,11 @@ def test_the_peak_of_a_step_is_what_its_arithmetic_says(name, layout, size, by_h
 def test_a_step_without_temporaries_has_no_peak_and_a_known_one_has_its_size():
     class Takes:
         def __init__(self, params, **_):
-            self.held = None
+            self.params, self.held = params, None
 
         def step(self):
+            for p in self.params:
+                p.detach().add_(p.grad)
             first = torch.empty(BYTES // 4)
             second = torch.empty(BYTES // 2, dtype=torch.uint8)
             self.held = torch.empty(1000)  # replaces what the step before held

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from rmsprop.records.frame import read_frame
 
@@ -76,6 +77,26 @@ def test_pytest_benchmark_sees_the_slowed_commit(repository, tmp_path):
     run("git", "checkout", "-q", "main", cwd=repository)
     before, after = medians(tmp_path, repository)
     assert after > 1.5 * before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--device", "mps", "--layout", "book"), 0, "no device"),
+        (("--device", "toaster"), 4, "choose from cpu, cuda, mps"),
+    ],
+)
+def test_pytest_benchmark_without_a_case_to_time_says_so(tmp_path, arguments, code, words):
+    if torch.backends.mps.is_available():
+        pytest.skip("there is an mps device here")
+    storage = f"--benchmark-storage=file://{tmp_path}"
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", "benchmarks/bench_steps.py", "--profile", "smoke"]
+    answer = subprocess.run(
+        [*command, *arguments, storage], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == code, answer.stdout + answer.stderr
+    assert words in answer.stdout + answer.stderr
+    assert "INTERNALERROR" not in answer.stdout + answer.stderr
 
 
 def test_asv_builds_both_commits_and_sees_the_slowed_one(repository):

@@ -54,6 +54,24 @@ def test_a_loss_is_reproduced_inside_the_central_99_percent(make_record, sds_awa
     assert verdict(record, "scratch").status == status
 
 
+def test_a_rounded_value_stands_for_all_that_round_to_it(make_record):
+    """0.242 of d2l-en 1.0.3 (MXNet): its middle lies outside the central 99%, its upper end inside."""
+    record = make_record(mean=0.2443, sd=0.0008)
+    placed = verdict(record, "scratch", edition="d2l-en 1.0.3", framework="MXNet")
+    assert placed.percentile < 0.5
+    assert placed.interval[1] > 100 * stats.norm.cdf(0.2425, 0.2443, 0.0008)
+    assert placed.status == "reproduced"
+
+
+def test_a_loss_of_another_program_is_placed_and_not_judged(make_record):
+    record = make_record(mean=0.3)
+    placed = verdict(record, "concise", edition="d2l-zh 2.0.0", framework="torch")
+    assert placed.status == "placed"
+    assert "another" in placed.words
+    assert verdict(record, "concise", edition="notebook").status == "not reproduced"
+    assert verdict(record, "scratch", edition="d2l-zh 2.0.0", framework="torch").status == "not reproduced"
+
+
 def test_too_few_seeds_to_tell_are_undecided_and_say_so(make_record):
     record = make_record(mean=0.2443 + 0.1, seeds=20)
     placed = verdict(record, "scratch")
@@ -98,7 +116,11 @@ def test_seconds_are_ratios_of_the_last_epoch_to_the_books(make_record):
     assert placed.interval[0] <= placed.here / 0.049984 <= placed.interval[1]
 
 
-def test_editions_timed_without_evaluations_are_called_not_comparable(make_record):
+def test_few_runs_cannot_tell_which_is_faster(make_record):
+    assert "too few runs" in judge_order(make_record(runs=3)).words
+
+
+def test_editions_timed_otherwise_are_called_not_comparable(make_record):
     placed = verdict(make_record(), "scratch", "sec_per_epoch", "d2l-zh 2.0.0", "torch")
     assert "not comparable" in placed.words
 
@@ -138,6 +160,22 @@ def test_agreement_sees_a_sequential_loop_that_is_another_program(make_record):
     assert agreement(record, "scratch") > 0.5
     shifted = tuple((*losses[:-1], losses[-1] + 0.003) for losses in record.programs["scratch"].losses)
     assert agreement(with_program(record, "scratch", losses=shifted), "scratch") < 1e-6
+
+
+def test_agreement_counts_the_ensemble_as_a_sample(make_record):
+    """Two samples of the same distribution, 100 each: p below 0.05 in about a twentieth of the cases."""
+    rng = np.random.default_rng(0)
+    record = make_record(runs=100)
+    low = 0
+    for _ in range(400):
+        seeds, runs = rng.normal(size=100), rng.normal(size=100)
+        levels = record.programs["scratch"].ensemble.quantile_levels
+        summary = replace(
+            record.programs["scratch"].ensemble, seeds=100, quantiles=tuple(np.quantile(seeds, levels))
+        )
+        losses = tuple((1.0, float(loss)) for loss in runs)
+        low += agreement(with_program(record, "scratch", ensemble=summary, losses=losses), "scratch") < 0.05
+    assert 0.01 < low / 400 < 0.1
 
 
 def test_the_median_interval_covers_as_it_promises(make_record):

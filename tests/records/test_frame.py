@@ -162,6 +162,33 @@ def test_damaged_foreign_and_newer_files_are_named_and_the_rest_is_read(tmp_path
     assert set(frame.file) == {"bench/good.json"}
 
 
+@pytest.mark.parametrize(
+    ("axis", "value"), [("machine", None), ("device", None), ("cpus", "many"), ("ceiling", "high")]
+)
+def test_a_file_whose_values_fit_no_column_is_left_out_alone(tmp_path, bench, axis, value):
+    write_bench(tmp_path / "bench" / "m" / "case.json", bench())
+    odd = pytest_file()
+    odd["benchmarks"][0]["extra_info"][axis] = value
+    write(tmp_path / "pytest-benchmark" / "m" / "odd.json", odd)
+    below = asv_result(
+        results={"steps.Small.time_10_steps": [[-1.0], [["'x'"], ["'cpu-float32-6-book-1t'"]], "1"]}
+    )
+    write(tmp_path / "asv" / "m" / "below-zero.json", below)
+    frame, problems = read_frame(tmp_path)
+    assert {problem.path.name for problem in problems} == {"odd.json", "below-zero.json"}
+    assert all("does not fit" in problem.reason and "\n" not in problem.reason for problem in problems)
+    assert set(frame.runner) == {"bench"}
+
+
+def test_asvs_wide_quartiles_are_a_warning(tmp_path):
+    write(tmp_path / "asv" / "m" / "result.json", asv_result())
+    frame, _ = read_frame(tmp_path)
+    warnings = frame[(frame.status == "measured") & (frame.quantity == "step")].set_index("size").warnings
+    assert warnings["6"].startswith("unstable: quartiles 30%")
+    assert warnings["1e3"].startswith("unstable: quartiles 50%")
+    assert set(frame[frame.quantity == "loss"].warnings) == {""}
+
+
 def test_all_three_runners_stand_in_one_frame(tmp_path, bench):
     write_bench(tmp_path / "bench" / "m" / "case.json", bench(notes=("eps is 1e-2",)))
     write(tmp_path / "asv" / "m" / "result.json", asv_result())

@@ -38,9 +38,9 @@ def test_seconds_are_those_of_the_last_epoch(frames, make_record):
     assert list(frames.seconds.loc[frames.seconds["program"] == "scratch", "seconds"]) == expected
 
 
-def test_averages_without_evaluation_are_marked_as_not_comparable(frames):
+def test_seconds_of_another_timer_are_marked_as_not_comparable(frames):
     odd = frames.verdicts[~frames.verdicts["comparable"]]
-    assert set(odd["label"]) == {"d2l-en 0.17.6 (torch)", "d2l-zh 2.0.0 (torch)"}
+    assert set(odd["edition"]) == {"d2l-en 0.17.6", "d2l-en 1.0.3", "d2l-zh 2.0.0"}
     assert set(odd["quantity"]) == {"sec_per_epoch"}
 
 

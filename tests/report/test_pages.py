@@ -133,7 +133,8 @@ def test_seeds_without_a_finite_loss_are_said(tmp_path, page_of, make_record):
 
 
 def test_nothing_measured_gives_a_page_that_says_what_to_run(tmp_path, page_of):
-    report = build_report(tmp_path / "absent", tmp_path / "reports")
+    (tmp_path / "empty").mkdir()
+    report = build_report(tmp_path / "empty", tmp_path / "reports")
     assert [path.name for path in report.paths] == ["README.md", "index.html"]
     for text in (page_of(tmp_path / "reports").text, (tmp_path / "reports" / "README.md").read_text("utf-8")):
         assert "rmsprop reproduce" in text
@@ -245,7 +246,8 @@ def test_a_folder_where_a_page_should_stand_is_refused(tmp_path, results):
 
 @pytest.mark.parametrize("failing", [0, 9])
 def test_a_disk_that_fills_up_leaves_the_former_report_whole(tmp_path, results, monkeypatch, failing):
-    build_report(tmp_path / "nothing", tmp_path / "reports")
+    (tmp_path / "empty").mkdir()
+    build_report(tmp_path / "empty", tmp_path / "reports")
     before = tree(tmp_path / "reports")
     calls = iter(range(100))
     fsync = os.fsync
@@ -262,7 +264,8 @@ def test_a_disk_that_fills_up_leaves_the_former_report_whole(tmp_path, results, 
 
 
 def test_an_error_while_drawing_leaves_the_former_report_whole(tmp_path, results, monkeypatch):
-    build_report(tmp_path / "nothing", tmp_path / "reports")
+    (tmp_path / "empty").mkdir()
+    build_report(tmp_path / "empty", tmp_path / "reports")
     before = tree(tmp_path / "reports")
     monkeypatch.setattr(pages, "draw_all", lambda frames: 1 / 0)
     with pytest.raises(ZeroDivisionError):

@@ -201,6 +201,7 @@ def test_the_history_of_asv_is_counted_and_its_site_named(tmp_path, page_of, put
 
 
 def test_no_rows_leave_the_page_without_the_section(tmp_path, page_of, reports):
+    (tmp_path / "results").mkdir()
     built(tmp_path)
     assert all("Speed" not in text for text in texts(tmp_path, page_of))
     assert "Speed" not in page_of(reports).text
