@@ -90,7 +90,7 @@ def test_filters_keep_the_values_they_name_and_understand_numbers():
         ("dtype", "unknown dtype 'x'; choose from float64, float32, bfloat16, float16"),
         ("size", "unknown size 'x'; choose from 1e3, 1e5, 1e6, 1e7, 1e8, 1e9, 6, 25557032, 124439808"),
         ("layout", "unknown layout 'x'; choose from single, book, many, resnet50, gpt2"),
-        ("threads", "unknown threads 'x'; choose from 1, 0"),
+        ("threads", "unknown threads 'x'; choose from 1, all"),
     ],
 )
 def test_an_unknown_value_of_an_axis_lists_the_known_ones(axis, message):
