@@ -55,8 +55,8 @@ def skip_reason(case: Case) -> str | None:
         reason = find(case.implementation).unavailable(torch.device(case.device), getattr(torch, case.dtype))
     except LookupError as missing:
         return str(missing)
-    except Exception:
-        reason = None  # a broken plug-in is no reason to skip: its case fails, with the message
+    except Exception:  # a broken plug-in is no reason to skip: its case fails, with the message
+        reason = None
     if not reason and memory_needed(case) > memory_available(case.device):
         return f"too little memory: {memory_reason(case)}"
     return reason

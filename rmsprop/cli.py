@@ -20,11 +20,6 @@ app = typer.Typer(
 INTERRUPTED = 130
 
 
-@app.callback()
-def _commands() -> None:
-    """Keeps `rmsprop` a command with subcommands however few they are."""
-
-
 @app.command()
 def reproduce(
     seeds: Annotated[int, typer.Option(help="Seeds of each program's loss distribution.")] = 10_000,

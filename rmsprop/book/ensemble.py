@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import torch
@@ -19,8 +19,7 @@ from torch import Tensor
 
 from rmsprop.book.training import BATCH_SIZE, EVALUATE_EVERY, NUM_EPOCHS
 from rmsprop.optimizers.scratch import EPS, init_rmsprop_states, rmsprop
-
-Program = Literal["scratch", "concise"]
+from rmsprop.records.reproduction import TrainingProgram
 
 CHUNK_BYTES = 64 * 2**20
 """Memory for the seeds that train together. Fewer seeds pay more calls for each, more leave the caches."""
@@ -34,7 +33,7 @@ left over in different orders; with nothing left over, a seed's bits do not depe
 class Ensemble:
     """The trainings of many seeds: where the losses went and where the parameters ended."""
 
-    program: Program
+    program: TrainingProgram
     losses: Tensor
     """(evaluations, seeds), float64 on the CPU: half the mean squared error over all rows, at the start
     and after every 100 samples."""
@@ -52,7 +51,7 @@ class Ensemble:
 
 
 def ensemble(
-    program: Program,
+    program: TrainingProgram,
     features: Tensor,
     labels: Tensor,
     seeds: Sequence[int],
@@ -141,7 +140,7 @@ def _train(
 
 
 def _optimizer(
-    program: Program, params: Tensor, lr: float, decay: float, eps: float | None
+    program: TrainingProgram, params: Tensor, lr: float, decay: float, eps: float | None
 ) -> Callable[[], object]:
     """The program's own step on `params`, from its `.grad`."""
     if program == "scratch":
@@ -151,7 +150,7 @@ def _optimizer(
     return torch.optim.RMSprop([params], lr=lr, alpha=decay, eps=1e-8 if eps is None else eps).step
 
 
-def _draw_initial(program: Program, seeds: Sequence[int], p: int) -> Tensor:
+def _draw_initial(program: TrainingProgram, seeds: Sequence[int], p: int) -> Tensor:
     """(seeds, p + 1), w then b: NumPy's N(0, 0.01²) and 0, or nn.Linear's U(-1/√p, 1/√p) for both."""
     if program == "scratch":
         normal = np.zeros((len(seeds), p + 1))
@@ -204,8 +203,8 @@ def _check(
     orders: Tensor | None,
 ) -> None:
     """Raise ValueError for the first argument that does not fit."""
-    if program not in get_args(Program):
-        raise ValueError(f"program {program!r}: expected one of {get_args(Program)}")
+    if program not in get_args(TrainingProgram):
+        raise ValueError(f"program {program!r}: expected one of {get_args(TrainingProgram)}")
     if features.dim() != 2 or features.numel() == 0 or not features.is_floating_point():
         raise ValueError(f"features {_seen(features)}: expected floating (rows, features), neither of them 0")
     rows, p = features.shape
