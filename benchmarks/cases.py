@@ -11,7 +11,14 @@ from itertools import product
 
 from benchmarks.shapes import Shape, shapes
 
-IMPLEMENTATIONS = ("scratch", "builtin-loop", "builtin-foreach", "builtin-capturable", "builtin-compiled")
+IMPLEMENTATIONS = (
+    "scratch",
+    "builtin-loop",
+    "builtin-foreach",
+    "builtin-capturable",
+    "builtin-compiled",
+    "fused",
+)
 """Those of rmsprop itself. Stated here, so that the list does not depend on the commit under test."""
 DEVICES = ("cpu", "cuda", "mps")
 ITEMSIZE = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
@@ -105,13 +112,22 @@ PROFILES = {
         Points(GPU, FLOAT32, (MANY, RESNET50), compiled=False),
         Points(GPU, HALF, (E7,)),
     ),
+    "fused": (
+        Points(CPU, FLOAT32, (BOOK, E3, E5, E6, E7), THREADS),
+        Points(CPU, FLOAT32, (MANY, RESNET50, GPT2), THREADS, compiled=False),
+        Points(CPU, ("float64", "bfloat16"), (E6, E7), (0,)),
+        Points(CPU, ("float64", "bfloat16"), (MANY, RESNET50, GPT2), (0,), compiled=False),
+        Points(GPU, (*FLOAT32, "bfloat16"), (BOOK, E5, E6, E7, E8)),
+        Points(GPU, (*FLOAT32, "bfloat16"), (MANY, RESNET50, GPT2), compiled=False),
+    ),
     "full": (
         Points(CPU, tuple(ITEMSIZE), (BOOK, E3, E5, E6, E7, E8, MANY, RESNET50, GPT2), THREADS),
         Points(GPU, tuple(ITEMSIZE), (BOOK, E3, E5, E6, E7, E8, MANY, RESNET50, GPT2)),
         Points(("cuda",), (*FLOAT32, *HALF), (E9,)),
     ),
 }
-"""smoke: under a minute. regular: what people ask about, in under 10 minutes on two cores. full: all."""
+"""smoke: under a minute. regular: what people ask about, in under 10 minutes on two cores. fused: what
+FusedRMSprop is held to, in a quarter of an hour. full: all, in hours."""
 
 
 def cases(

@@ -52,7 +52,7 @@ def cold_start(case: Case) -> ColdStart:
     with tempfile.TemporaryDirectory() as cache:
         answer = subprocess.run(
             [sys.executable, "-P", "-c", CHILD, str(CHECKOUT), case.id],
-            env={**os.environ, "TORCHINDUCTOR_CACHE_DIR": cache},
+            env={**os.environ, "TORCHINDUCTOR_CACHE_DIR": cache, "RMSPROP_CACHE": cache},
             capture_output=True,
             text=True,
             timeout=TIMEOUT,

@@ -74,9 +74,14 @@ def gradient_sets(case: Case) -> int:
     return 2 * min(4, -(-(2**25) // case.bytes))
 
 
+def memory_kept(case: Case) -> int:
+    """Bytes for parameters, squared average and gradients."""
+    return case.bytes * (2 + gradient_sets(case))
+
+
 def memory_needed(case: Case) -> int:
-    """Bytes for parameters, squared average, gradients and working copies."""
-    return case.bytes * (2 + gradient_sets(case) + WORKING_COPIES)
+    """Bytes that a step takes, working copies among them."""
+    return memory_kept(case) + case.bytes * WORKING_COPIES
 
 
 def memory_reason(case: Case) -> str:
@@ -86,7 +91,9 @@ def memory_reason(case: Case) -> str:
 
 
 def memory_available(device: str) -> int:
-    """Bytes that can be had now on a device that is here."""
+    """Bytes that can be had now on a device; none on one that is not here."""
+    if not _present(device):
+        return 0
     if device == "cuda":
         return torch.cuda.mem_get_info()[0]
     if device == "mps":

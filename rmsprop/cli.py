@@ -94,7 +94,7 @@ def report(
 @app.command()
 def bench(
     profile: Annotated[
-        str, typer.Option(help="smoke (a minute), regular (ten minutes) or full (hours).")
+        str, typer.Option(help="smoke (a minute), regular (ten minutes), fused (15) or full (hours).")
     ] = "regular",
     implementation: Annotated[list[str] | None, typer.Option(help="Keep only these; repeatable.")] = None,
     device: Annotated[list[str] | None, typer.Option(help="cpu, cuda, mps; repeatable.")] = None,
@@ -149,6 +149,20 @@ def bench(
         typer.echo("interrupted; what was measured is kept, and the same command goes on", err=True)
         raise typer.Exit(INTERRUPTED)
     raise typer.Exit(1 if any(record.status == "failed" for record in progress.records) else 0)
+
+
+@app.command()
+def build() -> None:
+    """Build the C++ kernel of FusedRMSprop now, instead of in its first step. Exit code 2: it cannot be."""
+    from rmsprop.optimizers.kernel import KernelUnavailableError, load_kernel, path  # noqa: PLC0415
+
+    try:
+        load_kernel()
+    except KernelUnavailableError as error:
+        raise UserError(
+            f"the kernel cannot be built: {error}; it takes a C++ compiler (CXX names it) and ninja"
+        ) from error
+    typer.echo(path())
 
 
 @app.command()

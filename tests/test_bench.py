@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.cases import Case, cases
+from benchmarks.cases import PROFILES, Case, cases
 from benchmarks.metrics import Ceilings
 from rmsprop import bench as runner
 from rmsprop.bench import EFFORTS, Effort, bench, measure
@@ -81,7 +81,7 @@ def rmsprop(*arguments, cwd=CHECKOUT, **environment):
 
 
 def test_a_measured_case_has_samples_a_ceiling_and_its_extra_memory(make_environment):
-    record = measure(LOOP, make_environment(), QUICK, Ceilings())
+    record = measure([LOOP], make_environment(), QUICK, Ceilings())[LOOP]
     assert record.status == "measured"
     measured = record.measurement
     assert (measured.elements, measured.tensors) == (1000, 1)
@@ -93,7 +93,7 @@ def test_a_measured_case_has_samples_a_ceiling_and_its_extra_memory(make_environ
 
 def test_the_books_layout_also_runs_the_books_job_and_the_cold_start(make_environment):
     case = Case("builtin-loop", "cpu", "float32", "6", "book", 1)
-    record = measure(case, make_environment(), replace(QUICK, cold=True, book_runs=2), Ceilings())
+    record = measure([case], make_environment(), replace(QUICK, cold=True, book_runs=2), Ceilings())[case]
     samples = record.measurement.samples
     assert len(samples["epoch"]) == len(samples["loss"]) == 2
     assert all(0.2416 < loss < 0.256 for loss in samples["loss"])
@@ -101,14 +101,44 @@ def test_the_books_layout_also_runs_the_books_job_and_the_cold_start(make_enviro
     assert samples["first_step"][0] > 0
 
 
-def test_each_record_is_on_disk_before_the_next_case_begins(tmp_path, clean_commit):
+def test_the_records_of_a_point_are_on_disk_before_the_next_point_begins(tmp_path, clean_commit):
     seen = []
+    larger = replace(LOOP, size="1e5")
 
     def progress(case, record):
         seen.append((case, record is not None, len(list(tmp_path.rglob("*.json")))))
 
-    bench([LOOP, SCRATCH], tmp_path, QUICK, progress=progress)
-    assert seen == [(LOOP, False, 0), (LOOP, True, 1), (SCRATCH, False, 1), (SCRATCH, True, 2)]
+    bench([LOOP, SCRATCH, larger], tmp_path, QUICK, progress=progress)
+    assert seen == [
+        (LOOP, False, 0),
+        (LOOP, True, 1),
+        (SCRATCH, True, 2),
+        (larger, False, 2),
+        (larger, True, 3),
+    ]
+
+
+def test_the_implementations_of_a_point_take_turns(monkeypatch, make_environment):
+    turns = []
+    take = runner._Run.turn
+    monkeypatch.setattr(runner._Run, "turn", lambda run: (turns.append(run.case), take(run)))
+    records = measure([LOOP, SCRATCH], make_environment(), QUICK, Ceilings())
+    rounds = [tuple(turns[i : i + 2]) for i in range(0, len(turns), 2)]
+    assert set(rounds) == {(LOOP, SCRATCH), (SCRATCH, LOOP)}
+    counted = {len(record.measurement.samples["step"]) for record in records.values()}
+    assert counted == {len(rounds) - 1}
+
+
+def test_what_the_memory_does_not_hold_at_once_is_measured_in_groups(tmp_path, monkeypatch, clean_commit):
+    together = []
+    kept, needed = runner.memory_kept(LOOP), runner.memory_needed(LOOP)
+    monkeypatch.setattr(runner, "memory_available", lambda device: needed + kept)
+    real = runner.measure
+    monkeypatch.setattr(runner, "measure", lambda cases, *rest: together.append(cases) or real(cases, *rest))
+    point = [replace(LOOP, implementation=name) for name in ("scratch", "builtin-loop", "builtin-foreach")]
+    records = bench(point, tmp_path, QUICK)
+    assert together == [point[:2], point[2:]]
+    assert [record.status for record in records] == ["measured"] * 3
 
 
 def test_a_rerun_measures_only_what_is_not_on_record(tmp_path, clean_commit):
@@ -143,7 +173,7 @@ def test_what_is_measured_beside_the_steps_may_fail_without_losing_them(make_env
         raise RuntimeError("no profiler here")
 
     monkeypatch.setattr(runner, "peak_extra_bytes", fails)
-    record = measure(LOOP, make_environment(), QUICK, Ceilings())
+    record = measure([LOOP], make_environment(), QUICK, Ceilings())[LOOP]
     assert record.status == "measured"
     assert record.notes == ("peak memory not measured: no profiler here",)
 
@@ -265,12 +295,12 @@ def test_killed_anywhere_everything_finished_is_still_there(tmp_path):
 
 
 def test_speed_up_is_the_loops_median_over_the_cases(make_environment):
-    records = [measure(case, make_environment(), QUICK, Ceilings()) for case in (LOOP, SCRATCH)]
-    ratios = {axes.implementation: ratio for axes, ratio in speed_up(records).items()}
+    records = measure([LOOP, SCRATCH], make_environment(), QUICK, Ceilings())
+    ratios = {axes.implementation: ratio for axes, ratio in speed_up(records.values()).items()}
     assert ratios["builtin-loop"] == 1
     assert ratios["scratch"] > 0
 
 
 def test_each_profile_has_its_effort():
-    assert set(EFFORTS) == {"smoke", "regular", "full"}
+    assert set(EFFORTS) == set(PROFILES)
     assert all(cases(profile) for profile in EFFORTS)

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from rmsprop.errors import UserError
-from rmsprop.optimizers import builtin, scratch
+from rmsprop.optimizers import builtin, fused, scratch
 
 GROUP = "rmsprop.optimizers"
 """The entry point group."""
@@ -98,6 +98,12 @@ def builtins() -> dict[str, Implementation]:
             "torch.compile of torch.optim.RMSprop's step",
             builtin.compiled,
             unavailable=builtin.compiled_unavailable,
+        ),
+        Implementation(
+            "fused",
+            "FusedRMSprop, one pass over memory",
+            fused.FusedRMSprop,
+            unavailable=fused.unavailable,
         ),
     )
     return {implementation.name: implementation for implementation in known}

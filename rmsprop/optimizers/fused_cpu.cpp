@@ -1,0 +1,567 @@
+// FusedRMSprop's step on the CPU: one pass over memory, one call for all tensors of an optimizer.
+//
+//   g = sign g / scale + weight_decay p
+//   s = alpha s + (1 - alpha) g^2
+//   a = a + (1 - alpha) (g - a)                              if centered
+//   d = sqrt(v + eps_inside) + eps_outside                   v = max(s - a^2, 0) if centered, else s
+//   b = momentum b + g / d,  p = p - lr b                    if momentum, else p = p - lr g / d
+//
+// The order of operations and the one fused multiply-add of each line are those of torch's loop, so that
+// float32 and float64 agree with it. bfloat16 and float16 are computed in float.
+//
+// `step` gathers all tensors before it changes one. It only walks memory that p, its gradient and its
+// state share element by element; whatever is not of that kind it leaves alone and gives back.
+
+#include <Python.h>
+
+#include <ATen/OpMathType.h>
+#include <ATen/Parallel.h>
+#include <ATen/TensorIterator.h>
+#include <ATen/cpu/vec/functional.h>
+#include <ATen/cpu/vec/vec.h>
+#include <ATen/ops/empty.h>
+#include <pybind11/pybind11.h>
+#include <torch/csrc/Exceptions.h>
+#include <torch/csrc/autograd/python_variable.h>
+#include <torch/csrc/utils/object_ptr.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <vector>
+
+namespace {
+
+using at::BFloat16;
+using at::Half;
+using at::ScalarType;
+using at::Tensor;
+using at::vec::Vectorized;
+
+// What one of param_groups says.
+struct Rule {
+  double lr, alpha, eps_inside, eps_outside, weight_decay, momentum, sign;
+  bool centered, stochastic;
+};
+
+struct Job;
+using UpdateRange = void (*)(const Job&, int64_t begin, int64_t end);
+
+// One parameter. The tensors are Python's, which keeps them alive. Absent state is null.
+struct Job {
+  const Rule* rule;
+  c10::TensorImpl* parameter;
+  const Tensor* step;
+  void *p, *g, *s, *a, *b;  // elements that lie side by side
+  int64_t size;
+  double scale;  // of the gradient, 1 for none
+  bool stochastic;
+  uint32_t seed;
+  UpdateRange update;
+};
+
+// Two registers of the type that the arithmetic is in: what one register of half types widens to.
+template <typename T>
+using Registers = std::array<Vectorized<at::opmath_type<T>>, 2>;
+
+template <typename T>
+constexpr int64_t kWidth = 2 * Vectorized<at::opmath_type<T>>::size();
+
+template <typename T>
+Registers<T> widen(const T* from) {
+  if constexpr (std::is_same_v<T, at::opmath_type<T>>) {
+    return {Vectorized<T>::loadu(from), Vectorized<T>::loadu(from + Vectorized<T>::size())};
+  } else {
+    auto [low, high] = at::vec::convert_to_float<T>(Vectorized<T>::loadu(from));
+    return {low, high};
+  }
+}
+
+template <typename T>
+void narrow(const Registers<T>& registers, T* to) {
+  if constexpr (std::is_same_v<T, at::opmath_type<T>>) {
+    registers[0].store(to);
+    registers[1].store(to + Vectorized<T>::size());
+  } else {
+    at::vec::convert_from_float<T>(registers[0], registers[1]).store(to);
+  }
+}
+
+// Rounds up with the probability of the part that bfloat16 cannot hold: 16 random bits are added below it.
+// The bits are a hash of seed and index (the finalizer of MurmurHash3), so threads do not matter.
+void store_stochastically(const Registers<float>& registers, BFloat16* to, uint32_t seed, int64_t index) {
+  float values[kWidth<float>];
+  narrow<float>(registers, values);
+  for (int64_t i = 0; i < kWidth<float>; ++i) {
+    uint32_t bits, hash = seed ^ static_cast<uint32_t>((index + i) * 0x9E3779B97F4A7C15ull >> 32);
+    hash = (hash ^ hash >> 16) * 0x85EBCA6Bu;
+    hash = (hash ^ hash >> 13) * 0xC2B2AE35u;
+    std::memcpy(&bits, values + i, sizeof bits);
+    const bool finite = (bits & 0x7F800000u) != 0x7F800000u;
+    to[i] = finite ? BFloat16(static_cast<uint16_t>((bits + (hash >> 16)) >> 16), BFloat16::from_bits())
+                   : BFloat16(values[i]);
+  }
+}
+
+template <typename param_t, typename state_t, bool centered, bool momentum>
+struct Update {
+  using acc_t = at::opmath_type<param_t>;
+  using V = Vectorized<acc_t>;
+  static constexpr int64_t width = kWidth<param_t>;
+
+  explicit Update(const Job& job)
+      : alpha(job.rule->alpha),
+        rest(1 - job.rule->alpha),
+        minus_lr(-job.rule->lr),
+        eps_inside(job.rule->eps_inside),
+        eps_outside(job.rule->eps_outside),
+        weight_decay(job.rule->weight_decay),
+        mu(job.rule->momentum),
+        sign(job.rule->sign),
+        scale(job.scale),
+        scaled(job.scale != 1),
+        decays(job.rule->weight_decay != 0),
+        // The only way to divide by zero: an eps that is 0, or too small for the type.
+        divides_by_zero(static_cast<acc_t>(job.rule->eps_inside + job.rule->eps_outside) == 0),
+        stochastic(job.stochastic),
+        seed(job.seed) {}
+
+  const V alpha, rest, minus_lr, eps_inside, eps_outside, weight_decay, mu, sign, scale, zero{0};
+  const bool scaled, decays, divides_by_zero, stochastic;
+  const uint32_t seed;
+
+  void element(V& p, V& g, V& s, V& a, V& b) const {
+    if (scaled) {
+      g = g / scale;
+    }
+    V h = g * sign;
+    if (decays) {
+      h = at::vec::fmadd(p, weight_decay, h);
+    }
+    s = at::vec::fmadd(rest * h, h, s * alpha);
+    V v = s;
+    if constexpr (centered) {
+      a = at::vec::fmadd(rest, h - a, a);
+      v = at::vec::maximum(at::vec::fnmadd(a, a, s), zero);
+    }
+    const V d = (v + eps_inside).sqrt() + eps_outside;
+    V n = momentum ? h : minus_lr * h;
+    V q = n / d;
+    if (divides_by_zero) {
+      q = V::blendv(q, zero, (h == zero) & (d == zero));
+    }
+    if constexpr (momentum) {
+      b = b * mu + q;
+      p = at::vec::fmadd(b, minus_lr, p);
+    } else {
+      p = p + q;
+    }
+  }
+
+  // `width` elements, of which the first stands at `index` of its tensor.
+  void block(param_t* p, param_t* g, state_t* s, state_t* a, state_t* b, int64_t index) const {
+    auto ps = widen<param_t>(p);
+    auto gs = widen<param_t>(g);
+    auto ss = widen<state_t>(s);
+    auto as = centered ? widen<state_t>(a) : ss;
+    auto bs = momentum ? widen<state_t>(b) : ss;
+    for (int i = 0; i < 2; ++i) {
+      element(ps[i], gs[i], ss[i], as[i], bs[i]);
+    }
+    narrow<state_t>(ss, s);
+    if constexpr (centered) {
+      narrow<state_t>(as, a);
+    }
+    if constexpr (momentum) {
+      narrow<state_t>(bs, b);
+    }
+    if (scaled) {
+      narrow<param_t>(gs, g);  // torch's fused optimizers leave the gradient unscaled too
+    }
+    if constexpr (std::is_same_v<param_t, BFloat16>) {
+      if (stochastic) {
+        return store_stochastically(ps, p, seed, index);
+      }
+    }
+    narrow<param_t>(ps, p);
+  }
+
+  static void run(const Job& job, int64_t begin, int64_t end) {
+    const Update update(job);
+    auto *p = static_cast<param_t*>(job.p), *g = static_cast<param_t*>(job.g);
+    auto *s = static_cast<state_t*>(job.s), *a = static_cast<state_t*>(job.a), *b = static_cast<state_t*>(job.b);
+    int64_t i = begin;
+    for (; i + width <= end; i += width) {
+      update.block(p + i, g + i, s + i, a + i, b + i, i);
+    }
+    if (i == end) {
+      return;
+    }
+    // The last ones by the same instructions, so that an element's place never changes its bits.
+    param_t tail_p[width]{}, tail_g[width]{};
+    state_t tail_s[width]{}, tail_a[width]{}, tail_b[width]{};
+    const auto each = [&](auto copy) {
+      copy(tail_p, p + i);
+      copy(tail_g, g + i);
+      copy(tail_s, s + i);
+      if constexpr (centered) {
+        copy(tail_a, a + i);
+      }
+      if constexpr (momentum) {
+        copy(tail_b, b + i);
+      }
+    };
+    const auto count = static_cast<size_t>(end - i);
+    each([count](auto* inside, auto* outside) { std::copy_n(outside, count, inside); });
+    update.block(tail_p, tail_g, tail_s, tail_a, tail_b, i);
+    each([count](auto* inside, auto* outside) { std::copy_n(inside, count, outside); });
+  }
+};
+
+template <typename param_t, typename state_t>
+UpdateRange choose(const Rule& rule) {
+  if (rule.centered) {
+    return rule.momentum > 0 ? Update<param_t, state_t, true, true>::run : Update<param_t, state_t, true, false>::run;
+  }
+  return rule.momentum > 0 ? Update<param_t, state_t, false, true>::run : Update<param_t, state_t, false, false>::run;
+}
+
+// The kernel for these types; null if there is none.
+UpdateRange choose(const Rule& rule, ScalarType param, ScalarType state) {
+  const bool wide = state == ScalarType::Float;
+  if (param != state && !wide) {
+    return nullptr;
+  }
+  switch (param) {
+    case ScalarType::Double:
+      return wide ? nullptr : choose<double, double>(rule);
+    case ScalarType::Float:
+      return choose<float, float>(rule);
+    case ScalarType::BFloat16:
+      return wide ? choose<BFloat16, float>(rule) : choose<BFloat16, BFloat16>(rule);
+    case ScalarType::Half:
+      return wide ? choose<Half, float>(rule) : choose<Half, Half>(rule);
+    default:
+      return nullptr;
+  }
+}
+
+// Elements that one thread takes at a time, a whole number of blocks: three float arrays of it fit an L2 cache.
+constexpr int64_t kChunk = 1 << 14;
+// What one core does before a second one has woken up.
+constexpr int64_t kSerial = 1 << 15;
+
+// All jobs as one list of elements, cut in chunks whatever the tensors' sizes.
+class Work {
+ public:
+  explicit Work(std::vector<Job> jobs) : jobs_(std::move(jobs)) {
+    int64_t room = 0;
+    for (size_t j = 0; j < jobs_.size(); ++j) {
+      for (int64_t begin = 0; begin < jobs_[j].size;) {
+        if (room == 0) {
+          chunks_.push_back({j, begin});
+          room = kChunk;
+        }
+        const auto taken = std::min(room, jobs_[j].size - begin);
+        begin += taken;
+        room -= taken;
+      }
+      elements_ += jobs_[j].size;
+    }
+  }
+
+  int64_t elements() const { return elements_; }
+
+  void run() const {
+    const auto chunks = static_cast<int64_t>(chunks_.size());
+    const auto threads = elements_ <= kSerial ? 1 : std::min<int64_t>(at::get_num_threads(), chunks);
+    if (threads <= 1) {
+      for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+        run(chunk);
+      }
+      return;
+    }
+    // Each thread has a share of its own, the same in each step and so perhaps in its cache; one that is
+    // done goes on with what is left of the others', because a shared machine's cores are never equal.
+    struct alignas(64) Share {
+      std::atomic<int64_t> next;
+      int64_t end;
+    };
+    const auto shares = std::make_unique<Share[]>(threads);
+    for (int64_t t = 0; t < threads; ++t) {
+      shares[t].next = t * chunks / threads;
+      shares[t].end = (t + 1) * chunks / threads;
+    }
+    in_parallel(threads, [&](int64_t thread) {
+      for (int64_t t = 0; t < threads; ++t) {
+        auto& share = shares[(thread + t) % threads];
+        for (int64_t chunk; (chunk = share.next++) < share.end;) {
+          run(chunk);
+        }
+      }
+    });
+  }
+
+ private:
+  void run(int64_t chunk) const {
+    int64_t left = kChunk;
+    auto [j, begin] = chunks_[chunk];
+    for (; left > 0 && j < jobs_.size(); ++j, begin = 0) {
+      const auto end = std::min(jobs_[j].size, begin + left);
+      jobs_[j].update(jobs_[j], begin, end);
+      left -= end - begin;
+    }
+  }
+
+  // f(0) ... f(threads - 1) on torch's own threads. at::parallel_for is compiled into its caller, and would
+  // start a second OpenMP runtime here, whose threads fight with torch's for the cores; TensorIterator's
+  // loop is compiled into torch. The tensor that it iterates over is only a range of addresses.
+  template <typename F>
+  static void in_parallel(int64_t threads, const F& f) {
+    const auto range = at::empty({threads}, at::kByte);
+    const auto* first = static_cast<const char*>(range.const_data_ptr());
+    auto iterator = at::TensorIteratorConfig().add_const_input(range).build();
+    iterator.for_each(
+        [&](char** data, const int64_t* strides, int64_t size) {
+          for (int64_t i = 0; i < size; ++i) {
+            f(data[0] + i * strides[0] - first);
+          }
+        },
+        /*grain_size=*/1);
+  }
+
+  struct Chunk {
+    size_t job;
+    int64_t begin;
+  };
+  std::vector<Job> jobs_;
+  std::vector<Chunk> chunks_;
+  int64_t elements_ = 0;
+};
+
+// The keys of param_groups and state, made once.
+struct Keys {
+#define KEY(name) PyObject* name = PyUnicode_InternFromString(#name);
+  KEY(params) KEY(lr) KEY(alpha) KEY(eps) KEY(weight_decay) KEY(momentum) KEY(centered) KEY(maximize)
+  KEY(capturable) KEY(eps_inside_sqrt) KEY(stochastic_rounding)
+  KEY(step) KEY(square_avg) KEY(grad_avg) KEY(momentum_buffer)
+#undef KEY
+};
+
+PyObject* item(PyObject* dict, PyObject* key) {
+  PyObject* found = PyDict_GetItemWithError(dict, key);
+  if (found == nullptr) {
+    if (!PyErr_Occurred()) {
+      PyErr_SetObject(PyExc_KeyError, key);
+    }
+    throw python_error();
+  }
+  return found;
+}
+
+double number(PyObject* dict, PyObject* key) {
+  PyObject* found = item(dict, key);
+  if (THPVariable_Check(found)) {
+    return THPVariable_Unpack(found).item().toDouble();
+  }
+  const double value = PyFloat_AsDouble(found);
+  if (value == -1 && PyErr_Occurred()) {
+    throw python_error();
+  }
+  return value;
+}
+
+bool flag(PyObject* dict, PyObject* key) {
+  const int value = PyObject_IsTrue(item(dict, key));
+  if (value < 0) {
+    throw python_error();
+  }
+  return value != 0;
+}
+
+Rule rule_of(PyObject* group, const Keys& keys) {
+  const double eps = number(group, keys.eps);
+  const bool inside = flag(group, keys.eps_inside_sqrt);
+  return {
+      number(group, keys.lr),
+      number(group, keys.alpha),
+      inside ? eps : 0,
+      inside ? 0 : eps,
+      number(group, keys.weight_decay),
+      number(group, keys.momentum),
+      flag(group, keys.maximize) ? -1.0 : 1.0,
+      flag(group, keys.centered),
+      flag(group, keys.stochastic_rounding),
+  };
+}
+
+// A tensor with memory of its own on the CPU that holds its values as they are.
+bool plain(const Tensor& tensor) {
+  using c10::DispatchKey;
+  static constexpr c10::DispatchKeySet other(
+      {DispatchKey::Conjugate, DispatchKey::Negative, DispatchKey::ZeroTensor, DispatchKey::Python,
+       DispatchKey::Functionalize});
+  const auto* impl = tensor.unsafeGetTensorImpl();
+  return impl->device_type() == at::kCPU && impl->layout() == at::kStrided && impl->has_storage() &&
+      !impl->key_set().has_any(other);
+}
+
+// Whether the elements of both lie in memory in the same order without gaps.
+bool aligned(const Tensor& one, const Tensor& other) {
+  return one.sizes() == other.sizes() &&
+      ((one.is_contiguous() && other.is_contiguous()) ||
+       (one.strides() == other.strides() && one.is_non_overlapping_and_dense()));
+}
+
+// The tensor under the key; null if there is none.
+const Tensor* tensor_at(PyObject* state, PyObject* key) {
+  PyObject* found = PyDict_GetItemWithError(state, key);
+  return found != nullptr && THPVariable_Check(found) ? &THPVariable_Unpack(found) : nullptr;
+}
+
+// The job of p, or none if it is not for this kernel.
+std::optional<Job> job_of(const Tensor& p, const Tensor& g, PyObject* state, const Rule& rule, const Keys& keys) {
+  if (!plain(p) || !plain(g) || !aligned(g, p) || g.scalar_type() != p.scalar_type()) {
+    return {};
+  }
+  Job job{};
+  job.rule = &rule;
+  job.p = p.mutable_data_ptr();
+  job.g = g.mutable_data_ptr();
+  std::optional<ScalarType> type;
+  const auto take = [&](PyObject* key, void*& data) {
+    const auto* tensor = tensor_at(state, key);
+    if (tensor == nullptr || !plain(*tensor) || !aligned(*tensor, p) || tensor->is_complex() != p.is_complex() ||
+        tensor->scalar_type() != type.value_or(tensor->scalar_type())) {
+      return false;
+    }
+    type = tensor->scalar_type();
+    data = tensor->mutable_data_ptr();
+    return true;
+  };
+  if (!take(keys.square_avg, job.s) || (rule.centered && !take(keys.grad_avg, job.a)) ||
+      (rule.momentum > 0 && !take(keys.momentum_buffer, job.b))) {
+    return {};
+  }
+  job.update = choose(rule, at::toRealValueType(p.scalar_type()), at::toRealValueType(*type));
+  job.step = tensor_at(state, keys.step);
+  if (job.update == nullptr || job.step == nullptr || !plain(*job.step) || job.step->numel() != 1 ||
+      (job.step->scalar_type() != ScalarType::Float && job.step->scalar_type() != ScalarType::Double)) {
+    return {};
+  }
+  job.parameter = p.unsafeGetTensorImpl();
+  job.stochastic = rule.stochastic && p.scalar_type() == ScalarType::BFloat16;
+  job.size = p.numel() * (p.is_complex() ? 2 : 1);  // complex numbers are two reals
+  return job;
+}
+
+void advance(const Tensor& step) {
+  if (step.scalar_type() == ScalarType::Float) {
+    *step.mutable_data_ptr<float>() += 1;
+  } else {
+    *step.mutable_data_ptr<double>() += 1;
+  }
+}
+
+// step(param_groups, state, scale, partly) -> [(group, parameter), ...]
+//
+// Takes one step of all parameters with a gradient, and gives back those that are not for this kernel: no
+// state yet, another device, another memory layout. If there are any and `partly` is false, it does nothing
+// else. state_dtype is not looked at: what is there is updated in the type that it has.
+PyObject* step(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+  HANDLE_TH_ERRORS
+  static const Keys keys;
+  TORCH_CHECK_TYPE(
+      count == 4 && PyList_Check(arguments[0]) && PyDict_Check(arguments[1]),
+      "step(param_groups: list, state: dict, scale: float, partly: bool)");
+  PyObject *groups = arguments[0], *states = arguments[1];
+  const double scale = PyFloat_AsDouble(arguments[2]);
+  const bool partly = PyObject_IsTrue(arguments[3]) == 1;
+  if (PyErr_Occurred()) {
+    throw python_error();
+  }
+
+  THPObjectPtr rest(PyList_New(0));
+  if (!rest) {
+    throw python_error();
+  }
+  std::vector<Rule> rules;
+  rules.reserve(PyList_GET_SIZE(groups));  // jobs point into it
+  std::vector<Job> jobs;
+  // State stands in the order of the parameters as a rule: walking along saves hashing each tensor.
+  Py_ssize_t place = 0;
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(groups); ++i) {
+    PyObject* group = PyList_GET_ITEM(groups, i);
+    rules.push_back(rule_of(group, keys));
+    const bool here = !flag(group, keys.capturable);
+    PyObject* params = item(group, keys.params);
+    jobs.reserve(jobs.size() + PyList_GET_SIZE(params));
+    for (Py_ssize_t j = 0; j < PyList_GET_SIZE(params); ++j) {
+      PyObject* parameter = PyList_GET_ITEM(params, j);
+      PyObject *key = nullptr, *state = nullptr;
+      const Py_ssize_t before = place;
+      const bool next = PyDict_Next(states, &place, &key, &state) && key == parameter;
+      if (!next) {
+        place = before;
+      }
+      const auto& p = THPVariable_Unpack(parameter);
+      const auto& g = p.grad();
+      if (!g.defined()) {
+        continue;
+      }
+      if (!next && (state = PyDict_GetItemWithError(states, parameter)) == nullptr && PyErr_Occurred()) {
+        throw python_error();
+      }
+      if (here && state != nullptr && PyDict_Check(state)) {
+        if (auto job = job_of(p, g, state, rules.back(), keys)) {
+          job->scale = scale;
+          jobs.push_back(*job);
+          continue;
+        }
+      }
+      THPObjectPtr left(PyTuple_Pack(2, group, parameter));
+      if (!left || PyList_Append(rest, left) < 0) {
+        throw python_error();
+      }
+    }
+  }
+  if (PyList_GET_SIZE(rest.get()) > 0 && !partly) {
+    return rest.release();
+  }
+
+  uint32_t seed = 0;
+  if (std::any_of(jobs.begin(), jobs.end(), [](const Job& job) { return job.stochastic; })) {
+    seed = static_cast<uint32_t>(at::empty({}, at::kLong).random_().item<int64_t>());
+  }
+  for (auto& job : jobs) {
+    job.seed = seed += 0x9E3779B9u;
+    advance(*job.step);
+    job.parameter->bump_version();  // autograd sees what was saved and then changed
+  }
+  const Work work(std::move(jobs));
+  if (work.elements() <= kSerial) {
+    work.run();
+  } else {
+    pybind11::gil_scoped_release release;
+    work.run();
+  }
+  return rest.release();
+  END_HANDLE_TH_ERRORS
+}
+
+PyMethodDef methods[] = {
+    {"step", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(step)), METH_FASTCALL, nullptr},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+PyModuleDef definition = {PyModuleDef_HEAD_INIT, "fused_cpu", nullptr, -1, methods};
+
+}  // namespace
+
+PyMODINIT_FUNC PyInit_fused_cpu() {
+  return PyModule_Create(&definition);
+}

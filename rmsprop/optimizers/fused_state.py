@@ -1,0 +1,117 @@
+"""What FusedRMSprop asks of its options, its state and a checkpoint, and says when it is not so."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.optim.optimizer import _get_capturable_supported_devices
+
+Group: TypeAlias = Mapping[str, Any]
+"""One of an optimizer's param_groups."""
+
+OPTIONS = ("eps_inside_sqrt", "state_dtype", "stochastic_rounding")
+"""What torch.optim.RMSprop does not have."""
+WIDE = {torch.bfloat16: torch.float32, torch.float16: torch.float32, torch.complex32: torch.complex64}
+"""Half types -> what `state_dtype=torch.float32` keeps their state in."""
+
+_STATE = ("square_avg", "momentum_buffer", "grad_avg")
+_NON_NEGATIVE = {
+    "lr": "learning rate",
+    "eps": "epsilon value",
+    "momentum": "momentum value",
+    "weight_decay": "weight_decay value",
+}
+"""Option -> torch's words for it."""
+
+
+def state_keys(group: Group) -> tuple[str, ...]:
+    """What a step of the group keeps for each parameter, beside the step counter."""
+    used = {"square_avg": True, "momentum_buffer": group["momentum"] > 0, "grad_avg": group["centered"]}
+    return tuple(key for key, is_used in used.items() if is_used)
+
+
+def state_dtype(group: Group, p: Tensor) -> torch.dtype:
+    """What the state of p is kept in."""
+    return WIDE.get(p.dtype, p.dtype) if group["state_dtype"] else p.dtype
+
+
+def check_options(group: Group) -> None:
+    """ValueError, in torch's words where it has them, for a number out of its range, NaN among them."""
+    for name, words in _NON_NEGATIVE.items():
+        if not group[name] >= 0.0:
+            raise ValueError(f"Invalid {words}: {group[name]}")
+    if not 0.0 <= group["alpha"] < 1.0:
+        raise ValueError(f"Invalid alpha value: {group['alpha']}")
+    if group["state_dtype"] not in {None, torch.float32}:
+        raise ValueError(f"expected state_dtype None or torch.float32, found {group['state_dtype']}")
+
+
+def check_parameter(p: Tensor) -> None:
+    """TypeError for one that no RMSProp can move."""
+    if not (p.is_floating_point() or p.is_complex()) or p.dtype.itemsize < 2:
+        raise TypeError(f"expected parameters of a floating point or complex dtype, found {p.dtype}")
+
+
+def check_step(group: Group, p: Tensor, state: Mapping[str, Any]) -> None:
+    """Raise what stands against a step of p, in torch's words if it has any; the state may be incomplete."""
+    assert p.grad is not None
+    if p.grad.layout != torch.strided:
+        raise RuntimeError("RMSprop does not support sparse gradients")
+    if group["capturable"]:
+        supported = _get_capturable_supported_devices()
+        if p.device.type not in supported or ("step" in state and state["step"].device != p.device):
+            raise AssertionError(
+                f"If capturable=True, params and state_steps must be on supported devices: {supported}."
+            )
+    _check_shapes(p, state)
+    for key in state_keys(group):
+        if key in state and state[key].dtype not in {p.dtype, WIDE.get(p.dtype)}:
+            raise ValueError(f"expected {key} of its parameter's {p.dtype}, found {state[key].dtype}")
+
+
+def complete_state(group: Group, p: Tensor, state: dict[str, Any]) -> None:
+    """Add, zero, what a step needs and the state lacks: all at first, some when an option is switched on."""
+    if not isinstance(state.get("step"), Tensor):
+        dtype = torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32  # as torch
+        # On CUDA, as torch's fused optimizers have it: GradScaler's found_inf can then stop the counter too.
+        device = p.device if group["capturable"] or p.is_cuda else "cpu"
+        state["step"] = torch.full((), float(state.get("step", 0)), dtype=dtype, device=device)
+    for key in state_keys(group):
+        if key not in state:
+            state[key] = torch.zeros_like(p, dtype=state_dtype(group, p), memory_format=torch.preserve_format)
+
+
+def checked_checkpoint(given: Mapping[str, Any], own: Sequence[Group]) -> dict[str, Any]:
+    """The state_dict, its groups with all our options; ValueError if it is not RMSprop's or does not fit.
+
+    How many groups and parameters it has is for torch to check, and where they differ it is left as it is.
+    """
+    groups = given["param_groups"]
+    if [len(group["params"]) for group in groups] != [len(group["params"]) for group in own]:
+        return dict(given)
+    completed = []
+    for group, ours in zip(groups, own, strict=True):
+        if missing := ours.keys() - group.keys() - set(OPTIONS) - {"param_names"}:
+            raise ValueError(
+                f"expected a state_dict of RMSprop, found a group without {', '.join(sorted(missing))}"
+            )
+        completed.append({**{name: ours[name] for name in OPTIONS}, **group})
+        check_options(completed[-1])
+        for number, p in zip(group["params"], ours["params"], strict=True):
+            state = given["state"].get(number, {})
+            expected = ("step", *state_keys(group))
+            if state and not set(expected) <= state.keys():
+                raise ValueError(
+                    f"expected a state_dict of RMSprop with {', '.join(expected)}, found {', '.join(state)}"
+                )
+            _check_shapes(p, state)
+    return {**given, "param_groups": completed}
+
+
+def _check_shapes(p: Tensor, state: Mapping[str, Any]) -> None:
+    for key in _STATE:
+        if key in state and state[key].shape != p.shape:
+            raise ValueError(
+                f"expected {key} of its parameter's shape {tuple(p.shape)}, found {tuple(state[key].shape)}"
+            )
