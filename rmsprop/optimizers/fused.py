@@ -18,7 +18,7 @@ from torch.optim.optimizer import (
 )
 
 from rmsprop.optimizers import fused_cuda, fused_fallback
-from rmsprop.optimizers.fused_batches import Batch, batches
+from rmsprop.optimizers.fused_batches import Batch, batches, by_group
 from rmsprop.optimizers.fused_state import (
     OPTIONS,
     WIDE,
@@ -174,13 +174,14 @@ class FusedRMSprop(RMSprop):
     @torch.no_grad()
     def _step_rest(self, rest: Pairs, scale: float) -> None:
         """The whole step, given the parameters that the CPU's kernel does not take as they are."""
-        for group, p in rest:
-            check_step(group, p, self.state.get(p, {}))
-        for group, p in rest:
-            complete_state(group, p, self.state[p])
+        for prepare in (check_step, complete_state):  # nothing is changed before all is checked
+            for group, keys, params in by_group(rest):
+                for p in params:
+                    prepare(group, keys, p, self.state[p])
         if any(p.device.type == "cpu" for _, p in rest):
             self._host_step = _cpu_kernel()  # type: ignore[method-assign]
-        for batch in batches(self._host_step(self.param_groups, self.state, scale, True), self.state):
+            rest = self._host_step(self.param_groups, self.state, scale, True)
+        for batch in batches(rest, self.state):
             if batch.params[0].device.type != "cpu" or not self._step_on_host(batch, scale):
                 self._step_elsewhere(batch)
             batch.write_back()

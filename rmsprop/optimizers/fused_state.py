@@ -53,7 +53,7 @@ def check_parameter(p: Tensor) -> None:
         raise TypeError(f"expected parameters of a floating point or complex dtype, found {p.dtype}")
 
 
-def check_step(group: Group, p: Tensor, state: Mapping[str, Any]) -> None:
+def check_step(group: Group, keys: Sequence[str], p: Tensor, state: Mapping[str, Any]) -> None:
     """Raise what stands against a step of p, in torch's words if it has any; the state may be incomplete."""
     assert p.grad is not None
     if p.grad.layout != torch.strided:
@@ -64,20 +64,20 @@ def check_step(group: Group, p: Tensor, state: Mapping[str, Any]) -> None:
             raise AssertionError(
                 f"If capturable=True, params and state_steps must be on supported devices: {supported}."
             )
-    _check_shapes(p, state)
-    for key in state_keys(group):
+    for key in keys:
         if key in state and state[key].dtype not in {p.dtype, WIDE.get(p.dtype)}:
             raise ValueError(f"expected {key} of its parameter's {p.dtype}, found {state[key].dtype}")
+    _check_shapes(p, keys, state)
 
 
-def complete_state(group: Group, p: Tensor, state: dict[str, Any]) -> None:
+def complete_state(group: Group, keys: Sequence[str], p: Tensor, state: dict[str, Any]) -> None:
     """Add, zero, what a step needs and the state lacks: all at first, some when an option is switched on."""
     if not isinstance(state.get("step"), Tensor):
         dtype = torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32  # as torch
         # On CUDA, as torch's fused optimizers have it: GradScaler's found_inf can then stop the counter too.
         device = p.device if group["capturable"] or p.is_cuda else "cpu"
         state["step"] = torch.full((), float(state.get("step", 0)), dtype=dtype, device=device)
-    for key in state_keys(group):
+    for key in keys:
         if key not in state:
             state[key] = torch.zeros_like(p, dtype=state_dtype(group, p), memory_format=torch.preserve_format)
 
@@ -105,12 +105,12 @@ def checked_checkpoint(given: Mapping[str, Any], own: Sequence[Group]) -> dict[s
                 raise ValueError(
                     f"expected a state_dict of RMSprop with {', '.join(expected)}, found {', '.join(state)}"
                 )
-            _check_shapes(p, state)
+            _check_shapes(p, _STATE, state)
     return {**given, "param_groups": completed}
 
 
-def _check_shapes(p: Tensor, state: Mapping[str, Any]) -> None:
-    for key in _STATE:
+def _check_shapes(p: Tensor, keys: Sequence[str], state: Mapping[str, Any]) -> None:
+    for key in keys:
         if key in state and state[key].shape != p.shape:
             raise ValueError(
                 f"expected {key} of its parameter's shape {tuple(p.shape)}, found {tuple(state[key].shape)}"

@@ -1,10 +1,14 @@
 """FusedRMSprop does what torch.optim.RMSprop does, where a user could notice."""
 
 import copy
+import gc
 import inspect
 import io
 import pickle
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -92,6 +96,19 @@ def test_every_combination_of_flags_gives_torchs_steps(device, dtype, alpha):
 @pytest.mark.parametrize("options", NUMBERS, ids=str)
 def test_every_number_that_torch_takes_gives_torchs_steps(device, dtype, options):
     Pair(lambda: parameters(*SHAPES, dtype=dtype, device=device), **options).step(6)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"lr": np.float32(0.1), "alpha": np.float64(0.9), "centered": np.bool_(True)},
+        {"lr": 1, "eps": 1, "momentum": 1, "weight_decay": 1, "centered": 1, "maximize": 1},
+        {"lr": torch.tensor(0.1, dtype=torch.bfloat16), "momentum": torch.tensor(0.5), "alpha": 0},
+    ],
+    ids=str,
+)
+def test_numbers_of_any_kind_will_do_where_torch_takes_them(options):
+    Pair(lambda: parameters((3, 5)), **options).step(3)
 
 
 def test_no_parameter_with_a_gradient_makes_no_step():
@@ -199,6 +216,14 @@ def test_an_expanded_gradient_and_one_that_is_negated_lazily_will_do():
     lazily = [torch.complex(g, g).conj().imag for g in parameters((3,))]
     assert lazily[0].is_neg()
     Pair(lambda: parameters(*shapes)).step(3, layout=lambda g: torch.complex(g, g).conj().imag)
+
+
+@pytest.mark.parametrize("layout", [torch.clone, torch.t])
+def test_a_gradient_that_is_part_of_a_graph_is_a_gradient(layout):
+    def graph(g):
+        return layout(g.requires_grad_() * 2)
+
+    Pair(lambda: [p.requires_grad_(False) for p in parameters((4, 4))], **EVERYTHING).step(2, layout=graph)
 
 
 def test_an_expanded_parameter_raises_as_torchs_does():
@@ -700,6 +725,35 @@ def test_one_thread_and_two_give_the_same_bits(dtype):
     finally:
         torch.set_num_threads(threads)
     assert_same_bits(*found)
+
+
+def test_optimizers_step_side_by_side_in_threads_of_python():
+    def run(seed):
+        optimizer = FusedRMSprop(parameters((50_001,), (7,), seed=seed), **EVERYTHING)
+        for _ in range(10):
+            for p in params_of(optimizer):
+                p.grad = p.detach().cos()
+            optimizer.step()
+        return snapshot(optimizer)
+
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(run, range(2)))
+    assert_same_bits(together, [run(0), run(1)])
+
+
+def test_a_step_keeps_nothing_alive():
+    params = parameters((5,), (4, 4))
+    optimizer = FusedRMSprop(params, **EVERYTHING)
+    for _ in range(3):
+        params[0].grad, params[1].grad = torch.ones(5), torch.ones(4, 4).t()
+        optimizer.step()
+    state = optimizer.state[params[0]]
+    watched = [*params, *(p.grad for p in params), *state.values()]
+    references = [weakref.ref(t) for t in watched]
+    del optimizer, state, watched
+    params.clear()
+    gc.collect()
+    assert [r() for r in references] == [None] * len(references)
 
 
 def test_a_step_draws_no_random_numbers_and_leaves_the_defaults():
