@@ -496,9 +496,11 @@ PyObject* step(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
   Py_ssize_t place = 0;
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(groups); ++i) {
     PyObject* group = PyList_GET_ITEM(groups, i);
+    TORCH_CHECK_TYPE(PyDict_Check(group), "expected param_groups of dicts");
     rules.push_back(rule_of(group, keys));
     const bool here = !flag(group, keys.capturable);
     PyObject* params = item(group, keys.params);
+    TORCH_CHECK_TYPE(PyList_Check(params), "expected the params of a group as a list");
     jobs.reserve(jobs.size() + PyList_GET_SIZE(params));
     for (Py_ssize_t j = 0; j < PyList_GET_SIZE(params); ++j) {
       PyObject* parameter = PyList_GET_ITEM(params, j);
@@ -508,6 +510,7 @@ PyObject* step(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
       if (!next) {
         place = before;
       }
+      TORCH_CHECK_TYPE(THPVariable_Check(parameter), "expected tensors in the params of a group");
       const auto& p = THPVariable_Unpack(parameter);
       const auto& g = p.grad();
       if (!g.defined()) {
