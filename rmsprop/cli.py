@@ -92,6 +92,59 @@ def report(
 
 
 @app.command()
+def export(
+    form: Annotated[str, typer.Option("--format", help="parquet (needs pyarrow), csv or json.")] = "csv",
+    results: Annotated[Path, typer.Option(help="Folder of records.")] = Path("results"),
+    output: Annotated[Path | None, typer.Option(help="File; rmsprop.<format>, if not given.")] = None,
+) -> None:
+    """Write every measured case as one table; docs/report.md explains its columns."""
+    if not results.is_dir():
+        raise UserError(f"there is no folder {results}; run `rmsprop bench` here, or name one with --results")
+    from rmsprop.records.export import export_frame  # noqa: PLC0415
+    from rmsprop.records.frame import read_frame  # noqa: PLC0415
+
+    frame, problems = read_frame(results)
+    for problem in problems:
+        typer.echo(f"left out {problem.path}: {problem.reason}", err=True)
+    path = output or Path(f"rmsprop.{form}")
+    export_frame(frame, path, form)
+    typer.echo(f"{path}: {len(frame):,} rows")
+
+
+@app.command()
+def run(
+    profile: Annotated[str, typer.Option(help="smoke (two minutes) or regular (a quarter of an hour).")] = (
+        "smoke"
+    ),
+    data: Annotated[
+        str, typer.Option(help="auto, real (refuses the surrogate), surrogate, or a path.")
+    ] = "auto",
+    results: Annotated[Path, typer.Option(help="Folder for records.")] = Path("results"),
+    output: Annotated[Path, typer.Option(help="Folder for the pages.")] = Path("reports"),
+) -> None:
+    """Reproduce the section, measure the steps and build the report, in one go.
+
+    Exit code 0: every claim is reproduced and no case failed; 1: otherwise; 2: wrong use or bad data. Ctrl-C
+    keeps and reports what was finished.
+    """
+    from rmsprop.run import plan_of  # noqa: PLC0415
+    from rmsprop.run import run as run_all  # noqa: PLC0415
+    from rmsprop.terminal import stage_progress  # noqa: PLC0415
+
+    plan = plan_of(profile)
+    with stage_progress(plan.stages) as progress:
+        outcome = run_all(plan, results, output, data, progress)
+    for remark in outcome.remarks:
+        typer.echo(remark, err=True)
+    typer.echo(output / "index.html")
+    for sentence in outcome.report.sentences:
+        typer.echo(sentence)
+    if outcome.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    raise typer.Exit(0 if outcome.good else 1)
+
+
+@app.command()
 def bench(
     profile: Annotated[
         str, typer.Option(help="smoke (a minute), regular (ten minutes), fused (15) or full (hours).")
@@ -163,6 +216,101 @@ def build() -> None:
             f"the kernel cannot be built: {error}; it takes a C++ compiler (CXX names it) and ninja"
         ) from error
     typer.echo(path())
+
+
+@app.command()
+def alerts(
+    results: Annotated[Path, typer.Option(help="Folder of records.")] = Path("results"),
+    recent: Annotated[
+        int | None, typer.Option(min=1, help="Only steps that first showed at one of the last N commits.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the alerts as JSON.")] = False,
+) -> None:
+    """Find steps in the history of asv's, the bench's and the gate's results, and say between which commits.
+
+    Commits are ordered by the history of the checkout in this folder, else by their dates. Exit code 0: no
+    step; 1: something became slower or larger; 2: wrong use; 3: not enough history to say.
+    """
+    if not results.is_dir():
+        raise UserError(f"no folder {results}; say --results FOLDER, or measure: docs/benchmarks.md")
+    from rmsprop.alerts.history import alerts_of, read_history  # noqa: PLC0415
+    from rmsprop.terminal import alerts_json, show_alerts  # noqa: PLC0415
+
+    history = read_history(results, Path())
+    for problem in history.problems:
+        typer.echo(f"left out {problem.path}: {problem.reason}", err=True)
+    found = alerts_of(history, recent)
+    if as_json:
+        print(alerts_json(history, found))
+    else:
+        show_alerts(history, found)
+    if any(alert.direction == "slower" for alert in found):
+        raise typer.Exit(1)
+    raise typer.Exit(0 if any(series.long_enough for series in history.series) else 3)
+
+
+@app.command()
+def gate(
+    base: Annotated[str | None, typer.Option(help="Revision to compare with, such as origin/main.")] = None,
+    head: Annotated[
+        str | None, typer.Option(help="Revision that is judged; the working tree as it is, if not given.")
+    ] = None,
+    base_python: Annotated[Path | None, typer.Option(help="Interpreter of the base side.")] = None,
+    head_python: Annotated[Path | None, typer.Option(help="Interpreter of the head side.")] = None,
+    budget: Annotated[str, typer.Option(help="Time for all of it, such as 8m or 90s.")] = "8m",
+    aim: Annotated[
+        str, typer.Option(help="Slowdown to see; no more of the budget is spent than that takes.")
+    ] = "3%",
+    suite: Annotated[str, typer.Option(help="Module of cases, here; benchmarks/suite.py says how.")] = (
+        "benchmarks.suite"
+    ),
+    case: Annotated[
+        list[str] | None, typer.Option(help="Keep ids like this: 'scratch-*'; repeatable.")
+    ] = None,
+    pairs: Annotated[int | None, typer.Option(min=1, help="Launches at a time, each on its own CPU.")] = None,
+    form: Annotated[
+        str, typer.Option("--format", help="table, github, markdown, json, junit, ... (see docs/gate.md).")
+    ] = "table",
+    output: Annotated[Path, typer.Option(help="Folder for records.")] = Path("results"),
+) -> None:
+    """Say whether head is slower than base, from a checkout. Cases are measured in live pairs of processes.
+
+    Exit code 0: no; 1: something is slower; 2: the measurement failed, or wrong use; 3: inconclusive. Ctrl-C
+    gives what was measured so far, as inconclusive.
+    """
+    from rmsprop.gate.decide import judge  # noqa: PLC0415
+    from rmsprop.gate.formats import format_of  # noqa: PLC0415
+    from rmsprop.gate.run import gate as run_gate  # noqa: PLC0415
+    from rmsprop.records.store import write_gate  # noqa: PLC0415
+    from rmsprop.terminal import gate_progress, show_gate  # noqa: PLC0415
+
+    write = format_of(form)
+    try:
+        with gate_progress() as progress:
+            record = run_gate(
+                Path.cwd(),
+                base=base,
+                head=head,
+                base_python=base_python,
+                head_python=head_python,
+                budget=budget,
+                aim=aim,
+                suite=suite,
+                patterns=case or (),
+                pairs=pairs,
+                results=output,
+                show=progress,
+            )
+    except KeyboardInterrupt:
+        typer.echo("interrupted before anything was measured: inconclusive", err=True)
+        raise typer.Exit(3) from None
+    path = write_gate(output / "gate", record)
+    if write is None:
+        show_gate(record, path)
+    else:
+        typer.echo(write(record))
+        typer.echo(f"record: {path}", err=True)
+    raise typer.Exit(judge(record).code)
 
 
 @app.command()

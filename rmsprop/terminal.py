@@ -2,11 +2,11 @@
 
 import json
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -23,12 +23,20 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from rmsprop.alerts.detect import SHORTEST
 from rmsprop.book import reproduction
 from rmsprop.book.references import PRIMARY
 from rmsprop.book.verdicts import Verdict, agreement, judge, judge_order
+from rmsprop.gate.decide import Decision
+from rmsprop.gate.decide import judge as judge_gate
+from rmsprop.gate.formats import headline, interval, note_on, percent, side
 from rmsprop.records.bench import Axes, BenchRecord, speed_up
+from rmsprop.records.gate import GateRecord
 from rmsprop.records.reproduction import PROGRAMS, ReproductionRecord
 from rmsprop.records.store import short_commit
+
+if TYPE_CHECKING:  # pandas, which only this command's caller needs
+    from rmsprop.alerts.history import Alert, History
 
 _NAMES = {
     "rmsprop_2d": "2-D RMSProp",
@@ -126,6 +134,20 @@ def bench_progress(cases: int) -> Iterator[BenchProgress]:
         yield BenchProgress(bars, bars.add_task("cases", total=cases))
 
 
+@contextmanager
+def stage_progress(stages: Mapping[str, int]) -> Iterator[Callable[[str, int, str], None]]:
+    """A bar for each stage, from the start, with what is at work; stage -> how much there is to do."""
+    with Progress(*_columns(), console=Console(stderr=True)) as bars:
+        tasks = {name: bars.add_task(name, total=total, start=False) for name, total in stages.items()}
+
+        def advance(stage: str, done: int, doing: str) -> None:
+            bars.start_task(tasks[stage])
+            words = f"{stage}: {doing}" if doing else stage
+            bars.update(tasks[stage], description=escape(words), advance=done)
+
+        yield advance
+
+
 def show_bench(records: list[BenchRecord], results: Path) -> None:
     """Time per step of each case, against builtin-loop and against the memory's limit."""
     console = Console()
@@ -198,6 +220,79 @@ def _seconds(seconds: float) -> str:
     return f"{seconds / 1e-9:.3g} ns"
 
 
+def show_alerts(history: "History", alerts: "tuple[Alert, ...]") -> None:
+    """The steps by the commits that they lie between, with size and certainty; then what was looked at."""
+    console = Console()
+    if alerts:
+        console.print(_alerts_table(history, alerts))
+    for runner in sorted({series.runner for series in history.series}):
+        followed = [series for series in history.series if series.runner == runner]
+        console.print(
+            f"{runner}: {len(followed)} series of up to {max(len(one.commits) for one in followed)} commits, "
+            f"{sum(one.long_enough for one in followed)} of them long enough"
+            + ("" if runner == "gate" else f" ({SHORTEST} or more)"),
+            soft_wrap=True,
+        )
+    if not any(series.long_enough for series in history.series):
+        console.print("[yellow]not enough history to say whether anything has changed[/]")
+    elif not alerts:
+        console.print("no step")
+
+
+def _alerts_table(history: "History", alerts: "tuple[Alert, ...]") -> Table:
+    table = Table(
+        title="Steps, with 95% intervals", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+    )
+    table.add_column("case")
+    table.add_column("what", no_wrap=True)
+    for column in ("change", "p"):
+        table.add_column(column, justify="right", no_wrap=True)
+    groups: dict[tuple[str, ...], list[Alert]] = {}
+    for alert in alerts:
+        one = alert.series
+        key = (one.runner, one.machine, alert.last_good, alert.first_bad, alert.direction)
+        groups.setdefault(key, []).append(alert)
+    for (runner, machine, last_good, first_bad, direction), group in groups.items():
+        unmeasured = f", {group[0].unmeasured} between not measured" if group[0].unmeasured else ""
+        table.add_section()
+        table.add_row(
+            f"[bold]{direction} since {first_bad[:9]}, not at {last_good[:9]}{unmeasured}[/]; "
+            + escape(f"{runner} on {machine}, {group[0].points_after} measured since")
+        )
+        peers = [s for s in history.series if (s.runner, s.machine) == (runner, machine) and s.long_enough]
+        if len(group) > max(3, len(peers) / 2):
+            table.add_row(
+                f"[yellow]{len(group)} of {len(peers)} series: rather the machine than the code?[/]"
+            )
+        for alert in group:
+            style = "bold red" if direction == "slower" else "green"
+            table.add_row(
+                f"  {escape(alert.series.case)}",
+                alert.series.quantity,
+                f"[{style}]{alert.ratio - 1:+.1%}[/] \\[{alert.low - 1:+.1%}, {alert.high - 1:+.1%}]",
+                f"{alert.p_value:.1g}",
+            )
+    return table
+
+
+def alerts_json(history: "History", alerts: "tuple[Alert, ...]") -> str:
+    """The alerts, what was looked at and what could not be read, for programs."""
+    identity = ("machine", "environment", "case", "quantity", "unit", "runner")
+    facts = ("last_good", "first_bad", "ratio", "low", "high", "p_value", "direction")
+    counts = ("points_after", "unmeasured")
+    answer = {
+        "alerts": [
+            {name: getattr(alert.series, name) for name in identity}
+            | {name: getattr(alert, name) for name in facts + counts}
+            for alert in alerts
+        ],
+        "series": len(history.series),
+        "long_enough": sum(series.long_enough for series in history.series),
+        "left_out": [{"path": str(p.path), "reason": p.reason} for p in history.problems],
+    }
+    return json.dumps(answer, indent=1)
+
+
 def _primary_table(record: ReproductionRecord, verdicts: tuple[Verdict, ...]) -> Table:
     table = Table(title="Section 7.6, RMSProp: the book's printed values")
     for column in ("claim", "book", "here", "verdict"):
@@ -245,4 +340,101 @@ def _editions_table(verdicts: tuple[Verdict, ...]) -> Table:
             ratio = "-" if seconds.here is None else f"{seconds.here / seconds.claim.value:.2f}"
             cells += [loss.claim.printed, percentile, ratio]
         table.add_row(label, *cells)
+    return table
+
+
+@dataclass
+class GateProgress:
+    """Lines and a bar on stderr while the gate runs."""
+
+    bars: Progress
+    task: TaskID | None = None
+
+    def say(self, text: str) -> None:
+        """One line."""
+        self.bars.console.print(escape(text), soft_wrap=True, highlight=False)
+
+    def plan(self, record: GateRecord, promises: Mapping[str, float], measured: bool) -> None:
+        """What the budget buys."""
+        plan = record.plan
+        compared = sum(case.status == "compared" for case in record.cases)
+        self.say(f"base: {side(record.base)}")
+        self.say(f"head: {side(record.head)}")
+        self.say(
+            f"{compared} cases, {plan.pairs} launches at a time: {plan.screen} to screen, {plan.confirm} to "
+            f"confirm, {plan.turns} turns a side of {plan.turn_seconds * 1e3:.0f} ms or a step"
+        )
+        left_out = [case.id for case in record.cases if case.status == "left out"]
+        if left_out:
+            self.say(f"left out by the budget: {', '.join(left_out)}")
+        seen = ", ".join(f"{family} {least:.1%}" for family, least in promises.items())
+        source = "by this machine's last runs" if measured else "assumed; this run will measure it"
+        self.say(f"should see a slowdown of ({source}): {seen}")
+
+    def begin(self, stage: str, total: int | None) -> None:
+        """A new bar in place of the last."""
+        if self.task is not None:
+            self.bars.remove_task(self.task)
+        self.task = self.bars.add_task(stage, total=total)
+
+    def advance(self) -> None:
+        """One case of a launch is done."""
+        if self.task is not None:
+            self.bars.advance(self.task)
+
+
+@contextmanager
+def gate_progress() -> Iterator[GateProgress]:
+    """A bar that is drawn once a second: to draw it takes a CPU that is being measured."""
+    with Progress(*_columns(), console=Console(stderr=True), refresh_per_second=1) as bars:
+        yield GateProgress(bars)
+
+
+def show_gate(record: GateRecord, path: Path) -> None:
+    """The gate's answer, every case below it, and what it could not see."""
+    console = Console()
+    decision = judge_gate(record)
+    if record.launches:
+        console.print(_gate_table(decision))
+    said: dict[str, list[str]] = {}
+    for view in decision.cases:
+        if view.case.status != "compared" or not (view.gates or view.finding):
+            said.setdefault(note_on(view, record), []).append(view.case.id)
+    for note, names in said.items():
+        shown = names if note.startswith("cannot") else names[:2]
+        more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+        console.print(escape(f"{note}: {', '.join(shown)}{more}"), soft_wrap=True, highlight=False)
+    colour = {"pass": "green", "regression": "bold red"}.get(decision.outcome, "yellow")
+    console.print(f"[{colour}]{escape(headline(record, decision))}[/]", soft_wrap=True, highlight=False)
+    for reason in decision.reasons if decision.outcome != "regression" else ():
+        console.print(escape(f"  {reason}"), soft_wrap=True, highlight=False)
+    console.print(f"base: {escape(side(record.base))}", soft_wrap=True, highlight=False)
+    console.print(f"head: {escape(side(record.head))}", soft_wrap=True, highlight=False)
+    console.print(f"record: {escape(str(path))}", soft_wrap=True)
+
+
+def _gate_table(decision: Decision) -> Table:
+    table = Table(
+        title="Head against base: change, 95% interval, and the slowdown that the run could see",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("case", no_wrap=True)
+    for column in ("change", "interval", "sees"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    styles = {"slower": "bold red", "faster": "green"}
+    for view in decision.cases:
+        if view.launches:
+            verdict = view.finding.verdict if view.finding else ""
+            shown = verdict.removeprefix("not confirmed") or ("" if view.gates else "blind")
+            table.add_row(
+                escape(view.case.id),
+                percent(view.change),
+                interval(view.low, view.high),
+                "" if view.detectable is None else f"{view.detectable:.1%}",
+                shown,
+                style=styles.get(verdict),
+            )
     return table

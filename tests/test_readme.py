@@ -1,5 +1,6 @@
 """The README's commands are the ones that CI runs, and its numbers are the committed record's."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -38,6 +39,14 @@ def test_the_committed_markdown_report_is_made_from_the_committed_records(tmp_pa
         if path.suffix in (".md", ".svg"):
             committed = CHECKOUT / "reports" / path.relative_to(tmp_path)
             assert path.read_bytes() == committed.read_bytes(), committed
+    made = {path.name for path in tmp_path.glob("figures/*")}
+    assert {path.name for path in (CHECKOUT / "reports" / "figures").iterdir()} == made
+
+
+def test_the_readme_shows_figures_that_the_report_has():
+    figures = re.findall(r"\]\((reports/figures/[^)]+)\)", README.read_text())
+    assert len(figures) >= 2
+    assert all((CHECKOUT / figure).is_file() for figure in figures)
 
 
 def test_the_table_is_renewed_between_the_markers_and_nothing_else(tmp_path, make_record):
@@ -52,6 +61,7 @@ def test_the_table_is_renewed_between_the_markers_and_nothing_else(tmp_path, mak
     assert texts[0].startswith("before\n<!-- made by x -->\n\n| claim |")
     assert texts[0].endswith("\n<!-- end -->\nafter\n")
     assert "0.243452" in texts[0]
+    assert "How fast is a step?" in texts[0]
     assert "stale words" not in texts[0]
 
 

@@ -13,13 +13,15 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from rmsprop.errors import UserError
-from rmsprop.records import bench, reproduction
+from rmsprop.records import bench, gate, reproduction
 from rmsprop.records.bench import BenchRecord
 from rmsprop.records.environment import Environment
+from rmsprop.records.gate import GateRecord
 from rmsprop.records.reproduction import ReproductionRecord
 
 _REPRODUCTION = TypeAdapter(ReproductionRecord)
 _BENCH = TypeAdapter(BenchRecord)
+_GATE = TypeAdapter(GateRecord)
 
 Record = TypeVar("Record")
 
@@ -61,9 +63,9 @@ def check_writable(folder: Path) -> None:
 def write_reproduction(results: Path, record: ReproductionRecord) -> Path:
     """Store a record under results/reproduction/<machine>/, named by time and commit; its path."""
     environment = record.environment
-    stamp = environment.started.replace("-", "").replace(":", "").removesuffix("+0000") + "Z"
     folder = results / "reproduction" / environment.machine
-    name = f"{stamp}-{short_commit(environment)}-{record.device.replace(':', '')}-{record.dtype}"
+    device = record.device.replace(":", "")
+    name = f"{_stamp(environment)}-{short_commit(environment)}-{device}-{record.dtype}"
     path = next(path for path in _names(folder, name) if not path.exists())
     write_atomically(path, _REPRODUCTION.dump_json(record).decode() + "\n")
     return path
@@ -82,6 +84,30 @@ def write_bench(path: Path, record: BenchRecord) -> None:
 def read_bench(path: Path) -> BenchRecord:
     """One record; ValueError with the reason, in one line, where it is damaged, foreign or newer."""
     return _read(path, _BENCH, "bench", bench.SCHEMA)
+
+
+def write_gate(folder: Path, record: GateRecord) -> Path:
+    """Store a run of the gate below folder/<machine>/, named by time and both commits; its path."""
+    sides = (f"{(side.commit or 'none')[:9]}{'-dirty' * side.dirty}" for side in (record.base, record.head))
+    name = "-".join((_stamp(record.environment), *sides))
+    path = next(path for path in _names(folder / record.environment.machine, name) if not path.exists())
+    write_atomically(path, _GATE.dump_json(record).decode() + "\n")
+    return path
+
+
+def read_gate(path: Path) -> GateRecord:
+    """One record; ValueError with the reason, in one line, where it is damaged, foreign or newer."""
+    return _read(path, _GATE, "gate", gate.SCHEMA)
+
+
+def read_gates(results: Path) -> tuple[list[GateRecord], list[Problem]]:
+    """All records of the gate below results/gate/, oldest first, and the files that are none."""
+    records, problems = read_folder(results / "gate", read_gate)
+    return sorted(records, key=lambda record: record.environment.started), problems
+
+
+def _stamp(environment: Environment) -> str:
+    return environment.started.replace("-", "").replace(":", "").removesuffix("+0000") + "Z"
 
 
 def _names(folder: Path, name: str) -> Iterator[Path]:

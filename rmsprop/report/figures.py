@@ -1,44 +1,31 @@
-"""Frames -> figures, as SVG text that is legible on light and dark and small enough to inline.
+"""How figures are drawn: as SVG text that is legible on light and dark and small enough to inline.
 
 Text stays text. Ink (text, axes) is `currentColor`; data has Okabe and Ito's colours, and always a
-marker or a line style of its own as well. The same frames give the same bytes.
+marker or a line style of its own as well. The same data give the same bytes. The modules `*_figures`
+draw between `canvas` and `finish`.
 """
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import accumulate
 from typing import Any
 
 import matplotlib
-import numpy as np
-import pandas as pd
 from markupsafe import escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullLocator
 
-from rmsprop.book.references import PRIMARY, primary
-from rmsprop.book.trajectory import f_2d
-from rmsprop.records.reproduction import PROGRAMS, TrainingProgram
-from rmsprop.report.frames import Frames, claims_of, of
-
-NAMES = {"scratch": "RMSProp from scratch", "concise": "torch.optim.RMSprop"}
 WIDTH = 4.4
 """Inches. At a phone's width the 9 pt text is then as large as a caption, about 9 CSS pixels."""
 
-_INK, _BLUE, _ORANGE, _GREEN, _VERMILLION = "#010203", "#0072B2", "#E69F00", "#009E73", "#D55E00"
-_SERIES: tuple[dict[str, Any], ...] = (
-    {"color": _BLUE, "marker": "o", "linestyle": "-"},
-    {"color": _ORANGE, "marker": "s", "linestyle": "-."},
-    {"color": _GREEN, "marker": "^", "linestyle": (0, (5, 1))},
-    {"color": _VERMILLION, "marker": "D", "linestyle": ":"},
-    {"color": "#CC79A7", "marker": "v", "linestyle": (0, (1, 1))},
-    {"color": "#56B4E9", "marker": "P", "linestyle": (0, (3, 1, 1, 1, 1, 1))},
-)
+INK, BLUE, ORANGE, GREEN, VERMILLION = "#010203", "#0072B2", "#E69F00", "#009E73", "#D55E00"
+_COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, "#CC79A7", "#56B4E9")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
+_LINES: tuple[Any, ...] = ("-", "-.", (0, (5, 1)), ":", (0, (1, 1)), (0, (3, 1, 1, 1, 1, 1)))
 _SANS = "'DejaVu Sans', sans-serif"
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -52,12 +39,25 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "figure.constrained_layout.use": True,
     **dict.fromkeys(("figure.facecolor", "savefig.facecolor", "axes.facecolor"), "none"),
-    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK),
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
 }
 _OWN_COLOURS = (
     "<style>svg{color:#1f2328;background:#fff}"
     "@media(prefers-color-scheme:dark){svg{color:#e6edf3;background:#0d1117}}</style>"
 )
+
+
+def series_style(number: int) -> dict[str, Any]:
+    """Colour, marker and line of the series of that number; 24 differ."""
+    return {
+        "color": _COLOURS[number % 6],
+        "marker": _MARKERS[number % 8],
+        "linestyle": _LINES[number % 6],
+    }
+
+
+_LONG = re.compile(r"(\d\.\d\d)\d+")
+"""Coordinates beyond a hundredth of a point, which nobody sees."""
 
 
 @dataclass(frozen=True)
@@ -75,263 +75,33 @@ class Drawing:
     @property
     def file(self) -> str:
         """SVG that stands alone, with colours of its own for light and dark."""
-        return self.inline.replace(">", f"><title>{escape(self.alt)}</title>{_OWN_COLOURS}", 1) + "\n"
+        return self.inline.replace("<desc", f"{_OWN_COLOURS}<desc", 1) + "\n"
 
 
-def draw_all(frames: Frames) -> dict[str, Drawing]:
-    """Every figure that the record has data for, by name, in the order of the page."""
-    drawings = [_trajectories(frames)]
-    for program in PROGRAMS:
-        if (frames.curves["program"] == program).any():
-            drawings += [_curves(frames, program), _distribution(frames, program)]
-        if (frames.seconds["program"] == program).any():
-            drawings.append(_seconds(frames, program))
-    if frames.order["here"].notna().all():
-        drawings.append(_order(frames))
-    return {drawing.name: drawing for drawing in drawings}
+@contextmanager
+def canvas(name: str, height: float) -> Iterator[Figure]:
+    """A figure of `WIDTH` by `height` inches, drawn with our settings and nobody else's."""
+    # A reader's own matplotlib settings must not change the figures, nor these figures the settings.
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_STYLE | {"svg.hashsalt": name})
+        yield Figure(figsize=(WIDTH, height))
 
 
-def _trajectories(frames: Frames) -> Drawing:
-    styles: dict[str, tuple[str, dict[str, Any]]] = {
-        "adagrad_2d": ("AdaGrad", {"color": _ORANGE, "marker": "s", "linestyle": "--", "markersize": 4}),
-        "torch_2d": (
-            "torch.optim.RMSprop",
-            {"color": _GREEN, "marker": "o", "linestyle": "none", "markersize": 8, "fillstyle": "none"},
-        ),
-        "rmsprop_2d": ("RMSProp", {"color": _BLUE, "marker": "o", "linestyle": "-", "markersize": 3.5}),
-    }
-    with _figure("trajectories", 3.1) as figure:
-        axes = figure.add_subplot(xlabel="x₁", ylabel="x₂", xlim=(-5.4, 0.9), ylim=(-2.3, 1.0))
-        x1, x2 = np.meshgrid(np.linspace(-5.4, 0.9, 80), np.linspace(-2.3, 1.0, 60))
-        levels = [0.02, 0.1, 0.3, 0.7, 1.5, 3, 5, 8]
-        axes.contour(x1, x2, np.vectorize(f_2d)(x1, x2), levels, colors=_INK, alpha=0.25, linewidths=0.8)
-        ends = []
-        for trace, (name, style) in styles.items():
-            points = frames.traces[frames.traces["trace"] == trace]
-            axes.plot(points["x1"], points["x2"], label=name, **style)
-            end = points.iloc[-1]
-            ends.append(f"{name} ends at ({end['x1']:.6f}, {end['x2']:.6f})")
-        axes.legend(loc="lower right")
-        return _finish(
-            figure,
-            "trajectories",
-            "Contours of f(x) = 0.1 x₁² + 2 x₂² with three traces of 20 steps from (-5, -2): "
-            + "; ".join(ends)
-            + ".",
-            "Twenty steps at η = 0.4 on f(x) = 0.1 x₁² + 2 x₂². AdaGrad at the same η stops short, as the "
-            "section says; torch’s trace lies on the book’s, apart from the place of ε.",
-        )
+def finish(figure: Figure, name: str, title: str, alt: str, caption: str) -> Drawing:
+    """The SVG; `title` names the figure in a few words, `alt` says what it shows."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :].strip().replace(INK, "currentColor").replace(_SANS, "sans-serif")
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # would not be unique on a page with several figures
+    svg = re.sub(r"<[^>]*>", lambda tag: _LONG.sub(r"\1", tag[0]), svg)
+    svg = svg.replace("<svg", f'<svg role="img" aria-labelledby="{name}-title {name}-desc"', 1)
+    words = f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(alt)}</desc>'
+    return Drawing(name, alt, caption, svg.replace(">", f">{words}", 1))
 
 
-def _curves(frames: Frames, program: TrainingProgram) -> Drawing:
-    curves = of(frames.curves, program).pivot_table("loss", "epoch", "level")
-    runs = of(frames.runs, program)
-    printed = primary(program, "loss")
-    low, high = curves.columns[0], curves.columns[-1]
-    with _figure(f"curves-{program}", 2.8) as figure:
-        axes = figure.add_subplot(title=NAMES[program], xlabel="epoch", ylabel="loss")
-        axes.fill_between(curves.index, curves[low], curves[high], color=_BLUE, alpha=0.18, linewidth=0)
-        axes.fill_between(curves.index, curves[0.05], curves[0.95], color=_BLUE, alpha=0.3, linewidth=0)
-        for seed, run in list(runs.groupby("seed"))[:5]:
-            label = "sequential runs" if seed == runs["seed"].min() else None
-            axes.plot(run["epoch"], run["loss"], color=_INK, alpha=0.45, linewidth=0.6, label=label)
-        axes.plot(curves.index, curves[0.5], color=_BLUE, linewidth=1.8, label="median; bands 90%, 99%")
-        axes.axhline(
-            printed.value, color=_VERMILLION, linestyle="--", linewidth=1.3, label=f"book: {printed.printed}"
-        )
-        axes.set_xlim(0, curves.index[-1])
-        axes.legend(loc="upper right")
-        start, end = curves.iloc[0], curves.iloc[-1]
-        return _finish(
-            figure,
-            f"curves-{program}",
-            f"Loss of {NAMES[program]} during training: the median over seeds falls from {start[0.5]:.3f} "
-            f"to {end[0.5]:.4f}; the central 99% of seeds end between {end[low]:.4f} and {end[high]:.4f}; "
-            f"the book’s {printed.printed} is a dashed line.",
-            f"Loss over all rows during training, {NAMES[program]}: median and central 90% and 99% of the "
-            "seeds, a few sequential runs as thin lines, and the book’s final value.",
-        )
-
-
-def _distribution(frames: Frames, program: TrainingProgram) -> Drawing:
-    bins = of(frames.histogram, program)
-    final = of(frames.curves, program).pivot_table("loss", "epoch", "level").iloc[-1]
-    low, high = final.iloc[0], final.iloc[-1]
-    claims = claims_of(frames, program, "loss")
-    with _figure(f"distribution-{program}", 4.4) as figure:
-        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.35))
-        above.set(title=NAMES[program], ylabel="seeds")
-        edges = [*bins["left"], bins["right"].iloc[-1]]
-        above.stairs(bins["seeds"], edges, fill=True, color=_BLUE, alpha=0.55)
-        span = (min(low, claims["value"].min()), max(high, claims["value"].max()))
-        margin = 0.12 * (span[1] - span[0])
-        below.set(xlabel="final loss", xlim=(span[0] - margin, span[1] + margin))
-        for axes in (above, below):
-            axes.axvspan(low, high, color=_BLUE, alpha=0.13, linewidth=0)
-        for edge in (low, high):
-            above.axvline(edge, color=_BLUE, linestyle=":", linewidth=1)
-        above.axvline(primary(program, "loss").value, color=_VERMILLION, linestyle="--", linewidth=1.2)
-        above.annotate(
-            "central 99%",
-            (high, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(-5, -3),
-            textcoords="offset points",
-            ha="right",
-            va="top",
-        )
-        _place_editions(below, claims, bars=True)
-        inside = claims["value"].between(low, high).sum()
-        return _finish(
-            figure,
-            f"distribution-{program}",
-            f"Histogram of the final losses of {NAMES[program]} over seeds, above the value that each "
-            f"edition printed: the central 99% reach from {low:.4f} to {high:.4f} and hold {inside} of the "
-            f"{len(claims)} printed values.",
-            f"Final losses over seeds, {NAMES[program]}, and where each edition’s printed value stands. A "
-            "bar shows what a rounded value may stand for.",
-        )
-
-
-def _seconds(frames: Frames, program: TrainingProgram) -> Drawing:
-    seconds = np.sort(of(frames.seconds, program)["seconds"])
-    shown = seconds[np.linspace(0, len(seconds) - 1, min(len(seconds), 200)).astype(int)]
-    claims = claims_of(frames, program, "sec_per_epoch")
-    lower, median, upper = np.quantile(seconds, (0.25, 0.5, 0.75))
-    with _figure(f"seconds-{program}", 3.4) as figure:
-        axes = figure.add_subplot(title=NAMES[program], xlabel="seconds per epoch", xscale="log")
-        ends = np.array([min(shown.min(), claims["value"].min()), max(shown.max(), claims["value"].max())])
-        axes.set_xlim(*(ends * (0.75, 1.35)))
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_locator(NullLocator())
-        heights = -1.6 + 0.9 * (np.arange(len(shown)) * 0.618 % 1 - 0.5)
-        axes.plot(shown, heights, ".", color=_BLUE, alpha=0.7, markersize=4, markeredgewidth=0)
-        axes.plot([lower, upper], [-1.6, -1.6], color=_INK, linewidth=5, alpha=0.35, solid_capstyle="butt")
-        axes.plot(median, -1.6, "|", color=_INK, markersize=16, markeredgewidth=1.6)
-        _label(axes, shown.min(), shown.max(), -1.6, f"here: median {median:.4f}")
-        _place_editions(axes, claims, bars=False)
-        return _finish(
-            figure,
-            f"seconds-{program}",
-            f"Seconds per epoch of {NAMES[program]}, logarithmic axis: {len(seconds)} runs here with median "
-            f"{median:.4f}, against {claims['value'].min()} to {claims['value'].max()} in the editions.",
-            f"Seconds per epoch, {NAMES[program]}: a dot for each sequential run here with quartiles and "
-            "median, and what each edition printed on its own machine. Hollow: timed without the loss "
-            "evaluations, not comparable.",
-        )
-
-
-def _order(frames: Frames) -> Drawing:
-    order = frames.order.iloc[0]
-    book, here = order["book"], order["here"]
-    low, high = order[["low", "high"]].astype(float).fillna(here)
-    with _figure("order", 1.25) as figure:
-        axes = figure.add_subplot(xlabel="seconds per epoch, from scratch / concise", ylim=(1.5, -0.5))
-        axes.axvline(1, color=_INK, alpha=0.4, linewidth=0.8)
-        axes.plot(book, 0, "D", color=_VERMILLION, markersize=6)
-        axes.plot([low, high], [1, 1], color=_BLUE, linewidth=2.5)
-        axes.plot(here, 1, "o", color=_BLUE, markersize=6)
-        axes.set_yticks([0, 1], [f"book {book:.3f}", f"here {here:.3f}"])
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
-        axes.margins(x=0.15)
-        return _finish(
-            figure,
-            "order",
-            f"Ratio of seconds per epoch, from scratch over concise: {book:.3f} in the book, "
-            f"{here:.3f} here; above 1 concise is faster.",
-            "Left of 1 from scratch is faster, right of it concise. The bar is a 95% interval over the "
-            "interleaved pairs of runs.",
-        )
-
-
-def draw_speed(lines: pd.DataFrame, lines_of: str) -> Drawing:
-    """Time per element against elements; `lines` and `lines_of` as `rmsprop.report.speed.Speed` has them."""
-    names = list(dict.fromkeys(lines["implementation"]))
-    ceiling = lines.groupby("elements")["ceiling"].median().dropna()
-    legend = []
-    with _figure("speed", 3.2 + 0.1 * len(names)) as figure:
-        axes = figure.add_subplot(title=lines_of, xlabel="elements", ylabel="ns per element")
-        axes.set(xscale="log", yscale="log")
-        for name, style in zip(names, cycle(_SERIES), strict=False):
-            line = lines[lines["implementation"] == name]
-            axes.plot(line["elements"], line["nanoseconds"], **style | {"marker": ""})
-            for trusted, fill in ((True, "full"), (False, "none")):
-                marks = line[line["trusted"] == trusted]
-                markers = style | {"linestyle": "none", "fillstyle": fill}
-                axes.plot(marks["elements"], marks["nanoseconds"], markersize=5.5, **markers)
-            legend.append(Line2D([], [], markersize=5.5, **style))
-        if not ceiling.empty:
-            dashes: dict[str, Any] = {"color": _INK, "linestyle": "--", "linewidth": 1.2}
-            axes.plot(ceiling.index, ceiling, marker="_", **dashes)
-            legend.append(Line2D([], [], **dashes))
-        axes.margins(x=0.08, y=0.1)
-        low, high = axes.get_ylim()
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 500 * low else (1,)))
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_major_locator(LogLocator())
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_minor_locator(NullLocator())
-        labels = [*(_shortened(name) for name in names), "five passes over memory"]
-        blank = [" "] * len(legend)
-        box = figure.legend(legend, blank, loc="outside lower center", ncols=2, handlelength=3.2)
-        for text, label in zip(box.get_texts(), labels, strict=False):
-            # Other people's names may hold what matplotlib takes for mathematics.
-            text.set(text=label, parse_math=False)
-        fastest = lines.loc[lines.groupby("elements")["nanoseconds"].idxmin()]
-        return _finish(
-            figure,
-            "speed",
-            f"Nanoseconds per element of one step against elements, both logarithmic, {lines_of}: "
-            + "; ".join(
-                f"at {row['elements']:,.0f} elements {row['implementation']} is the fastest with "
-                f"{row['nanoseconds']:.3g}"
-                for row in fastest.to_dict("records")
-            )
-            + ".",
-            f"Median time of one step over elements, {lines_of}. The dashed line is what the same run needs "
-            "for five passes over as much memory. Hollow: warnings say that the number cannot be trusted.",
-        )
-
-
-def _shortened(name: str) -> str:
-    """A name's end, where two of them would not stand side by side."""
-    return name if len(name) <= 26 else f"…{name[-25:]}"
-
-
-def _place_editions(axes: Axes, claims: pd.DataFrame, *, bars: bool) -> None:
-    """One row for each edition, so that equal values do not hide one another; the primary on top.
-
-    `bars` shows what a printed value may have been before it was rounded.
-    """
-    for row, claim in enumerate(claims.to_dict("records")):
-        is_primary, value = claim["edition"] == PRIMARY, claim["value"]
-        colour = _VERMILLION if is_primary else _INK
-        half = 0.5 * 10.0 ** -len(claim["printed"].partition(".")[2]) if bars else 0.0
-        axes.plot(
-            [value - half, value + half],
-            [row, row],
-            color=colour,
-            alpha=0.4,
-            linewidth=4,
-            solid_capstyle="butt",
-        )
-        axes.plot(
-            value,
-            row,
-            marker="D" if is_primary else "o",
-            color=colour,
-            markersize=6 if is_primary else 4.5,
-            fillstyle="full" if claim["comparable"] else "none",
-        )
-        _label(axes, value - half, value + half, row, f"{claim['label']} {claim['printed']}")
-    axes.set_ylim(len(claims) - 0.4, min(axes.get_ylim()[0], -0.8))
-    axes.yaxis.set_visible(False)
-    axes.spines["left"].set_visible(False)
-
-
-def _label(axes: Axes, left: float, right: float, y: float, text: str) -> None:
+def label_beside(axes: Axes, left: float, right: float, y: float, text: str) -> None:
     """Beside the mark that reaches from left to right, on the side with more room."""
     (a, _), (b, _) = axes.transAxes.inverted().transform(axes.transData.transform([(left, y), (right, y)]))
     on_right = 1 - b >= a
@@ -346,20 +116,22 @@ def _label(axes: Axes, left: float, right: float, y: float, text: str) -> None:
     )
 
 
-@contextmanager
-def _figure(name: str, height: float) -> Iterator[Figure]:
-    # A reader's own matplotlib settings must not change the figures, nor these figures the settings.
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE | {"svg.hashsalt": name})
-        yield Figure(figsize=(WIDTH, height))
+def fitting(groups: Iterable[Sequence[Drawing]], most: int) -> int:
+    """How many of the groups of figures, from the first on, take `most` bytes at most together."""
+    total = accumulate(sum(len(drawing.inline.encode()) for drawing in group) for group in groups)
+    return sum(size <= most for size in total)
 
 
-def _finish(figure: Figure, name: str, alt: str, caption: str) -> Drawing:
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :].strip().replace(_INK, "currentColor").replace(_SANS, "sans-serif")
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # would not be unique on a page with several figures
-    svg = svg.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1)
-    return Drawing(name, alt, caption, svg)
+def legend_below(figure: Figure, handles: Mapping[str, Line2D]) -> None:
+    """The names of the lines under the figure, in two columns."""
+    box = figure.legend(
+        list(handles.values()), [" "] * len(handles), loc="outside lower center", ncols=2, handlelength=3.2
+    )
+    for text, label in zip(box.get_texts(), handles, strict=True):
+        # Other people's names may hold what matplotlib takes for mathematics.
+        text.set(text=_shortened(label), parse_math=False)
+
+
+def _shortened(name: str) -> str:
+    """A name's end, where two of them would not stand side by side."""
+    return name if len(name) <= 26 else f"…{name[-25:]}"

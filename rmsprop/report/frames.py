@@ -13,7 +13,7 @@ import pandera.pandas as pa
 from pandera.typing.pandas import DataFrame
 
 from rmsprop.book.references import HYPERPARAMETERS
-from rmsprop.book.verdicts import agreement, deciding, judge, judge_order, sec_per_epoch
+from rmsprop.book.verdicts import agreement, judge, judge_order, sec_per_epoch
 from rmsprop.records.reproduction import PROGRAMS, ReproductionRecord, TrainingProgram
 
 
@@ -119,7 +119,6 @@ class Records(_Frame):
     data: str
     torch: str
     verdict: str
-    decides: bool
 
 
 @dataclass(frozen=True)
@@ -134,6 +133,44 @@ class Frames:
     programs: DataFrame[Programs]
     verdicts: DataFrame[Verdicts]
     order: DataFrame[Order]
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A record, judged once."""
+
+    record: ReproductionRecord
+    frames: Frames
+
+    @classmethod
+    def of(cls, record: ReproductionRecord) -> "Reproduction":
+        """The record with its frames; a pandera SchemaError where it contradicts itself."""
+        return cls(record, frames_of(record))
+
+    @property
+    def verdict(self) -> str:
+        """Such as `4 of 6 reproduced, 2 not run; interrupted`."""
+        statuses = self._statuses
+        words = f"{statuses.count('reproduced')} of {len(statuses)} reproduced"
+        for status in ("not reproduced", "undecided", "not run"):
+            if status in statuses:
+                words += f", {statuses.count(status)} {status}"
+        return f"{words}; interrupted" if self.record.interrupted else words
+
+    @property
+    def decides(self) -> bool:
+        """Whether it ran to its end and says yes or no to each claim that decides."""
+        return not self.record.interrupted and set(self._statuses) <= {"reproduced", "not reproduced"}
+
+    @property
+    def holds(self) -> bool:
+        """Whether every claim that decides is reproduced."""
+        return set(self._statuses) == {"reproduced"}
+
+    @property
+    def _statuses(self) -> list[str]:
+        verdicts = self.frames.verdicts
+        return list(verdicts.loc[verdicts["decides"], "status"])
 
 
 def frames_of(record: ReproductionRecord) -> Frames:
@@ -152,9 +189,9 @@ def frames_of(record: ReproductionRecord) -> Frames:
     )
 
 
-def records_frame(records: Sequence[ReproductionRecord]) -> DataFrame[Records]:
+def records_frame(reproductions: Sequence[Reproduction]) -> DataFrame[Records]:
     """One row for each record, in the order given."""
-    return _checked(Records, (_record_row(record) for record in records))
+    return _checked(Records, (_record_row(one) for one in reproductions))
 
 
 def of(frame: pd.DataFrame, program: str) -> pd.DataFrame:
@@ -227,20 +264,12 @@ def _order_row(record: ReproductionRecord) -> tuple[Any, ...]:
     return order.book, order.here, *(order.interval or (None, None)), order.words
 
 
-def _record_row(record: ReproductionRecord) -> tuple[Any, ...]:
-    statuses = [verdict.status for verdict in deciding(judge(record))]
-    words = f"{statuses.count('reproduced')} of {len(statuses)} reproduced"
-    for status in ("not reproduced", "undecided", "not run"):
-        if status in statuses:
-            words += f", {statuses.count(status)} {status}"
-    if record.interrupted:
-        words += "; interrupted"
-    decides = not record.interrupted and set(statuses) <= {"reproduced", "not reproduced"}
-    environment = record.environment
+def _record_row(one: Reproduction) -> tuple[Any, ...]:
+    record, environment = one.record, one.record.environment
     torch = environment.versions.get("torch", "unknown")
     return (
         *(environment.started, environment.machine, record.device, record.dtype, record.data.source),
-        *(torch, words, decides),
+        *(torch, one.verdict),
     )
 
 

@@ -1,6 +1,7 @@
 """One tidy frame of everything that was measured, whoever measured it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -178,6 +179,36 @@ def test_a_file_whose_values_fit_no_column_is_left_out_alone(tmp_path, bench, ax
     assert {problem.path.name for problem in problems} == {"odd.json", "below-zero.json"}
     assert all("does not fit" in problem.reason and "\n" not in problem.reason for problem in problems)
     assert set(frame.runner) == {"bench"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"measurement": None}, "a step is called measured and has no time"),
+        ({"status": "skipped", "reason": "no device"}, "what was not measured has numbers"),
+        ({"measurement": replace(MEASURED, elements=7)}, "elements and size differ"),
+    ],
+)
+def test_a_record_that_contradicts_itself_is_left_out_with_what_is_wrong(tmp_path, bench, changes, reason):
+    for number in range(5):
+        write_bench(tmp_path / "bench" / f"{number}.json", bench())
+    write_bench(tmp_path / "bench" / "odd.json", bench(**changes))
+    frame, [problem] = read_frame(tmp_path)
+    assert (problem.path.name, problem.reason) == ("odd.json", f"contradicts itself: {reason}")
+    assert len(set(frame.file)) == 5
+
+
+def test_the_date_of_the_commit_is_read_where_a_file_says_it(tmp_path, bench):
+    write(tmp_path / "asv" / "m" / "result.json", asv_result(date=1795406906000))
+    dated = pytest_file() | {
+        "commit_info": {"id": "e" * 40, "dirty": False, "time": "2026-11-23T05:00:00+01:00"}
+    }
+    write(tmp_path / "pytest-benchmark" / "m" / "0001.json", dated)
+    write_bench(tmp_path / "bench" / "m" / "case.json", bench())
+    committed = read_frame(tmp_path)[0].groupby("runner").committed.first()
+    assert str(committed["pytest-benchmark"]) == "2026-11-23 04:00:00+00:00"
+    assert committed["asv"] == pd.Timestamp(1795406906, unit="s", tz="UTC")
+    assert pd.isna(committed["bench"])
 
 
 def test_asvs_wide_quartiles_are_a_warning(tmp_path):

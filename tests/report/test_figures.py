@@ -6,15 +6,15 @@ import matplotlib
 import pytest
 
 from rmsprop.book.references import claims
-from rmsprop.report.figures import draw_all
 from rmsprop.report.frames import frames_of
+from rmsprop.report.reproduction_figures import draw_reproduction
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(scope="module")
 def drawings(make_record):
-    return draw_all(frames_of(make_record()))
+    return draw_reproduction(frames_of(make_record()))
 
 
 def texts(svg: str) -> list[str]:
@@ -27,8 +27,10 @@ def test_every_figure_is_well_formed_and_says_what_it_shows(drawings):
         for svg in (drawing.inline, drawing.file):
             root = ET.fromstring(svg)
             assert root.get("role") == "img"
-            assert root.get("aria-label") == drawing.alt
-        assert ET.fromstring(drawing.file).findtext(f"{SVG}title") == drawing.alt
+            assert root.findtext(f"{SVG}desc") == drawing.alt
+            assert root.findtext(f"{SVG}title")
+            named = {element.get("id") for element in root if element.tag in (f"{SVG}title", f"{SVG}desc")}
+            assert set(root.get("aria-labelledby").split()) == named
 
 
 def test_figures_are_small_and_without_pictures_in_them(drawings):
@@ -69,23 +71,23 @@ def test_ids_are_unique_over_all_figures_of_a_page(drawings):
 def test_matplotlibs_settings_are_left_as_they_were_and_do_not_matter(make_record, drawings):
     with matplotlib.rc_context({"font.size": 30, "lines.linewidth": 9}):
         before = dict(matplotlib.rcParams)
-        again = draw_all(frames_of(make_record()))
+        again = draw_reproduction(frames_of(make_record()))
         assert dict(matplotlib.rcParams) == before
     assert again == drawings
 
 
 def test_an_interrupted_run_shows_the_figures_that_it_has_data_for(interrupted, make_record):
-    assert set(draw_all(frames_of(interrupted))) == {"trajectories"}
+    assert set(draw_reproduction(frames_of(interrupted))) == {"trajectories"}
     record = make_record()
     timed = {name: replace(program, ensemble=None) for name, program in record.programs.items()}
-    drawn = draw_all(frames_of(replace(record, programs=timed)))
+    drawn = draw_reproduction(frames_of(replace(record, programs=timed)))
     assert set(drawn) == {"trajectories", "seconds-scratch", "seconds-concise", "order"}
 
 
 def test_thousands_of_runs_are_thinned(make_record):
-    drawings = draw_all(frames_of(make_record(runs=3000)))
+    drawings = draw_reproduction(frames_of(make_record(runs=3000)))
     assert all(len(drawing.file) < 150_000 for drawing in drawings.values())
 
 
 def test_one_run_and_one_seed_are_drawn(make_record):
-    assert len(draw_all(frames_of(make_record(runs=1, seeds=1)))) == 8
+    assert len(draw_reproduction(frames_of(make_record(runs=1, seeds=1)))) == 8

@@ -6,7 +6,7 @@ import pytest
 
 from rmsprop.book.references import claims
 from rmsprop.book.verdicts import judge, judge_order
-from rmsprop.report.frames import claims_of, frames_of, records_frame
+from rmsprop.report.frames import Reproduction, claims_of, frames_of, records_frame
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +62,13 @@ def test_runs_that_lost_their_numbers_stay_in_the_frame(make_record):
 
 
 def test_a_record_is_summed_up_in_words(make_record, interrupted):
-    listed = records_frame([make_record(), make_record(mean=0.3), make_record(seeds=100), interrupted])
-    assert list(listed["verdict"])[:2] == ["6 of 6 reproduced", "4 of 6 reproduced, 2 not reproduced"]
-    assert listed["verdict"].iloc[3] == "4 of 6 reproduced, 2 not run; interrupted"
-    assert list(listed["decides"]) == [True, True, True, False]
+    records = [make_record(), make_record(mean=0.3), make_record(seeds=100), interrupted]
+    judged = [Reproduction.of(record) for record in records]
+    words = list(records_frame(judged)["verdict"])
+    assert words[:2] == ["6 of 6 reproduced", "4 of 6 reproduced, 2 not reproduced"]
+    assert words[3] == "4 of 6 reproduced, 2 not run; interrupted"
+    assert [one.decides for one in judged] == [True, True, True, False]
+    assert [one.holds for one in judged] == [True, False, True, False]
 
 
 def test_no_records_make_an_empty_frame():

@@ -1,0 +1,137 @@
+"""The process that measures one side: it makes cases ready and takes turns, as it is told.
+
+Copied beside the suite and run from there by the interpreter under test, with the tree under test on its
+path: it imports nothing of rmsprop but what the suite does. A request is a line of JSON on the standard
+input, and has one answer on what was the standard output:
+
+    {"do": "hello", "suite": name, "tree": path}   versions and the suite's cases; imports the package
+    {"do": "open", "case": id}                     makes the case ready; {"skipped": why} or {"failed": why}
+    {"do": "steps", "seconds": s}                  how many steps take about that long
+    {"do": "turn", "steps": n}                     takes them; the seconds
+    {"do": "close"}                                gives the case back
+
+While another side measures, this one waits in a blocking read. The end of the input ends it.
+"""
+
+import gc
+import importlib
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+
+class Worker:
+    """A suite, and the case that is open."""
+
+    def __init__(self) -> None:
+        self.suite: Any = None
+        self.run: Callable[[int], float | None] = lambda steps: None
+        self.case = ExitStack()
+        self.schedule = _open("/proc/thread-self/schedstat")
+
+    def hello(self, suite: str, tree: str) -> dict[str, Any]:
+        self.suite = importlib.import_module(suite)
+        missing = [name for name in ("PACKAGE", "cases", "make") if not hasattr(self.suite, name)]
+        if missing:
+            raise AttributeError(f"the suite {suite} has no {', '.join(missing)}")
+        if self.suite.PACKAGE is not None:
+            _require(self.suite.PACKAGE, Path(tree))
+        family = getattr(self.suite, "family", lambda case: "all")
+        versions = {name: found for name in ("torch", "numpy") if (found := _version(name))}
+        return {
+            "python": platform.python_version(),
+            "versions": versions,
+            "cases": [[case, family(case)] for case in self.suite.cases()],
+        }
+
+    def open(self, case: str) -> dict[str, Any]:
+        self.close()
+        begin, used = time.perf_counter(), time.process_time()
+        try:
+            self.run = self.case.enter_context(self.suite.make(case))
+            self.run(1)
+        except NotImplementedError as reason:
+            return {"skipped": _line(reason)}
+        except (Exception, SystemExit) as error:
+            return {"failed": f"{type(error).__name__}: {_line(error)}"}
+        gc.collect()
+        gc.freeze()  # what was made ready is no garbage, and need not be looked through in a turn
+        return {"seconds": time.perf_counter() - begin, "used": time.process_time() - used}
+
+    def steps(self, seconds: float) -> dict[str, Any]:
+        steps, taken = 1, self._time(1)
+        while taken < seconds / 2:
+            steps = max(2 * steps, int(0.7 * steps * seconds / max(taken, 1e-9)))
+            taken = self._time(steps)
+        return {"steps": max(1, round(steps * seconds / taken))}
+
+    def turn(self, steps: int) -> dict[str, Any]:
+        return {"seconds": self._time(steps)}
+
+    def close(self) -> dict[str, Any]:
+        gc.unfreeze()
+        self.case.close()
+        return {}
+
+    def _time(self, steps: int) -> float:
+        """Seconds, less those in which the process could have gone on and others had its CPU."""
+        begin = time.perf_counter()
+        waited = self._waited()
+        own = self.run(steps)
+        waited = self._waited() - waited
+        return time.perf_counter() - begin - waited if own is None else own
+
+    def _waited(self) -> float:
+        return int(os.pread(self.schedule, 64, 0).split()[1]) / 1e9 if self.schedule else 0.0
+
+
+def _require(package: str, tree: Path) -> None:
+    """ImportError where the package does not come from the tree."""
+    module = importlib.import_module(package)
+    found = Path(module.__file__ or next(iter(module.__path__))).resolve()
+    if not found.is_relative_to(tree.resolve()):
+        raise ImportError(f"the tree has no package {package}")
+
+
+def _open(path: str) -> int | None:
+    try:
+        return os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def _line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what others print must not stand among the answers
+    worker = Worker()
+    for line in iter(sys.stdin.buffer.readline, b""):
+        request = json.loads(line)
+        try:
+            answer = getattr(worker, request.pop("do"))(**request)
+        except (Exception, SystemExit) as error:
+            answer = {"error": f"{type(error).__name__}: {_line(error)}"}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()

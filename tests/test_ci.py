@@ -1,0 +1,164 @@
+"""What the workflows run: each step is a script of .ci/, and each script does what its workflow needs."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+CHECKOUT = Path(__file__).parents[1]
+WORKFLOWS = sorted((CHECKOUT / ".github" / "workflows").glob("*.yml"))
+GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@example.org")
+SUITE = """
+from contextlib import contextmanager
+
+import mine
+
+PACKAGE = "mine"
+
+def cases():
+    return ["work"]
+
+@contextmanager
+def make(case):
+    def run(steps):
+        for _ in range(steps):
+            mine.work()
+    yield run
+"""
+MINE = "NUMBERS = list(range({}))\n\ndef work():\n    sum(NUMBERS)\n"
+SLOWER = ["--suite", "speed", "--budget", "25s"]
+
+
+def steps_of(path):
+    """The scripts of a workflow's or an action's steps."""
+    content = yaml.safe_load(path.read_text())
+    jobs = [content["runs"]] if "runs" in content else content["jobs"].values()
+    return [step["run"].strip() for job in jobs for step in job["steps"] if "run" in step]
+
+
+def script(name, *arguments, cwd, path=None, **environment):
+    """Run `.ci/name`, copied to where it is run, in an environment of its own."""
+    (cwd / ".ci").mkdir(exist_ok=True)
+    shutil.copy(CHECKOUT / ".ci" / name, cwd / ".ci")
+    found = [str(path)] if path else []
+    path = os.pathsep.join([*found, str(Path(sys.executable).parent), os.environ["PATH"]])
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("GITHUB_")}
+    return subprocess.run(
+        ["bash", f".ci/{name}", *arguments],
+        cwd=cwd,
+        env={**inherited, "PATH": path, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def fake(folder, name, body):
+    """A command of that name, which notes how it was called in calls.txt beside it."""
+    folder.mkdir(exist_ok=True)
+    command = folder / name
+    command.write_text(f'#!/bin/sh\necho "{name} $*" >> "{folder}/calls.txt"\n{body}\n')
+    command.chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """Somebody's repository with a suite of its own, whose last commit works a third more."""
+    folder = tmp_path_factory.mktemp("theirs")
+    (folder / "speed.py").write_text(SUITE)
+    (folder / ".gitignore").write_text(".ci/\ngate/\nresults/\n__pycache__/\n")
+    for number, message in ((3000, "as it was"), (4000, "a third more work")):
+        (folder / "mine.py").write_text(MINE.format(number))
+        if message == "as it was":
+            subprocess.run([*GIT, "init", "-q"], cwd=folder, check=True)
+        subprocess.run([*GIT, "add", "-A"], cwd=folder, check=True)
+        subprocess.run([*GIT, "commit", "-q", "-m", message], cwd=folder, check=True)
+    return folder
+
+
+@pytest.mark.parametrize("path", [*WORKFLOWS, CHECKOUT / "action.yml"], ids=lambda path: path.name)
+def test_each_step_installs_or_runs_a_script_that_is_tested_here(path):
+    tested = {"run", "gate", "comment", "history", "action"}
+    for step in steps_of(path):
+        lines = [line for line in step.splitlines() if not line.startswith("python -m pip install")]
+        scripts = re.findall(r'^bash (?:"\$ACTION/)?\.ci/(\w+)', "\n".join(lines), re.MULTILINE)
+        data = path.name == "tests.yml" and "load_airfoil" in step  # the loader has tests of its own
+        assert data or set(scripts) <= tested, step
+        assert data or len(lines) == len(scripts), step
+
+
+def test_a_slowdown_fails_the_gates_step_and_leaves_a_comment(repository):
+    answer = script("gate", "HEAD~1", *SLOWER, cwd=repository, PULL_REQUEST="17")
+    assert answer.returncode == 1, answer.stdout + answer.stderr
+    assert "::error" in answer.stdout
+    assert "work" in (repository / "gate" / "comment.md").read_text()
+    assert (repository / "gate" / "pull-request").read_text() == "17\n"
+    assert list((repository / "results" / "gate").rglob("*.json"))
+
+
+def test_a_revision_that_is_not_there_fails_the_step_without_a_comment(tmp_path):
+    subprocess.run([*GIT, "init", "-q"], cwd=tmp_path, check=True)
+    answer = script("gate", "nowhere", *SLOWER, cwd=tmp_path)
+    assert answer.returncode == 2
+    assert "Traceback" not in answer.stderr
+    assert not (tmp_path / "gate" / "comment.md").exists()
+
+
+def test_the_comment_goes_to_the_pull_request_of_the_run(tmp_path):
+    (tmp_path / "gate").mkdir()
+    (tmp_path / "gate" / "comment.md").write_text("fine")
+    (tmp_path / "gate" / "pull-request").write_text("17\n")
+    commands = fake(tmp_path / "bin", "gh", "")
+    answer = script("comment", cwd=tmp_path, path=commands, GITHUB_REPOSITORY="me/mine")
+    assert answer.returncode == 0, answer.stderr
+    [call] = (commands / "calls.txt").read_text().splitlines()
+    assert call.startswith("gh pr comment 17 --repo me/mine --body-file gate/comment.md")
+
+
+@pytest.mark.parametrize("number", ["", "17; rm -rf /", "17 --repo other/other", "$(id)"])
+def test_what_is_no_number_is_not_commented_on(tmp_path, number):
+    (tmp_path / "gate").mkdir()
+    (tmp_path / "gate" / "pull-request").write_text(number + "\n")
+    commands = fake(tmp_path / "bin", "gh", "")
+    answer = script("comment", cwd=tmp_path, path=commands, GITHUB_REPOSITORY="me/mine")
+    assert answer.returncode == 0
+    assert not (commands / "calls.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("gate", "alerts", "code"), [(0, 0, 0), (0, 3, 0), (3, 0, 0), (1, 0, 1), (0, 1, 1), (2, 0, 2), (1, 2, 2)]
+)
+def test_the_history_is_published_whatever_it_says_and_then_fails_for_a_slowdown(
+    tmp_path, gate, alerts, code
+):
+    body = f"case $1 in machine) echo here;; gate) exit {gate};; alerts) exit {alerts};; esac"
+    commands = fake(fake(tmp_path / "bin", "rmsprop", body), "asv", "")
+    answer = script("history", cwd=tmp_path, path=commands)
+    assert answer.returncode == code, answer.stdout + answer.stderr
+    calls = (commands / "calls.txt").read_text().splitlines()
+    assert [call.split()[:2] for call in calls] == [
+        ["rmsprop", "machine"],
+        ["asv", "run"],
+        ["rmsprop", "gate"],
+        ["asv", "publish"],
+        ["rmsprop", "alerts"],
+        ["rmsprop", "report"],
+    ]
+    assert "--machine here" in calls[1]
+    assert calls[1].endswith("NEW")
+
+
+def test_the_action_gates_somebody_elses_repository(repository, tmp_path):
+    output = tmp_path / "output"
+    answer = script(
+        "action", cwd=repository, BASE="HEAD~1", SUITE="speed", BUDGET="25s", GITHUB_OUTPUT=str(output)
+    )
+    assert answer.returncode == 1, answer.stdout + answer.stderr
+    assert output.read_text() == "code=1\n"
