@@ -289,8 +289,8 @@ def _interval(d: NDArray[np.float64]) -> tuple[float | None, float | None, float
         return None, None, None
     if len(d) == 1:
         return math.expm1(d[0]), None, None
-    interval = stats.ttest_1samp(d, 0).confidence_interval(0.95)
-    return math.expm1(d.mean()), math.expm1(interval.low), math.expm1(interval.high)
+    mean, reach = float(d.mean()), float(stats.t.ppf(0.975, len(d) - 1) * stats.sem(d))
+    return math.expm1(mean), math.expm1(mean - reach), math.expm1(mean + reach)
 
 
 def _pooled_sd(groups: Sequence[NDArray[np.float64]]) -> float | None:
