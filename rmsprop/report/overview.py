@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from rmsprop.alerts.detect import SHORTEST
 from rmsprop.report import history, performance, problems, reproduction
 from rmsprop.report.render import html, markdown
 from rmsprop.report.runs import REFERENCE, first_of, measured_steps
@@ -33,7 +34,8 @@ def pages(inputs: Inputs) -> Iterable[Page]:
         "evidence": reproduction.PATH,
         "speeds": list(_speed_tables(inputs)),
         "alerts": alerts,
-        "series": len(inputs.history.series),
+        "changed": _changed(inputs),
+        "history_kept": bool(inputs.history.series),
         "machines": _machines_table(inputs),
         "left_out": len(inputs.problems),
         "problems": problems.PATH,
@@ -78,14 +80,21 @@ def _fast(inputs: Inputs) -> str:
     return "No benchmark is on record: run `rmsprop bench` in a checkout."
 
 
-def _trust(inputs: Inputs) -> str:
-    series, alerts = len(inputs.history.series), len(inputs.alerts)
+def _changed(inputs: Inputs) -> str:
+    """What the history says, which is nothing where it is too short for a step to be found in."""
+    series, judged = inputs.history.series, sum(one.long_enough for one in inputs.history.series)
     if not series:
-        words = "No history of commits is on record"
-    elif not alerts:
-        words = f"No step in {count(series, 'series').replace('seriess', 'series')} over commits"
-    else:
-        words = f"{count(alerts, 'step')} in {series:,} series over commits"
+        return "No history of commits is on record"
+    if inputs.alerts:
+        return f"{count(len(inputs.alerts), 'step')} in {judged:,} series over commits"
+    if not judged:
+        longest = max(len(one.commits) for one in series)
+        return f"Too short a history to say: up to {count(longest, 'commit')}, and a step takes {SHORTEST}"
+    return f"No step in {judged:,} series over commits"
+
+
+def _trust(inputs: Inputs) -> str:
+    words = _changed(inputs)
     steps = inputs.runs.steps()
     doubted = int((~steps["trusted"]).sum())
     if len(steps):

@@ -47,7 +47,7 @@ def test_headline_ratios_have_intervals_and_lead_to_the_machine(tmp_path, put, p
 
 
 def series(**changes):
-    times = tuple(datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2, 3))
+    times = tuple(datetime(2026, 1, day, tzinfo=UTC) for day in range(1, 13))
     facts = {
         "machine": "example-2cpu",
         "environment": "torch2.13",
@@ -55,9 +55,9 @@ def series(**changes):
         "quantity": "step",
         "unit": "seconds",
         "runner": "asv",
-        "commits": ("a" * 40, "b" * 40, "c" * 40),
+        "commits": tuple(digit * 40 for digit in "123456789abc"),
         "times": times,
-        "values": np.array([1e-4, 1e-4, 2e-4]),
+        "values": np.array([1e-4] * 11 + [2e-4]),
     }
     return Series(**facts | changes)
 
@@ -75,6 +75,15 @@ def test_the_three_sentences_answer_the_three_questions(inputs):
     assert holds == "Does the book hold? Yes: of the printed values that decide, 6 of 6 reproduced."
     assert "run `rmsprop bench` in a checkout" in fast
     assert changed == "What changed? 1 step in 1 series over commits."
+
+
+def test_a_history_too_short_for_a_step_is_not_called_unchanged(inputs):
+    one = series()
+    short = replace(one, commits=one.commits[:7], times=one.times[:7], values=one.values[:7])
+    words = overview.sentences(replace(inputs, history=History((short,), ()), alerts=()))[2]
+    assert words == "What changed? Too short a history to say: up to 7 commits, and a step takes 11."
+    words = overview.sentences(replace(inputs, history=History((one, short), ()), alerts=()))[2]
+    assert words == "What changed? No step in 1 series over commits."
 
 
 def test_what_cannot_be_trusted_is_counted(tmp_path, put):
