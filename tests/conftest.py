@@ -1,6 +1,7 @@
 """Fixtures that several rooms share."""
 
 import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,14 @@ from rmsprop.records.environment import Environment
 from rmsprop.records.reproduction import DataSource, EnsembleSummary, ProgramRecord, ReproductionRecord
 
 CHECKOUT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_interrupts():
+    """A shell starts its background jobs deaf to Ctrl-C, which they and their children inherit."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
