@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rmsprop.alerts.detect import SHORTEST
 from rmsprop.alerts.history import Alert, Series
 from rmsprop.report.figures import Drawing, fitting, series_style
 from rmsprop.report.history_figures import anchor_of, draw_history
@@ -61,8 +62,7 @@ def pages(inputs: Inputs) -> Iterable[Page]:
     drawings = drawings[: fitting([[drawing] for drawing in drawings], _FIGURES_BYTES)]
     context: dict[str, Any] = {
         "alerts": alerts_table(inputs, _ALERTS_LISTED, path=""),
-        "series": len(series),
-        "machines": len({one.machine for one in series}),
+        "changed": changed(inputs),
         "table": _series_table(series, inputs.alerts),
         "commits": _commits_table(series, inputs.alerts),
         "left_out": len(panels) - len(drawings),
@@ -76,6 +76,19 @@ def pages(inputs: Inputs) -> Iterable[Page]:
         markdown=markdown("history.md.j2", drawings=drawings[:_FIGURES_IN_MARKDOWN], **context),
         figures=tuple(drawings[:_FIGURES_IN_MARKDOWN]),
     )
+
+
+def changed(inputs: Inputs) -> str:
+    """What the history says, which is nothing where it is too short for a step to be found in."""
+    series, judged = inputs.history.series, sum(one.long_enough for one in inputs.history.series)
+    if not series:
+        return "No history of commits is on record"
+    if inputs.alerts:
+        return f"{count(len(inputs.alerts), 'step')} in {judged:,} series over commits"
+    if not judged:
+        longest = max(len(one.commits) for one in series)
+        return f"Too short a history to say: up to {count(longest, 'commit')}, and a step takes {SHORTEST}"
+    return f"No step in {judged:,} series over commits"
 
 
 def alerts_table(inputs: Inputs, most: int, path: str = PATH) -> Table:

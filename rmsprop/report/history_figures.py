@@ -72,6 +72,11 @@ def draw_history(
         legend_below(figure, legend)
         newest = "; ".join(f"{label} at {measure(one.values[-1], unit)}" for label, one in lines.items())
         steps = "; ".join(f"{a.series.case} to {a.ratio:.2f} times at {a.first_bad[:9]}" for a in shown)
+        found = (
+            "No step was found."
+            if any(one.long_enough for one in lines.values())
+            else "Too short for a step."
+        )
         return finish(
             figure,
             name,
@@ -79,7 +84,7 @@ def draw_history(
             f"{words} over {count(len(commits), 'commit')}, ending with {newest}. "
             + (f"Steps: {steps}." if steps else "No step is marked."),
             f"{words}: the median at each commit, oldest to newest. "
-            + ("A triangle marks the first commit after a step." if steps else "No step was found."),
+            + ("A triangle marks the first commit after a step." if steps else found),
         )
 
 

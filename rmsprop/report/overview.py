@@ -5,7 +5,6 @@ from typing import Any
 
 import pandas as pd
 
-from rmsprop.alerts.detect import SHORTEST
 from rmsprop.report import history, performance, problems, reproduction
 from rmsprop.report.render import html, markdown
 from rmsprop.report.runs import REFERENCE, first_of, measured_steps
@@ -34,7 +33,7 @@ def pages(inputs: Inputs) -> Iterable[Page]:
         "evidence": reproduction.PATH,
         "speeds": list(_speed_tables(inputs)),
         "alerts": alerts,
-        "changed": _changed(inputs),
+        "changed": history.changed(inputs),
         "history_kept": bool(inputs.history.series),
         "machines": _machines_table(inputs),
         "left_out": len(inputs.problems),
@@ -80,21 +79,8 @@ def _fast(inputs: Inputs) -> str:
     return "No benchmark is on record: run `rmsprop bench` in a checkout."
 
 
-def _changed(inputs: Inputs) -> str:
-    """What the history says, which is nothing where it is too short for a step to be found in."""
-    series, judged = inputs.history.series, sum(one.long_enough for one in inputs.history.series)
-    if not series:
-        return "No history of commits is on record"
-    if inputs.alerts:
-        return f"{count(len(inputs.alerts), 'step')} in {judged:,} series over commits"
-    if not judged:
-        longest = max(len(one.commits) for one in series)
-        return f"Too short a history to say: up to {count(longest, 'commit')}, and a step takes {SHORTEST}"
-    return f"No step in {judged:,} series over commits"
-
-
 def _trust(inputs: Inputs) -> str:
-    words = _changed(inputs)
+    words = history.changed(inputs)
     steps = inputs.runs.steps()
     doubted = int((~steps["trusted"]).sum())
     if len(steps):

@@ -70,9 +70,18 @@ def test_more_memory_is_not_called_slower(page_with):
 
 def test_without_a_step_the_page_says_so(page_with):
     page = page_with([series()])
-    assert "0 steps in 1 series on 1 machine." in page.body
+    assert "No step in 1 series over commits." in page.body
     assert "No step was found." in page.body
-    assert "0 steps in 1 series" in page.markdown
+    assert "No step in 1 series over commits." in page.markdown
+
+
+def test_a_history_too_short_for_a_step_is_not_said_to_have_none(page_with):
+    one = series()
+    short = replace(one, commits=one.commits[:7], times=one.times[:7], values=one.values[:7])
+    page = page_with([short])
+    assert "Too short a history to say: up to 7 commits" in page.body
+    assert "Too short for a step." in page.body
+    assert "No step" not in page.body.replace("No step is marked.", "")
 
 
 def test_without_a_history_there_is_no_page(page_with):
