@@ -57,20 +57,28 @@ class FivePasses:
 FIVE_PASSES = SimpleNamespace(make=FivePasses, eps=1.0, eps_inside_sqrt=None)
 
 
-def ceiling_seconds(case: Case) -> float:
-    """Least seconds of five passes over as many bytes as the case's parameters: what a step is held against.
+def five_passes(case: Case) -> Workload:
+    """Five passes over as many bytes as the case's parameters, its ceiling: what a step is held against.
 
-    Measured on the case's device with its threads and its rotation of gradients, so at its level of cache
-    or memory, by two of torch's plainest operations on one tensor. Always in float32: bytes count, and
+    On the case's device with its threads and its rotation of gradients, so at its level of cache or
+    memory, by two of torch's plainest operations on one tensor. Always in float32: bytes count, and
     torch's arithmetic on half types is slower than memory. (torch's fused Adagrad moves the same bytes
     and is no higher a bound: as fast from memory, half as fast from the cache, where its roots and
-    divisions tell.) Below some 1e4 elements it is the cost of two calls. The fastest of the samples:
-    a busy moment must not lower the bound.
+    divisions tell.) Below some 1e4 elements it is the cost of two calls.
     """
     elements = max(1, case.bytes // ITEMSIZE["float32"])
     passes = Case("five-passes", case.device, "float32", str(elements), "single", case.threads)
-    with Workload(passes, FIVE_PASSES) as workload:
-        workload.rotates_each_step = Workload(case).rotates_each_step
+    workload = Workload(passes, FIVE_PASSES)
+    workload.rotates_each_step = Workload(case).rotates_each_step
+    return workload
+
+
+def ceiling_seconds(case: Case) -> float:
+    """Least seconds of the case's five passes, for a runner whose cases do not take turns with them.
+
+    The fastest of the samples: a busy moment must not lower the bound.
+    """
+    with five_passes(case) as workload:
         steps = workload.steps_for(CEILING_SECONDS)
         return min(workload.time(steps) / steps for _ in range(CEILING_SAMPLES))
 

@@ -1,8 +1,8 @@
 """Measures cases of the checkout's benchmarks/, and stores a record of each as soon as it ends.
 
-The implementations of one point of the matrix take turns, sample by sample, so that a busy moment meets
-all of them and their ratios are of one machine. Runs from a checkout, with its root on the path: the
-harness comes from there, not from the wheel.
+The implementations of one point of the matrix and the five passes over memory that they are held against
+take turns, sample by sample, so that a busy moment meets all of them and their ratios are of one machine.
+Runs from a checkout, with its root on the path: the harness comes from there, not from the wheel.
 """
 
 import itertools
@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from statistics import median
 from typing import ParamSpec
 
 from benchmarks.cases import IMPLEMENTATIONS, Case
 from benchmarks.cold_start import cold_start
-from benchmarks.metrics import Ceilings, book_job, peak_extra_bytes
+from benchmarks.metrics import book_job, five_passes, peak_extra_bytes
 from benchmarks.subject import memory_available, memory_kept, memory_needed
 from benchmarks.trust import Watch
 from benchmarks.workload import CaseSkippedError, Workload
@@ -69,7 +70,6 @@ def bench(
     """
     environment = capture_environment()
     folder = results / "bench" / environment.machine / _run_name(environment)
-    ceilings = Ceilings()
     records = []
     for _, point in itertools.groupby(cases, key=lambda case: case.point):
         todo = []
@@ -82,34 +82,33 @@ def bench(
             records.append(record)
         for together in _fitting(todo):
             progress(together[0], None)
-            for case, record in measure(together, environment, effort, ceilings).items():
+            for case, record in measure(together, environment, effort).items():
                 write_bench(next(path for path in _paths(folder, case) if not path.exists()), record)
                 progress(case, record)
                 records.append(record)
     return records
 
 
-def measure(
-    cases: Sequence[Case],
-    environment: Environment,
-    effort: Effort,
-    ceilings: Ceilings,
-) -> dict[Case, BenchRecord]:
+def measure(cases: Sequence[Case], environment: Environment, effort: Effort) -> dict[Case, BenchRecord]:
     """Cases of one point in turns: each checked, timed, or skipped or failed with its reason.
 
-    Whatever a case raises is its own failure. `ceilings` keeps what the cases of one run share.
+    Whatever a case raises is its own failure.
     """
     environment = replace(environment, started=_now(), load=round(os.getloadavg()[0], 2))
     runs = [_Run(case) for case in cases]
+    passes = _Run(cases[0], five_passes)
     with ExitStack() as workloads:
         for run in runs:
             run.attempt(run.enter, workloads)
+        playing = [run for run in runs if run.ended is None]
+        if playing:
+            passes.attempt(passes.enter, workloads)
         with Watch() as watch:
-            _take_turns([run for run in runs if run.ended is None], effort)
+            _take_turns([run for run in (*playing, passes) if run.ended is None], effort)
         for run in runs:
             run.beside("peak memory", run.peak)
     for run in runs:
-        run.beside("ceiling", run.hold_against, ceilings)
+        run.beside("ceiling", run.hold_against, passes)
         if run.case.layout == "book":
             run.beside("book's job", run.book_job, effort)
             if effort.cold:
@@ -122,6 +121,7 @@ class _Run:
     """A case at work."""
 
     case: Case
+    prepare: Callable[[Case], Workload] = Workload
     ended: tuple[Status, str] | None = None
     """Skipped or failed, and why."""
     steps: int = 0
@@ -152,7 +152,7 @@ class _Run:
 
     def enter(self, workloads: ExitStack) -> None:
         """Check it, warm it up, and find how many steps make a sample."""
-        self.workload = workloads.enter_context(Workload(self.case))
+        self.workload = workloads.enter_context(self.prepare(self.case))
         self.steps = self.workload.steps_for(SAMPLE_SECONDS)
 
     def turn(self) -> None:
@@ -167,9 +167,11 @@ class _Run:
         if (peak := peak_extra_bytes(self.workload)) is not None:
             self.samples["peak"] = (float(peak),)
 
-    def hold_against(self, ceilings: Ceilings) -> None:
-        """What five passes over as many bytes take."""
-        self.ceiling = ceilings.seconds(self.case)
+    def hold_against(self, passes: "_Run") -> None:
+        """What five passes over as many bytes took, as a median like that of the steps."""
+        if passes.ended:
+            raise RuntimeError(passes.ended[1])
+        self.ceiling = median(passes.seconds)
 
     def book_job(self, effort: Effort) -> None:
         """The book's training: seconds of the last epoch and final losses."""
@@ -233,7 +235,7 @@ def _fitting(cases: Sequence[Case]) -> Iterator[list[Case]]:
     while waiting:
         copies = memory_needed(waiting[0]) - memory_kept(waiting[0])
         room = (memory_available(waiting[0].device) - copies) // max(1, memory_kept(waiting[0]))
-        together = max(1, room)
+        together = max(1, room - 1)  # the five passes keep as much as a case
         yield waiting[:together]
         waiting = waiting[together:]
 

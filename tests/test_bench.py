@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from benchmarks.cases import PROFILES, Case, cases
-from benchmarks.metrics import Ceilings
+from benchmarks.workload import CaseSkippedError
 from rmsprop import bench as runner
 from rmsprop.bench import EFFORTS, Effort, bench, measure
 from rmsprop.records.bench import speed_up
@@ -81,7 +81,7 @@ def rmsprop(*arguments, cwd=CHECKOUT, **environment):
 
 
 def test_a_measured_case_has_samples_a_ceiling_and_its_extra_memory(make_environment):
-    record = measure([LOOP], make_environment(), QUICK, Ceilings())[LOOP]
+    record = measure([LOOP], make_environment(), QUICK)[LOOP]
     assert record.status == "measured"
     measured = record.measurement
     assert (measured.elements, measured.tensors) == (1000, 1)
@@ -93,7 +93,7 @@ def test_a_measured_case_has_samples_a_ceiling_and_its_extra_memory(make_environ
 
 def test_the_books_layout_also_runs_the_books_job_and_the_cold_start(make_environment):
     case = Case("builtin-loop", "cpu", "float32", "6", "book", 1)
-    record = measure([case], make_environment(), replace(QUICK, cold=True, book_runs=2), Ceilings())[case]
+    record = measure([case], make_environment(), replace(QUICK, cold=True, book_runs=2))[case]
     samples = record.measurement.samples
     assert len(samples["epoch"]) == len(samples["loss"]) == 2
     assert all(0.2416 < loss < 0.256 for loss in samples["loss"])
@@ -118,21 +118,36 @@ def test_the_records_of_a_point_are_on_disk_before_the_next_point_begins(tmp_pat
     ]
 
 
-def test_the_implementations_of_a_point_take_turns(monkeypatch, make_environment):
+def test_the_implementations_of_a_point_and_the_five_passes_take_turns(monkeypatch, make_environment):
     turns = []
     take = runner._Run.turn
-    monkeypatch.setattr(runner._Run, "turn", lambda run: (turns.append(run.case), take(run)))
-    records = measure([LOOP, SCRATCH], make_environment(), QUICK, Ceilings())
-    rounds = [tuple(turns[i : i + 2]) for i in range(0, len(turns), 2)]
-    assert set(rounds) == {(LOOP, SCRATCH), (SCRATCH, LOOP)}
+    monkeypatch.setattr(
+        runner._Run, "turn", lambda run: (turns.append(run.workload.case.implementation), take(run))
+    )
+    records = measure([LOOP, SCRATCH], make_environment(), QUICK)
+    rounds = [tuple(turns[i : i + 3]) for i in range(0, len(turns), 3)]
+    loop, scratch, passes = "builtin-loop", "scratch", "five-passes"
+    assert set(rounds) == {(loop, scratch, passes), (scratch, passes, loop), (passes, loop, scratch)}
     counted = {len(record.measurement.samples["step"]) for record in records.values()}
     assert counted == {len(rounds) - 1}
+    assert len({record.measurement.ceiling_seconds for record in records.values()}) == 1
+
+
+def test_without_a_ceiling_the_steps_are_measured_and_a_note_says_why(monkeypatch, make_environment):
+    def refuse(case):
+        raise CaseSkippedError("out of memory")
+
+    monkeypatch.setattr(runner, "five_passes", refuse)
+    record = measure([LOOP], make_environment(), QUICK)[LOOP]
+    assert record.measurement.samples["step"]
+    assert record.measurement.ceiling_seconds is None
+    assert record.notes == ("ceiling not measured: out of memory",)
 
 
 def test_what_the_memory_does_not_hold_at_once_is_measured_in_groups(tmp_path, monkeypatch, clean_commit):
     together = []
     kept, needed = runner.memory_kept(LOOP), runner.memory_needed(LOOP)
-    monkeypatch.setattr(runner, "memory_available", lambda device: needed + kept)
+    monkeypatch.setattr(runner, "memory_available", lambda device: needed + 2 * kept)
     real = runner.measure
     monkeypatch.setattr(runner, "measure", lambda cases, *rest: together.append(cases) or real(cases, *rest))
     point = [replace(LOOP, implementation=name) for name in ("scratch", "builtin-loop", "builtin-foreach")]
@@ -173,7 +188,7 @@ def test_what_is_measured_beside_the_steps_may_fail_without_losing_them(make_env
         raise RuntimeError("no profiler here")
 
     monkeypatch.setattr(runner, "peak_extra_bytes", fails)
-    record = measure([LOOP], make_environment(), QUICK, Ceilings())[LOOP]
+    record = measure([LOOP], make_environment(), QUICK)[LOOP]
     assert record.status == "measured"
     assert record.notes == ("peak memory not measured: no profiler here",)
 
@@ -295,7 +310,7 @@ def test_killed_anywhere_everything_finished_is_still_there(tmp_path):
 
 
 def test_speed_up_is_the_loops_median_over_the_cases(make_environment):
-    records = measure([LOOP, SCRATCH], make_environment(), QUICK, Ceilings())
+    records = measure([LOOP, SCRATCH], make_environment(), QUICK)
     ratios = {axes.implementation: ratio for axes, ratio in speed_up(records.values()).items()}
     assert ratios["builtin-loop"] == 1
     assert ratios["scratch"] > 0
