@@ -1,13 +1,12 @@
 """Real extra work inside an implementation's step, for testing the gate. Copied into the tree that is slowed.
 
-passes   the share of another step, over the same gradients and a copy of the rest
+passes   the share of another step, over the same gradients and a copy of the rest; what share of a step's
+         elements takes that share of its time differs from case to case (`rmsprop.gate.tuning`)
 offset   a constant number of seconds, in Python, whatever the size
 memory   reading and writing the share of what a step reads and writes, elsewhere
 """
 
-import time
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,8 +17,6 @@ How = Literal["passes", "offset", "memory"]
 
 SLICED = 500_000
 """Elements from which a part of each tensor is stepped through; below, whole steps come now and then."""
-PARTS, TIMINGS = (0.1, 0.25, 0.5, 1.0), 9
-"""Parts of the share that are tried, for what they really take beside a step; and how often."""
 PASS_SECONDS = 1.5e-8
 """Of one turn of an empty loop, about."""
 STEP_PASSES = 5 / 2
@@ -33,26 +30,43 @@ def builtins() -> dict[str, Implementation]:
     from rmsprop.optimizers.injection import slowed
 
     known = _before_injection()
-    make = slowed(known[{name!r}].make, {how!r}, {amount!r})
+    make = slowed(known[{name!r}].make, {how!r}, {amount!r}, {tuned!r})
     return known | {{{name!r}: replace(known[{name!r}], make=make)}}
 """
 
 
-def inject(tree: Path, name: str, how: How, amount: float) -> None:
-    """Slow the implementation of that name in a tree by a share of a step or, for offset, by seconds."""
+def inject(tree: Path, name: str, how: How, amount: float, tuned: Mapping[str, float] | None = None) -> None:
+    """Slow the implementation of that name in a tree by a share of a step or, for offset, by seconds.
+
+    `tuned` has another amount for some lists of parameters, by `key`. What was injected before is replaced.
+    """
     optimizers = tree / "rmsprop" / "optimizers"
     (optimizers / "injection.py").write_text(Path(__file__).read_text(encoding="utf-8"), encoding="utf-8")
-    with (optimizers / "registry.py").open("a", encoding="utf-8") as registry:
-        registry.write(HOOK.format(name=name, how=how, amount=amount))
+    registry = optimizers / "registry.py"
+    text = registry.read_text(encoding="utf-8").partition(HOOK.partition("{")[0])[0]
+    hook = HOOK.format(name=name, how=how, amount=amount, tuned=dict(tuned or {}))
+    registry.write_text(text + hook, encoding="utf-8")
 
 
-def slowed(make: Callable[..., Any], how: How, amount: float) -> Callable[..., Any]:
-    """What makes steppers that do so much more."""
+def key(dtype: str, elements: int, tensors: int) -> str:
+    """What a list of parameters is known by, such as `float32 1000000 1`."""
+    return f"{dtype} {elements} {tensors}"
+
+
+def slowed(
+    make: Callable[..., Any], how: How, amount: float, tuned: Mapping[str, float] | None = None
+) -> Callable[..., Any]:
+    """What makes steppers that do so much more; see `inject`."""
     kinds: dict[How, Callable[..., Callable[[], None]]]
     kinds = {"passes": _Passes, "offset": _Offset, "memory": _Memory}
-    return lambda params, **hyperparameters: _Slowed(
-        make(params, **hyperparameters), kinds[how](make, params, hyperparameters, amount)
-    )
+
+    def made(params: list[Tensor], **hyperparameters: Any) -> _Slowed:
+        dtype = str(params[0].dtype).removeprefix("torch.")
+        known_as = key(dtype, sum(p.numel() for p in params), len(params))
+        extra = kinds[how](make, params, hyperparameters, (tuned or {}).get(known_as, amount))
+        return _Slowed(make(params, **hyperparameters), extra)
+
+    return made
 
 
 class _Slowed:
@@ -70,14 +84,11 @@ class _Passes:
     def __init__(
         self, make: Callable[..., Any], params: list[Tensor], hyperparameters: dict[str, Any], share: float
     ) -> None:
-        largest = max(p.numel() for p in params)
+        self.sources, self.lengths = params, None
         if len(params) * share >= 1:
-            self.sources, self.lengths = params[: round(len(params) * share)], None
-        elif largest >= SLICED:
-            share_of_each = _share_that_takes(share, make, params, hyperparameters)
-            self.sources, self.lengths = params, [max(1, round(p.numel() * share_of_each)) for p in params]
-        else:
-            self.sources, self.lengths = params, None
+            self.sources = params[: round(len(params) * share)]
+        elif max(p.numel() for p in params) >= SLICED:
+            self.lengths = [max(1, round(p.numel() * share)) for p in params]
         whole = self.sources is params and self.lengths is None
         self.each, self.credit = (share if whole else 1.0), 0.0
         self.copies = [self._part(p.detach(), i).clone().requires_grad_() for i, p in enumerate(self.sources)]
@@ -88,44 +99,12 @@ class _Passes:
         if self.credit < 1:
             return
         self.credit -= 1
-        self.step()
-
-    def step(self) -> None:
         for i, (copy, source) in enumerate(zip(self.copies, self.sources, strict=True)):
             copy.grad = None if source.grad is None else self._part(source.grad, i)
         self.stepper.step()
 
     def _part(self, tensor: Tensor, index: int) -> Tensor:
         return tensor if self.lengths is None else tensor.reshape(-1)[: self.lengths[index]]
-
-
-def _share_that_takes(
-    share: float, make: Callable[..., Any], params: list[Tensor], hyperparameters: dict[str, Any]
-) -> float:
-    """The share of each tensor whose step takes that share of a whole step's time, for a call costs too."""
-    sources = [p.detach().clone().requires_grad_() for p in params]
-    for source, p in zip(sources, params, strict=True):
-        source.grad = None if p.grad is None else p.grad.clone()
-    whole: Any = make(sources, **hyperparameters)
-    tried: list[tuple[float, float]] = []
-    for part in PARTS:
-        extra = _Passes.__new__(_Passes)
-        extra.sources, extra.lengths = sources, [max(1, round(s.numel() * share * part)) for s in sources]
-        extra.copies = [extra._part(s.detach(), i).clone().requires_grad_() for i, s in enumerate(sources)]
-        extra.stepper = make(list(extra.copies), **hyperparameters)
-        times = [(_seconds(whole.step), _seconds(extra.step)) for _ in range(TIMINGS)]
-        step, more = (min(column) for column in zip(*times[1:], strict=True))
-        tried.append((more / step, share * part))
-    for (less, small), (more, large) in pairwise(tried):
-        if less <= share < more:
-            return small + (large - small) * (share - less) / (more - less)
-    return tried[-1][1] if tried[-1][0] <= share else tried[0][1]
-
-
-def _seconds(call: Callable[[], None]) -> float:
-    begin = time.perf_counter()
-    call()
-    return time.perf_counter() - begin
 
 
 class _Offset:

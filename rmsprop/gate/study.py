@@ -15,7 +15,7 @@ import math
 import multiprocessing
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +32,7 @@ from rmsprop.gate.launch import run_launch, run_sequential_launch
 from rmsprop.gate.rivals import RivalRun, Tool, read_rivals, run_rival
 from rmsprop.gate.run import Interpreters, measure_trees, seconds_of
 from rmsprop.gate.trees import prepared
+from rmsprop.gate.tuning import tune
 from rmsprop.records.environment import capture_environment
 from rmsprop.records.gate import GateRecord, Launch, Policy, Sample, Stage
 from rmsprop.records.store import Problem, read_folder, read_gate, write_gate
@@ -70,12 +71,18 @@ class Scenario:
         """The implementation that is slower in head, if one is."""
         return self.implementation if self.kind == "inject" else None
 
-    def change(self, tree: Path) -> None:
+    def tune(self, folder: Path, say: Callable[[str], None]) -> dict[str, float]:
+        """What makes each case slower by the amount; nothing unless a share of a step is meant."""
+        if self.kind in UNCHANGED or self.how != "passes":
+            return {}
+        return tune(folder, self.implementation, self.how, self.amount, say)
+
+    def change(self, tree: Path, tuned: Mapping[str, float] | None = None) -> None:
         """Make it true of a tree: of base where the sides are swapped, of head otherwise."""
         if self.kind == "docs":
             (tree / "NOTES.md").write_text("One more sentence.\n", encoding="utf-8")
         if self.kind in ("inject", "swapped"):
-            inject(tree, self.implementation, self.how, self.amount)
+            inject(tree, self.implementation, self.how, self.amount, tuned)
 
 
 @dataclass(frozen=True)
@@ -126,6 +133,7 @@ def live_run(
     scenario: Scenario,
     results: Path,
     *,
+    tuned: Mapping[str, float] | None = None,
     design: str = "turns",
     budget: float = 480.0,
     patterns: Sequence[str] = (),
@@ -137,7 +145,7 @@ def live_run(
     environment = capture_environment()
     python = Path(sys.executable)
     with prepared(folder, None, None, "benchmarks.suite") as trees, _load(scenario.kind == "load"):
-        scenario.change((trees.base if scenario.kind == "swapped" else trees.head).path)
+        scenario.change((trees.base if scenario.kind == "swapped" else trees.head).path, tuned)
         record = measure_trees(
             trees,
             Interpreters(python, python),
@@ -434,11 +442,13 @@ def _rival_runs(options: argparse.Namespace) -> None:
 
 def _live_runs(options: argparse.Namespace) -> None:
     scenario = _scenario(options)
+    tuned = scenario.tune(Path.cwd(), _Quiet().say)
     for _ in range(options.runs):
         record, path = live_run(
             Path.cwd(),
             scenario,
             options.results,
+            tuned=tuned,
             design=options.design,
             budget=seconds_of(options.budget),
             patterns=options.case,

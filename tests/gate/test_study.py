@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from rmsprop.gate.decide import judge
-from rmsprop.gate.injection import inject, slowed
+from rmsprop.gate.injection import inject, key, slowed
 from rmsprop.gate.rivals import read_rivals, slower_by_asv, slower_by_pytest_benchmark
 from rmsprop.gate.study import (
     RULES,
@@ -20,6 +20,7 @@ from rmsprop.gate.study import (
     score_resampled,
     summary,
 )
+from rmsprop.gate.tuning import next_amount
 from rmsprop.optimizers import registry
 from rmsprop.records.store import write_gate
 
@@ -42,12 +43,12 @@ class Counted:
             Counted.elements += p.numel()
 
 
-def taken(how, amount, shapes, steps=200):
+def taken(how, amount, shapes, steps=200, tuned=None):
     """Elements stepped through for each element of as many steps without the extra work."""
     params = [nn.Parameter(torch.ones(shape)) for shape in shapes]
     for p in params:
         p.grad = torch.ones_like(p)
-    stepper = slowed(Counted, how, amount)(params, lr=0.1)
+    stepper = slowed(Counted, how, amount, tuned)(params, lr=0.1)
     Counted.elements = 0
     for _ in range(steps):
         stepper.step()
@@ -60,8 +61,28 @@ def test_extra_passes_are_the_share_of_a_step(shapes, amount):
     assert taken("passes", amount, shapes) == pytest.approx(1 + amount, abs=0.006)
 
 
-def test_extra_passes_over_a_large_tensor_are_at_most_the_share_for_a_call_costs_too():
-    assert 1 < taken("passes", 0.1, [(1_000_000,)]) <= 1.1 + 1e-6
+def test_extra_passes_over_a_large_tensor_are_the_share_of_its_elements():
+    assert taken("passes", 0.1, [(1_000_000,)]) == pytest.approx(1.1)
+
+
+def test_a_list_of_parameters_may_have_an_amount_of_its_own():
+    tuned = {key("float32", 10_000, 1000): 0.2, key("float32", 5, 1): 0.5}
+    assert taken("passes", 0.1, [(10,)] * 1000, tuned=tuned) == pytest.approx(1.2)
+    assert taken("passes", 0.1, [(10,)] * 100, tuned=tuned) == pytest.approx(1.1)
+
+
+@pytest.mark.parametrize(
+    ("tried", "following"),
+    [
+        ([(0.05, 0.10)], 0.025),  # twice as slow as wanted: half of it
+        ([(0.05, 0.08), (0.03, 0.06)], 0.02),  # 3% that no amount takes away
+        ([(0.05, 0.08), (0.04, 0.09)], 0.04 * 5 / 9),  # noise: more took less
+        ([(0.05, -0.01)], 0.15),  # noise: nothing is seen yet
+        ([(0.05, 0.11), (0.01, 0.07)], 0.0),  # the wrapper alone takes more
+    ],
+)
+def test_the_next_amount_lies_on_the_line_through_those_that_were_tried(tried, following):
+    assert next_amount(tried, 0.05) == pytest.approx(following)
 
 
 @pytest.mark.parametrize("how", ["offset", "memory"])
@@ -74,9 +95,11 @@ def test_an_injected_tree_is_slower_and_as_right(tmp_path):
     folder = tmp_path / "rmsprop" / "optimizers"
     folder.mkdir(parents=True)
     (folder / "registry.py").write_text("builtins = dict\n")
-    inject(tmp_path, "scratch", "passes", 0.25)
+    inject(tmp_path, "scratch", "passes", 0.5)
+    inject(tmp_path, "scratch", "passes", 0.25, {"float32 6 1": 0.1})
     text = (folder / "registry.py").read_text()
-    assert "slowed(known['scratch'].make, 'passes', 0.25)" in text
+    assert text.count("slowed(") == 1
+    assert "slowed(known['scratch'].make, 'passes', 0.25, {'float32 6 1': 0.1})" in text
     compile(text, "registry.py", "exec")
     compile((folder / "injection.py").read_text(), "injection.py", "exec")
 
