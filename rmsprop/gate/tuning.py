@@ -28,9 +28,16 @@ MOST = 3.0
 
 
 def tune(
-    folder: Path, implementation: str, how: How, amount: float, say: Callable[[str], None]
+    folder: Path,
+    implementation: str,
+    patterns: Sequence[str],
+    how: How,
+    amount: float,
+    say: Callable[[str], None],
 ) -> dict[str, float]:
     """For each case of the implementation, by `injection.key`, what makes it slower by `amount`.
+
+    Of those alone that match one of the patterns, if there are any.
 
     Measured in live pairs on copies of the working tree at `folder`.
     """
@@ -40,8 +47,12 @@ def tune(
             Arm(name, python, tree.path, trees.harness, trees.suite)
             for name, tree in (("base", trees.base), ("head", trees.head))
         )
-        opened = prepare(base, [f"{implementation}-*"], lambda: None).opened
-        steps = {case: one.steps for case, one in opened.items() if one.steps}
+        opened = prepare(base, patterns or [f"{implementation}-*"], lambda: None).opened
+        steps = {
+            case: one.steps
+            for case, one in opened.items()
+            if one.steps and Case.parse(case).implementation == implementation
+        }
         tried: dict[str, list[tuple[float, float]]] = {case: [] for case in steps}
         amounts = dict.fromkeys(steps, amount)
         for number in range(ROUNDS):

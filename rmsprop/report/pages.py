@@ -9,6 +9,7 @@ import pandera.errors
 
 from rmsprop.alerts.history import alerts_of, history_of
 from rmsprop.errors import UserError
+from rmsprop.gate.scores import read_study
 from rmsprop.records.frame import read_frame
 from rmsprop.records.store import (
     Problem,
@@ -17,14 +18,14 @@ from rmsprop.records.store import (
     read_reproduction,
     write_atomically,
 )
-from rmsprop.report import fused, gate, history, overview, performance, problems, reproduction
+from rmsprop.report import fused, gate, history, overview, performance, problems, reproduction, study
 from rmsprop.report.folder import GENERATOR, write_site
 from rmsprop.report.frames import Reproduction
 from rmsprop.report.render import html, markdown
 from rmsprop.report.runs import Runs
 from rmsprop.report.site import Inputs, Page
 
-MODULES = (overview, reproduction, performance, fused, history, gate, problems)
+MODULES = (overview, reproduction, performance, fused, history, gate, study, problems)
 """The page modules, in the order of the navigation."""
 
 _EXCERPT = re.compile(r"(<!-- made by .*? -->)\n.*?(<!-- end -->)", re.DOTALL)
@@ -65,6 +66,7 @@ def read_inputs(results: Path, *, asv_site: bool = False) -> Inputs:
     reproductions, unread = read_folder(results / "reproduction", _read_reproduction)
     frame, unread_rows = read_frame(results)
     gates, unread_gates = read_gates(results)
+    known, unread_study = read_study(results)
     found = history_of(frame, gates)
     compared = tuple(series for series in found.series if len(series.commits) > 1)
     return Inputs(
@@ -72,10 +74,11 @@ def read_inputs(results: Path, *, asv_site: bool = False) -> Inputs:
         reproductions=tuple(sorted(reproductions, key=lambda one: one.record.environment.started)),
         frame=frame,
         gates=tuple(gates),
+        study=known,
         runs=Runs.of(frame),
         history=replace(found, series=compared),
         alerts=alerts_of(found),
-        problems=(*unread, *unread_rows, *unread_gates),
+        problems=(*unread, *unread_rows, *unread_gates, *unread_study),
         asv_site=asv_site,
     )
 

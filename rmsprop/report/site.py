@@ -1,6 +1,7 @@
 """What a page of the site is, and what it is made from.
 
-A page module (`overview`, `reproduction`, `performance`, `history`, `gate`, `problems`) has one function,
+A page module (`overview`, `reproduction`, `performance`, `fused`, `history`, `gate`, `study`, `problems`)
+has one function,
 
     def pages(inputs: Inputs) -> Iterable[Page]: ...
 
@@ -29,6 +30,7 @@ from pathlib import Path
 import pandas as pd
 
 from rmsprop.alerts.history import Alert, History
+from rmsprop.gate.scores import Study
 from rmsprop.records.gate import GateRecord
 from rmsprop.records.store import Problem
 from rmsprop.report.figures import Drawing
@@ -51,6 +53,8 @@ class Inputs:
     """`rmsprop.records.frame.read_frame`: every row of bench, asv and pytest-benchmark."""
     gates: tuple[GateRecord, ...]
     """The records below results/gate/, oldest first."""
+    study: Study
+    """Runs of the gate whose truth is known, below results/gate-study/, and what stands beside them."""
     runs: Runs
     """What was measured last of each case on each machine."""
     history: History

@@ -1,33 +1,12 @@
-import math
-from dataclasses import replace
-
 import pytest
 import torch
 from torch import nn
 
-from rmsprop.gate.decide import judge
 from rmsprop.gate.injection import inject, key, slowed
 from rmsprop.gate.rivals import read_rivals, slower_by_asv, slower_by_pytest_benchmark
-from rmsprop.gate.study import (
-    RULES,
-    Live,
-    Rate,
-    Scenario,
-    main,
-    named,
-    read_study,
-    resample,
-    score_resampled,
-    summary,
-)
+from rmsprop.gate.study import main
 from rmsprop.gate.tuning import next_amount
 from rmsprop.optimizers import registry
-from rmsprop.records.store import write_gate
-
-
-@pytest.fixture
-def unchanged(simulate, matrix, rng):
-    return [simulate(rng, matrix, sd=0.01) for _ in range(3)]
 
 
 class Counted:
@@ -115,89 +94,6 @@ def test_an_injected_tree_is_slower_and_as_right(tmp_path):
     assert torch.equal(*found)
 
 
-def test_a_rate_has_the_exact_interval():
-    assert Rate(0, 300).words == "0 of 300 (0.0% to 1.2%)"
-    assert Rate(0, 0).words == "none"
-
-
-@pytest.mark.parametrize(
-    "scenario", [Scenario("aa"), Scenario("load"), Scenario("inject", "builtin-loop", "offset", 2e-6)]
-)
-def test_a_folder_names_what_is_true(scenario):
-    assert Scenario.parse(scenario.name) == scenario
-    assert "/" not in scenario.name
-
-
-def test_runs_are_read_with_what_is_true_of_them(unchanged, tmp_path):
-    write_gate(tmp_path / "gate-study" / "inject+family1+passes+0.05" / "sequential", unchanged[0])
-    path = write_gate(tmp_path / "gate-study" / "aa" / "turns", unchanged[1])
-    (path.parent / "cut.json").write_text("{")
-    runs, problems = read_study(tmp_path)
-    assert {(run.scenario.kind, run.design) for run in runs} == {("inject", "sequential"), ("aa", "turns")}
-    assert [problem.path.name for problem in problems] == ["cut.json"]
-
-
-def test_drawn_matrices_without_a_change_do_not_alarm_and_a_slowed_family_does(unchanged, rng):
-    quiet = [judge(resample(unchanged, rng)[0]).outcome for _ in range(20)]
-    assert "regression" not in quiet
-    for _ in range(5):
-        made, slower = resample(unchanged, rng, slowed="family3", change=0.05)
-        assert named(made, "gate") == slower
-        assert len(slower) == 8
-
-
-def test_a_drawn_launch_keeps_what_its_cases_have_in_common(simulate, matrix, rng):
-    record = simulate(rng, matrix, sd=0.0)
-    together = replace(
-        record,
-        cases=tuple(
-            replace(case, samples=tuple(replace(s, d=0.001 * (s.launch + 1)) for s in case.samples))
-            for case in record.cases
-        ),
-    )
-    made, _ = resample([together], rng)
-    for launch in range(made.plan.screen):
-        seen = {s.d for case in made.cases for s in case.samples if s.launch == launch}
-        assert len(seen) == 1
-
-
-@pytest.mark.parametrize("rule", RULES)
-def test_every_rule_finds_a_slowdown_that_none_could_miss(simulate, rng, rule):
-    record = simulate(rng, {"a-1": math.log(1.5), "a-2": 0.0}, sd=0.002)
-    assert named(record, rule) == {"a-1"}
-
-
-def test_a_fixed_threshold_alarms_where_the_gate_is_silent(simulate, matrix, rng):
-    noisy = simulate(rng, matrix, sd=0.08)
-    assert named(noisy, "fixed 5%")
-    assert not named(noisy, "gate")
-
-
-def test_the_summary_counts_alarms_finds_and_wrong_names(simulate, matrix, rng):
-    slowed_family = matrix | {f"family2-{number}": math.log(1.05) for number in range(8)}
-    runs = [
-        Live(Scenario("inject", "family2", "passes", 0.05), "turns", simulate(rng, slowed_family, sd=0.01)),
-        Live(Scenario("aa"), "turns", simulate(rng, matrix, sd=0.01)),
-    ]
-    lines = summary(runs).splitlines()
-    assert "| inject+family2+passes+0.05 | turns | gate | 1 of 1 (2.5% to 100.0%) | 1 of 1" in lines[2]
-    assert next(line for line in lines if line.startswith("| aa | turns | gate | 0 of 1")).endswith("| 0 |")
-    assert any(line.startswith("| 50 to 500 us |") for line in lines)
-
-
-def test_resampling_says_how_many_machines_and_days_stand_behind_it(unchanged):
-    text = score_resampled(unchanged, 20, (0.05,), seed=1)
-    assert "Drawn from 3 live runs on 1 machine(s) and 1 day(s)." in text
-    assert "| none | 20 | 0 of 20" in text
-    assert "| 5% | 2 | 2 of 2" in text
-
-
-def test_a_study_without_runs_says_what_to_run(tmp_path, capsys):
-    assert main(["resample", "--results", str(tmp_path)]) == 2
-    assert "run `python -m rmsprop.gate.study aa`" in capsys.readouterr().err
-    assert main(["summary", "--results", str(tmp_path)]) == 0
-
-
 def test_what_other_tools_say_is_read():
     asv = (
         "| Change | Before [0a1b] | After [2c3d] | Ratio | Benchmark (Parameter) |\n"
@@ -215,14 +111,20 @@ def test_what_other_tools_say_is_read():
 
 
 def test_pytest_benchmark_runs_on_two_commits_and_is_stored(tmp_path, capsys):
-    arguments = ("inject", "--tool", "pytest-benchmark", "--amount", "3", "--results", str(tmp_path))
+    tool = ("--tool", "pytest-benchmark", "--how", "offset", "--amount", "5e-5")
+    arguments = ("inject", *tool, "--results", str(tmp_path))
     assert main([*arguments, "--case", "scratch-cpu-float32-6-book-1t"]) == 0, capsys.readouterr().err
     runs, problems = read_rivals(tmp_path)
     assert problems == []
     assert runs[0].slower == ("scratch-cpu-float32-6-book-1t",)
-    assert "inject+scratch+passes+3 | pytest-benchmark | 1 of 1" in summary([], runs)
+    assert (runs[0].scenario, runs[0].tool) == ("inject+scratch+offset+5e-05", "pytest-benchmark")
 
 
 def test_other_tools_want_whole_ids(tmp_path, capsys):
     assert main(["aa", "--tool", "asv", "--case", "scratch-*", "--results", str(tmp_path)]) == 2
     assert "whole ids" in capsys.readouterr().err
+
+
+def test_a_study_without_runs_says_what_to_run(tmp_path, capsys):
+    assert main(["resample", "--results", str(tmp_path)]) == 2
+    assert "run `python -m rmsprop.gate.study aa --runs 10`" in capsys.readouterr().err

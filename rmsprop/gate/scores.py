@@ -1,0 +1,462 @@
+"""What runs of the gate whose truth is known say of it: alarms, power, wrong names, spread. Pure functions.
+
+A study's runs are records of the gate in results/gate-study/<scenario>/<design>/<machine>/, so that a folder
+names what is true of them; `rmsprop.gate.study` makes them.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from pydantic import ConfigDict, TypeAdapter
+from pydantic.dataclasses import dataclass as record
+from scipy import stats
+
+from rmsprop.gate.decide import Decision, choose, d_by_launch, holm, judge
+from rmsprop.gate.rivals import RivalRun, read_rivals
+from rmsprop.records.gate import GateRecord, Launch, Policy, Sample, Stage
+from rmsprop.records.store import Problem, read_folder, read_gate, read_json
+
+FOLDER, RESAMPLED = "gate-study", "gate-resampled"
+UNCHANGED = ("aa", "docs", "load")
+GATE = "gate"
+RULES = (GATE, "no second stage", "fixed 5%", "fixed 10%", "Mann-Whitney p < 0.002 and 10%")
+"""The gate's own, and what others would say of the same launches."""
+CLASSES = (
+    ("a step below 50 us", 0.0, 5e-5),
+    ("50 to 500 us", 5e-5, 5e-4),
+    ("0.5 to 3 ms", 5e-4, 3e-3),
+    ("a step fills a turn", 3e-3, math.inf),
+)
+"""Of duration: name, least and most seconds of a step."""
+CHANGES = (-math.inf, 0.01, 0.02, 0.03, 0.04, 0.06, 0.1, math.inf)
+"""Edges of the measured changes by which power is told."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is true of a live run; its folder's name."""
+
+    kind: str
+    """aa, docs, load, inject or swapped."""
+    implementation: str = ""
+    how: str = "passes"
+    amount: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """Such as aa, or inject+scratch+passes+0.05."""
+        if self.kind in UNCHANGED:
+            return self.kind
+        return f"{self.kind}+{self.implementation}+{self.how}+{self.amount:g}"
+
+    @classmethod
+    def parse(cls, name: str) -> "Scenario":
+        """The scenario of that name; ValueError if it is none."""
+        kind, *rest = name.split("+")
+        if kind in UNCHANGED and not rest:
+            return cls(kind)
+        if kind not in ("inject", "swapped") or len(rest) != 3:
+            raise ValueError(f"no scenario of the gate's study: {name}")
+        return cls(kind, rest[0], rest[1], float(rest[2]))
+
+    @property
+    def slowed(self) -> str | None:
+        """The implementation that is slower in head, if one is."""
+        return self.implementation if self.kind == "inject" else None
+
+
+@dataclass(frozen=True)
+class Live:
+    """A live run, judged."""
+
+    scenario: Scenario
+    design: str
+    """turns, or sequential for the ablation."""
+    record: GateRecord
+
+    @cached_property
+    def decision(self) -> Decision:
+        """The gate's own."""
+        return judge(self.record)
+
+    @cached_property
+    def slowed(self) -> frozenset[str]:
+        """The cases that are slower in head."""
+        compared = (case for case in self.record.cases if case.samples)
+        return frozenset(case.id for case in compared if case.family == self.scenario.slowed)
+
+    def named(self, rule: str) -> set[str]:
+        """The cases that a rule calls slower."""
+        if rule == GATE:
+            return {name for finding in self.decision.found("slower") for name in finding.cases}
+        return named_by(self.record, rule)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """So many of so many, with the exact 95% interval (Clopper and Pearson)."""
+
+    hits: int
+    of: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """From and to; everything where there is nothing to go by."""
+        if not self.of:
+            return 0.0, 1.0
+        found = stats.binomtest(self.hits, self.of).proportion_ci(0.95, "exact")
+        return float(found.low), float(found.high)
+
+    @property
+    def words(self) -> str:
+        """Such as `0 of 10 (0.0% to 30.8%)`."""
+        low, high = self.interval
+        return f"{self.hits} of {self.of} ({low:.1%} to {high:.1%})" if self.of else "none"
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a rule said of the runs of one scenario and design."""
+
+    scenario: Scenario
+    design: str
+    rule: str
+    alarms: Rate
+    """Runs that name a case."""
+    right: Rate
+    """Runs that name a case that is slower; of none where nothing is."""
+    whole: Rate
+    """Runs that name every slower case that could gate."""
+    cases: Rate
+    """Slower cases that are named, over all runs."""
+    wrong: int
+    """Other cases that are named, over all runs."""
+    change: tuple[float, float, float] | None
+    """Least, median and largest measured change of a slower case, by the launches of all these runs."""
+    seconds: float
+    """Of the longest run."""
+
+
+@dataclass(frozen=True)
+class Power:
+    """How often cases of that measured change and duration were named."""
+
+    low: float
+    high: float
+    duration: str
+    found: Rate
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How far d spreads from launch to launch, by how long a step takes."""
+
+    design: str
+    duration: str
+    sd: tuple[float, float, float]
+    """Quartiles over cases and runs."""
+    sees: float
+    """Median of the least detectable slowdowns; infinite where most have none."""
+    blind: Rate
+    """Cases that cannot gate."""
+
+
+@record(frozen=True, config=ConfigDict(extra="forbid"))
+class Drawn:
+    """Matrices drawn from recorded launches, judged by one policy."""
+
+    half: str
+    """first, second or all: the runs that launches were drawn from."""
+    policy: Policy
+    change: float
+    """Of one family; 0 for none."""
+    matrices: int
+    alarms: int
+    """Matrices with an alarm; where a family is slower, with one of its cases."""
+    found: int
+    """Slower cases that are named."""
+    asked: int
+    """Slower cases."""
+    wrong: int
+    """Others that are named."""
+
+
+@record(frozen=True, config=ConfigDict(extra="forbid"))
+class Resampled:
+    """A resampling study, as it is stored in results/gate-resampled/."""
+
+    runs: dict[str, list[str]]
+    """Of each half, when its runs began."""
+    machines: int
+    days: int
+    seed: int
+    drawn: tuple[Drawn, ...]
+    kind: str = "gate-resampled"
+    schema: int = 1
+
+
+RESAMPLED_FILE = TypeAdapter(Resampled)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that is on record of it."""
+
+    runs: tuple[Live, ...] = ()
+    """Oldest first."""
+    rivals: tuple[RivalRun, ...] = ()
+    resampled: tuple[Resampled, ...] = ()
+
+
+def read_study(results: Path) -> tuple[Study, list[Problem]]:
+    """All runs below results/gate-study/ with those of other tools, and the files that are none."""
+
+    def live(path: Path) -> Live:
+        scenario, design = path.parts[-4:-2]
+        return Live(Scenario.parse(scenario), design, read_gate(path))
+
+    runs, problems = read_folder(results / FOLDER, live)
+    rivals, unread = read_rivals(results)
+    resampled, damaged = read_folder(
+        results / RESAMPLED, lambda path: RESAMPLED_FILE.validate_python(read_json(path))
+    )
+    runs.sort(key=lambda run: run.record.environment.started)
+    return Study(tuple(runs), tuple(rivals), tuple(resampled)), [*problems, *unread, *damaged]
+
+
+def scores(runs: Iterable[Live]) -> list[Score]:
+    """Each scenario and design, by each rule."""
+    groups: dict[tuple[Scenario, str], list[Live]] = {}
+    for run in runs:
+        groups.setdefault((run.scenario, run.design), []).append(run)
+    return [_score(group, rule) for group in groups.values() for rule in RULES]
+
+
+def _score(group: Sequence[Live], rule: str) -> Score:
+    asked = [run for run in group if run.slowed]
+    named = {id(run): run.named(rule) for run in group}
+    whole = 0
+    for run in asked:
+        gated = {view.case.id for view in run.decision.cases if view.gates} & run.slowed
+        whole += bool(gated) and gated <= named[id(run)]
+    changes = sorted(measured_changes(group).values())
+    return Score(
+        scenario=group[0].scenario,
+        design=group[0].design,
+        rule=rule,
+        alarms=Rate(sum(bool(found) for found in named.values()), len(group)),
+        right=Rate(sum(bool(named[id(run)] & run.slowed) for run in asked), len(asked)),
+        whole=Rate(whole, len(asked)),
+        cases=Rate(
+            sum(len(named[id(run)] & run.slowed) for run in asked), sum(len(run.slowed) for run in asked)
+        ),
+        wrong=sum(len(named[id(run)] - run.slowed) for run in group),
+        change=(changes[0], float(np.median(changes)), changes[-1]) if changes else None,
+        seconds=max(run.record.seconds for run in group),
+    )
+
+
+def measured_changes(runs: Sequence[Live]) -> dict[str, float]:
+    """What the slower cases of runs of one scenario really cost: by all launches of all of them."""
+    d: dict[str, list[float]] = {}
+    for run in runs:
+        for case in run.record.cases:
+            if case.id in run.slowed:
+                d.setdefault(case.id, []).extend(sample.d for sample in case.samples)
+    return {name: math.expm1(np.mean(values)) for name, values in d.items()}
+
+
+def powers(runs: Iterable[Live]) -> list[Power]:
+    """How often the gate names a slower case, by what it really costs and how long its step takes."""
+    groups: dict[Scenario, list[Live]] = {}
+    for run in runs:
+        if run.design == "turns" and run.slowed:
+            groups.setdefault(run.scenario, []).append(run)
+    seen: dict[tuple[int, str], list[bool]] = {}
+    for group in groups.values():
+        changes = measured_changes(group)
+        for run in group:
+            named = run.named(GATE)
+            for case in run.record.cases:
+                if case.id in run.slowed:
+                    edge = int(np.searchsorted(CHANGES, changes[case.id], side="right")) - 1
+                    base = float(np.median([sample.base for sample in case.samples]))
+                    seen.setdefault((edge, duration_of(base)), []).append(case.id in named)
+    order = [name for name, _, _ in CLASSES]
+    return [
+        Power(low, high, name, Rate(sum(seen[index, name]), len(seen[index, name])))
+        for index, (low, high) in enumerate(pairwise(CHANGES))
+        for name in order
+        if (index, name) in seen
+    ]
+
+
+def duration_of(seconds: float) -> str:
+    """The class of a step that takes so long."""
+    return next(name for name, low, high in CLASSES if low <= seconds < high)
+
+
+def spreads(runs: Iterable[Live]) -> Iterator[Spread]:
+    """By design and duration, over all cases of all runs."""
+    groups: dict[tuple[str, str], list[tuple[float, float, bool]]] = {}
+    for run in runs:
+        for view in run.decision.cases:
+            if view.sd is not None:
+                name = duration_of(float(np.median([sample.base for sample in view.case.samples])))
+                seen = groups.setdefault((run.design, name), [])
+                seen.append((view.sd, view.detectable or math.inf, view.gates))
+    for design in dict.fromkeys(design for design, _ in groups):
+        for name, _, _ in CLASSES:
+            if chosen := groups.get((design, name)):
+                sd, sees, gates = zip(*chosen, strict=True)
+                quartiles = tuple(float(q) for q in np.quantile(sd, (0.25, 0.5, 0.75)))
+                blind = Rate(len(gates) - sum(gates), len(gates))
+                yield Spread(design, name, quartiles, float(np.median(sees)), blind)  # type: ignore[arg-type]
+
+
+def named_by(record: GateRecord, rule: str) -> set[str]:
+    """The cases that a rule that others use calls slower, by the launches of the screen."""
+    d = {case.id: np.array([*d_by_launch(case, record, "screen").values()]) for case in record.cases}
+    d = {name: values for name, values in d.items() if len(values)}
+    if rule == "no second stage":
+        null, line = math.log1p(record.policy.margin), math.log1p(record.policy.alarm)
+        corrected = holm(
+            [float(stats.ttest_1samp(x, null, alternative="greater").pvalue) for x in d.values()]
+        )
+        return {
+            name
+            for (name, x), p in zip(d.items(), corrected, strict=True)
+            if p <= record.policy.alpha and x.mean() >= line
+        }
+    if rule.startswith("fixed"):
+        line = math.log1p(float(rule.split()[1].removesuffix("%")) / 100)
+        return {name for name, x in d.items() if np.median(x) >= line}
+    found = set()
+    for case in record.cases:
+        base, head = ([getattr(sample, side) for sample in case.samples] for side in ("base", "head"))
+        larger = len(base) > 1 and np.median(head) > 1.1 * np.median(base)
+        if larger and stats.mannwhitneyu(head, base, alternative="two-sided").pvalue < 0.002:
+            found.add(case.id)
+    return found
+
+
+def pool_of(records: Sequence[GateRecord]) -> list[dict[str, float]]:
+    """The screen's launches of unchanged runs, each with the d of every case; cut ones are left out."""
+    pool: list[dict[str, float]] = []
+    for one in records:
+        each = {case.id: d_by_launch(case, one, "screen") for case in one.cases}
+        pool += [
+            {name: d[index] for name, d in each.items() if index in d} for index in range(len(one.launches))
+        ]
+    most = max(map(len, pool), default=0)
+    return [launch for launch in pool if launch and len(launch) == most]
+
+
+def resample(
+    like: GateRecord,
+    pool: Sequence[Mapping[str, float]],
+    rng: np.random.Generator,
+    *,
+    slowed: str = "",
+    change: float = 0.0,
+) -> tuple[GateRecord, set[str]]:
+    """A run with that record's plan and policy, drawn from unchanged launches; the cases that it slows.
+
+    A launch is drawn whole, for all cases, and turned round (base for head) with chance a half: what the
+    cases of a launch have in common stays. `slowed` is a family whose d has log(1 + change) added.
+    """
+    names = list(pool[0])
+    family = {case.id: case.family for case in like.cases}
+    slower = {name for name in names if family[name] == slowed}
+
+    def draw(stage: Stage, count: int, start: int) -> tuple[tuple[Launch, ...], dict[str, list[Sample]]]:
+        drawn: dict[str, list[Sample]] = {name: [] for name in names}
+        for index in range(start, start + count):
+            launch, again = (pool[int(rng.integers(len(pool)))] for _ in range(2))
+            sign, other = rng.choice((-1, 1), 2)
+            for name in names:
+                d = sign * launch[name] + math.log1p(change) * (name in slower)
+                control = other * again[name] if stage == "confirm" else None
+                drawn[name].append(Sample(index, 1.0, math.exp(d), d, control))
+        return tuple(Launch(stage, i, None, 0.0, None) for i in range(start, start + count)), drawn
+
+    plan = like.plan
+    launches, screened = draw("screen", plan.screen, 0)
+    hypotheses = choose(
+        {name: [sample.d for sample in samples] for name, samples in screened.items()},
+        family,
+        like.policy,
+        most=len(names),
+    )
+    more, confirmed = draw("confirm", plan.confirm, len(launches))
+    again = {name for hypothesis in hypotheses for name in hypothesis.cases}
+    cases = tuple(
+        replace(case, samples=(*screened[case.id], *(confirmed[case.id] if case.id in again else ())))
+        for case in like.cases
+        if case.id in screened
+    )
+    made = replace(
+        like, launches=launches + more, cases=cases, hypotheses=hypotheses, interrupted=None, error=None
+    )
+    return made, slower
+
+
+POLICIES = tuple(
+    Policy(screen=screen, margin=margin, alarm=alarm)
+    for screen, margin, alarm in (
+        (0.008, 0.005, 0.015),
+        (0.012, 0.01, 0.02),
+        (0.016, 0.015, 0.03),
+        (0.02, 0.02, 0.04),
+    )
+)
+"""Those among which the first half of the runs may choose; the second one is what runs."""
+
+
+def score_resampled(runs: Sequence[Live], matrices: int, changes: Sequence[float], seed: int) -> Resampled:
+    """Matrices drawn from the first half of the runs by each policy, and from the second by the gate's own.
+
+    `changes` are those of one family, each in turn; a tenth of the matrices is drawn for each of them.
+    """
+    middle = len(runs) // 2
+    halves = {"first": runs[:middle], "second": runs[middle:], "all": runs}
+    rng = np.random.default_rng(seed)
+    drawn = [
+        _drawn(half, [run.record for run in chosen], policy, change, count, rng)
+        for half, chosen in halves.items()
+        for policy in (POLICIES if half == "first" else (Policy(),))
+        for change, count in ((0.0, matrices), *((change, matrices // 10) for change in changes))
+    ]
+    environments = [run.record.environment for run in runs]
+    return Resampled(
+        runs={half: [run.record.environment.started for run in chosen] for half, chosen in halves.items()},
+        machines=len({environment.machine for environment in environments}),
+        days=len({environment.started[:10] for environment in environments}),
+        seed=seed,
+        drawn=tuple(drawn),
+    )
+
+
+def _drawn(
+    half: str,
+    records: Sequence[GateRecord],
+    policy: Policy,
+    change: float,
+    matrices: int,
+    rng: np.random.Generator,
+) -> Drawn:
+    like, pool = replace(records[0], policy=policy), pool_of(records)
+    families = sorted({case.family for case in like.cases if case.id in pool[0]})
+    alarms = found = asked = wrong = 0
+    for number in range(matrices):
+        family = families[number % len(families)] if change else ""
+        made, slower = resample(like, pool, rng, slowed=family, change=change)
+        named = {name for finding in judge(made).found("slower") for name in finding.cases}
+        alarms += bool(named & slower if change else named)
+        found, asked, wrong = found + len(named & slower), asked + len(slower), wrong + len(named - slower)
+    return Drawn(half, policy, change, matrices, alarms, found, asked, wrong)

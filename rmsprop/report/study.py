@@ -1,0 +1,261 @@
+"""The page of the gate's study: what runs whose truth is known say of its alarms and its power."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from rmsprop.gate.formats import percent
+from rmsprop.gate.rivals import RivalRun
+from rmsprop.gate.scores import (
+    GATE,
+    Drawn,
+    Live,
+    Rate,
+    Resampled,
+    Score,
+    Study,
+    powers,
+    scores,
+    spreads,
+)
+from rmsprop.report.render import html, markdown
+from rmsprop.report.site import Inputs, Page
+from rmsprop.report.study_figures import draw_power
+from rmsprop.report.tables import Cell, Table, capped
+from rmsprop.report.words import count, when
+
+_LISTED = 500
+
+
+def pages(inputs: Inputs) -> Iterable[Page]:
+    """One page, if the gate was studied."""
+    study = inputs.study
+    if not study.runs:
+        return
+    scored = scores(study.runs)
+    own = [score for score in scored if score.rule == GATE]
+    found = powers(study.runs)
+    drawings = (draw_power(found),) if found else ()
+    context = {
+        "headlines": _headlines(own),
+        "facts": _facts(study),
+        "live": _live_table(own),
+        "power": _power_table(study.runs),
+        "rules": _rules_table(scored),
+        "spread": _spread_table(study.runs),
+        "rivals": _rivals_table(study.rivals) if study.rivals else None,
+        "resampled": [_resampled_table(one) for one in study.resampled],
+        "drawings": drawings,
+    }
+    yield Page(
+        "gate-study.html",
+        "The gate, tested where the truth is known",
+        html("study.html.j2", runs=_runs_table(study.runs), **context),
+        nav="Gate study",
+        markdown=markdown("study.md.j2", **context),
+        figures=drawings,
+    )
+
+
+def _headlines(own: Sequence[Score]) -> list[str]:
+    """The gate's own design in a sentence for each kind of run."""
+    said = []
+    for score in own:
+        if score.design != "turns":
+            continue
+        scenario, runs = score.scenario, count(score.alarms.of, "run")
+        if scenario.slowed:
+            said.append(
+                f"{_words(score)}: named in {score.right.hits} of {runs}, "
+                f"{count(score.wrong, 'other case')} named; the longest took {score.seconds:.0f} s."
+            )
+        else:
+            said.append(
+                f"{_words(score)}: {count(score.alarms.hits, 'alarm')} in {runs} of the whole matrix; "
+                f"the longest took {score.seconds:.0f} s."
+            )
+    return said
+
+
+def _words(score: Score) -> str:
+    scenario = score.scenario
+    if scenario.slowed is None:
+        kinds = {
+            "aa": "The same tree twice",
+            "docs": "A change of a text",
+            "load": "Others use the processors",
+        }
+        return kinds.get(scenario.kind, f"The slower tree as base ({_work(score)})")
+    return f"{scenario.implementation} slower by {_work(score)}"
+
+
+def _work(score: Score) -> str:
+    scenario = score.scenario
+    if scenario.how == "offset":
+        return f"{scenario.amount * 1e6:g} µs"
+    return f"{scenario.amount:.0%}" + (" more memory traffic" if scenario.how == "memory" else "")
+
+
+def _facts(study: Study) -> dict[str, str]:
+    environments = [run.record.environment for run in study.runs]
+    machines = sorted({f"{one.processor}, {count(one.cpus, 'processor')}" for one in environments})
+    days = {one.started[:10] for one in environments}
+    return {
+        "Runs": f"{len(study.runs)}, on {count(len(machines), 'machine')} and {count(len(days), 'day')}",
+        "Machines": "; ".join(machines),
+        "Load when they began": f"{min(e.load for e in environments)} to {max(e.load for e in environments)}",
+    }
+
+
+def _live_table(own: Sequence[Score]) -> Table:
+    rows = tuple(
+        (
+            _words(score),
+            score.design,
+            _changes(score),
+            score.alarms.words,
+            score.right.words if score.right.of else "–",
+            score.whole.words if score.whole.of else "–",
+            Cell(str(score.wrong), score.wrong),
+            Cell(f"{score.seconds:.0f} s", score.seconds),
+        )
+        for score in own
+    )
+    columns = (
+        "What is true",
+        "Design",
+        "Measured change of a slower case",
+        "Runs that alarm",
+        "That name a slower case",
+        "That name all that gate",
+        "Wrong names",
+        "Longest run",
+    )
+    return Table("Live runs of the whole gate", columns, rows)
+
+
+def _changes(score: Score) -> str:
+    if score.change is None:
+        return "–"
+    low, middle, high = score.change
+    return f"{percent(middle)} ({percent(low)} to {percent(high)})"
+
+
+def _power_table(runs: Sequence[Live]) -> Table:
+    rows = tuple(
+        (
+            Cell(_between(power.low, power.high), max(power.low, -1.0)),
+            power.duration,
+            Cell(power.found.words, power.found.hits / power.found.of),
+        )
+        for power in powers(runs)
+    )
+    columns = ("Measured change", "Duration", "Named")
+    return Table("Slower cases that the gate names, by what they really cost", columns, rows)
+
+
+def _between(low: float, high: float) -> str:
+    if math.isinf(low):
+        return f"below {high:.0%}"
+    return f"from {low:.0%}" if math.isinf(high) else f"{low:.0%} to {high:.0%}"
+
+
+def _rules_table(scored: Sequence[Score]) -> Table:
+    rows = tuple(
+        (
+            _words(score),
+            score.design,
+            score.rule,
+            score.alarms.words,
+            score.cases.words if score.cases.of else "–",
+            Cell(str(score.wrong), score.wrong),
+        )
+        for score in scored
+    )
+    columns = (
+        "What is true",
+        "Design",
+        "Rule",
+        "Runs that alarm",
+        "Slower cases that are named",
+        "Wrong names",
+    )
+    return Table("What other rules say of the very same launches", columns, rows)
+
+
+def _spread_table(runs: Sequence[Live]) -> Table:
+    rows = tuple(
+        (
+            one.duration,
+            one.design,
+            Cell(f"{one.sd[1]:.2%} ({one.sd[0]:.2%} to {one.sd[2]:.2%})", one.sd[1]),
+            Cell("never" if math.isinf(one.sees) else f"{one.sees:.1%}", min(one.sees, 1e9)),
+            Cell(one.blind.words, one.blind.hits / one.blind.of),
+        )
+        for one in spreads(runs)
+    )
+    columns = ("Duration", "Design", "Between launches (quartiles)", "Sees from (median)", "Cannot gate")
+    return Table("How far the ratio of a launch spreads, and what that lets the gate see", columns, rows)
+
+
+def _rivals_table(rivals: Sequence[RivalRun]) -> Table:
+    groups: dict[tuple[str, str, str], list[RivalRun]] = {}
+    for run in rivals:
+        groups.setdefault((run.scenario, run.tool, run.command), []).append(run)
+    rows = tuple(
+        (
+            scenario,
+            Cell(command),
+            Rate(sum(bool(run.slower) for run in group), len(group)).words,
+            ", ".join(str(len(run.slower)) for run in group),
+            f"{max(run.seconds for run in group):.0f} s",
+        )
+        for (scenario, _, command), group in groups.items()
+    )
+    columns = ("What is true", "Command", "Runs that alarm", "Cases called slower in each", "Longest run")
+    return Table("Other tools on the same two commits, on cases of the same matrix", columns, rows)
+
+
+def _resampled_table(one: Resampled) -> Table:
+    runs = {half: len(started) for half, started in one.runs.items()}
+    rows = tuple((f"{drawn.half}, {count(runs[drawn.half], 'run')}", *_drawn(drawn)) for drawn in one.drawn)
+    columns = (
+        "Half",
+        "Screen, margin, alarm line",
+        "True change",
+        "Matrices that alarm",
+        "Slower cases that are named",
+        "Wrong names",
+    )
+    caption = (
+        f"Matrices drawn from the screens of live runs without a change, on {count(one.machines, 'machine')} "
+        f"and {count(one.days, 'day')}"
+    )
+    return Table(caption, columns, rows)
+
+
+def _drawn(drawn: Drawn) -> tuple[str | Cell, ...]:
+    policy = drawn.policy
+    return (
+        f"{policy.screen:.1%}, {policy.margin:.1%}, {policy.alarm:.1%}",
+        Cell(f"{drawn.change:.0%}" if drawn.change else "none", drawn.change),
+        Rate(drawn.alarms, drawn.matrices).words,
+        Rate(drawn.found, drawn.asked).words if drawn.asked else "–",
+        Cell(str(drawn.wrong), drawn.wrong),
+    )
+
+
+def _runs_table(runs: Sequence[Live]) -> Table:
+    rows = [
+        (
+            when(run.record.environment.started),
+            run.scenario.name,
+            run.design,
+            Cell(run.decision.outcome, status=run.decision.outcome),
+            "; ".join(f"{one.name} {percent(one.change)}" for one in run.decision.found("slower")),
+            Cell(f"{run.record.seconds:.0f} s", run.record.seconds),
+            Cell(f"{run.record.environment.load:.1f}", run.record.environment.load),
+        )
+        for run in runs
+    ]
+    columns = ("When", "What is true", "Design", "Outcome", "Called slower", "Took", "Load before")
+    return capped("Every live run", columns, rows, _LISTED)
