@@ -1,7 +1,9 @@
 """Real extra work inside an implementation's step, for testing the gate. Copied into the tree that is slowed.
 
-passes   the share of another step, over the same gradients and a copy of the rest; what share of a step's
-         elements takes that share of its time differs from case to case (`rmsprop.gate.tuning`)
+work     a loop in Python for the share of a step; how long that is differs from case to case, and is tuned
+
+passes   the share of another step, over the same gradients and a copy of the rest; tuned likewise, for what
+         share of a step's elements takes that share of its time differs too (`rmsprop.gate.tuning`)
 offset   a constant number of seconds, in Python, whatever the size
 memory   reading and writing the share of what a step reads and writes, elsewhere
 """
@@ -13,7 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-How = Literal["passes", "offset", "memory"]
+How = Literal["work", "passes", "offset", "memory"]
 
 SLICED = 500_000
 """Elements from which a part of each tensor is stepped through; below, whole steps come now and then."""
@@ -38,7 +40,8 @@ def builtins() -> dict[str, Implementation]:
 def inject(tree: Path, name: str, how: How, amount: float, tuned: Mapping[str, float] | None = None) -> None:
     """Slow the implementation of that name in a tree by a share of a step or, for offset, by seconds.
 
-    `tuned` has another amount for some lists of parameters, by `key`. What was injected before is replaced.
+    `tuned` has another amount for some lists of parameters, by `key`: for work, in seconds.
+    What was injected before is replaced.
     """
     optimizers = tree / "rmsprop" / "optimizers"
     (optimizers / "injection.py").write_text(Path(__file__).read_text(encoding="utf-8"), encoding="utf-8")
@@ -58,7 +61,7 @@ def slowed(
 ) -> Callable[..., Any]:
     """What makes steppers that do so much more; see `inject`."""
     kinds: dict[How, Callable[..., Callable[[], None]]]
-    kinds = {"passes": _Passes, "offset": _Offset, "memory": _Memory}
+    kinds = {"work": _Offset, "passes": _Passes, "offset": _Offset, "memory": _Memory}
 
     def made(params: list[Tensor], **hyperparameters: Any) -> _Slowed:
         dtype = str(params[0].dtype).removeprefix("torch.")

@@ -49,9 +49,9 @@ def tuned_for(
     scenario: Scenario, folder: Path, patterns: Sequence[str], say: Callable[[str], None]
 ) -> dict[str, float]:
     """What makes each case slower by the scenario's amount; nothing unless a share of a step is meant."""
-    if scenario.kind in UNCHANGED or scenario.how != "passes":
+    if scenario.kind in UNCHANGED or scenario.how not in ("work", "passes"):
         return {}
-    return tune(folder, scenario.implementation, patterns, "passes", scenario.amount, say)
+    return tune(folder, scenario.implementation, patterns, cast(How, scenario.how), scenario.amount, say)
 
 
 def change(scenario: Scenario, tree: Path, tuned: Mapping[str, float] | None = None) -> None:
@@ -148,8 +148,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--design", choices=list(DESIGNS), default="turns")
     parser.add_argument("--pairs", type=int)
     parser.add_argument("--case", action="append", default=[])
-    parser.add_argument("--implementation", default="scratch")
-    parser.add_argument("--how", choices=get_args(How), default="passes")
+    parser.add_argument("--implementation", default="builtin-loop")
+    parser.add_argument("--how", choices=get_args(How), default="work")
     parser.add_argument("--amount", type=float, default=0.05, help="share of a step; seconds for offset")
     parser.add_argument("--matrices", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)

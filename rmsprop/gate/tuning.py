@@ -1,7 +1,8 @@
-"""What share of another step takes a given share of a step's time: measured, as the gate measures.
+"""How much extra work takes a given share of a step's time: measured, as the gate measures.
 
-A step over a twentieth of the elements takes up to a sixth of a step's time (its calls cost as much as a
-whole step's, and its copies take the cache), and a wrapper costs a small step some percent more.
+A loop in Python costs more or less from machine to machine, and a wrapper costs a small step some percent
+by itself. A step over a twentieth of the elements takes up to a sixth of a step's time: its calls cost as
+much as a whole step's, and its copies take the cache.
 """
 
 import random
@@ -53,17 +54,19 @@ def tune(
             for case, one in opened.items()
             if one.steps and Case.parse(case).implementation == implementation
         }
+        # Work is injected in seconds, of which a step's share is a first guess.
+        unit = {case: opened[case].turn / steps[case] if how == "work" else 1.0 for case in steps}
         tried: dict[str, list[tuple[float, float]]] = {case: [] for case in steps}
         amounts = dict.fromkeys(steps, amount)
         for number in range(ROUNDS):
-            inject(trees.head.path, implementation, how, amount, _by_key(amounts))
+            inject(trees.head.path, implementation, how, amount, _by_key(amounts, unit))
             launched = _launches(base, head, steps)
             for case in steps:
                 found = expm1(mean(one.samples[case].d for one in launched))
                 tried[case].append((amounts[case], found))
                 say(f"tuning {number + 1} of {ROUNDS}: {case} {amounts[case]:.4f} takes {found:.4f}")
                 amounts[case] = next_amount(tried[case], amount)
-    return _by_key(amounts)
+    return _by_key(amounts, unit)
 
 
 def next_amount(tried: Sequence[tuple[float, float]], wanted: float) -> float:
@@ -91,6 +94,6 @@ def _launches(base: Arm, head: Arm, steps: dict[str, int]) -> list[Launched]:
         return [launched for each in pool.map(measure, places) for launched in each]
 
 
-def _by_key(amounts: dict[str, float]) -> dict[str, float]:
-    cases = {Case.parse(name): amount for name, amount in amounts.items()}
+def _by_key(amounts: dict[str, float], unit: dict[str, float]) -> dict[str, float]:
+    cases = {Case.parse(name): amount * unit[name] for name, amount in amounts.items()}
     return {key(case.dtype, case.elements, len(case.shapes)): amount for case, amount in cases.items()}

@@ -64,9 +64,9 @@ def test_the_next_amount_lies_on_the_line_through_those_that_were_tried(tried, f
     assert next_amount(tried, 0.05) == pytest.approx(following)
 
 
-@pytest.mark.parametrize("how", ["offset", "memory"])
+@pytest.mark.parametrize("how", ["work", "offset", "memory"])
 def test_other_extra_work_leaves_the_step_alone(how):
-    amount = 1e-6 if how == "offset" else 0.1
+    amount = 0.1 if how == "memory" else 1e-6
     assert taken(how, amount, [(1000,)]) == 1.0
 
 
@@ -112,7 +112,7 @@ def test_what_other_tools_say_is_read():
 
 def test_pytest_benchmark_runs_on_two_commits_and_is_stored(tmp_path, capsys):
     tool = ("--tool", "pytest-benchmark", "--how", "offset", "--amount", "5e-5")
-    arguments = ("inject", *tool, "--results", str(tmp_path))
+    arguments = ("inject", "--implementation", "scratch", *tool, "--results", str(tmp_path))
     assert main([*arguments, "--case", "scratch-cpu-float32-6-book-1t"]) == 0, capsys.readouterr().err
     runs, problems = read_rivals(tmp_path)
     assert problems == []
