@@ -129,22 +129,31 @@ def promises(record: GateRecord, former: Sequence[GateRecord]) -> dict[str, floa
 
 
 def plan_confirmation(
-    costs: Costs, names: Sequence[str], seconds: float, pairs: int, turns: int, needed: int, policy: Policy
+    costs: Costs,
+    names: Sequence[str],
+    seconds: float,
+    plan: Plan,
+    needed: int,
+    sd: float,
+    policy: Policy,
 ) -> tuple[int, int]:
-    """Launches, and turns in each, that see most in the seconds that are left; at least `needed` launches.
+    """Launches, and turns in each, in the seconds left: the least that see `policy.aim`, else the most.
 
-    Never more than `turns`, which is what the screen took.
+    `sd` is how far the screen's launches spread at the cases that are tested, with as many turns as planned,
+    which are never exceeded. At least `needed` launches.
     """
     choices = []
-    for fewer in (number for number in TURNS if number <= turns):
-        rounds = int(seconds / launch_seconds(costs, names, fewer, 3))
-        launches = min(_even(MOST_CONFIRM, pairs), rounds * pairs)
-        if launches >= needed:
-            choices.append((detectable(spread(fewer), MOST_SCREEN, launches, policy), launches, fewer))
+    for turns in (number for number in TURNS if number <= plan.turns):
+        each = launch_seconds(costs, names, turns, 3)
+        most = min(_even(MOST_CONFIRM, plan.pairs), int(seconds / each) * plan.pairs)
+        expected = sd * spread(turns) / spread(plan.turns)
+        for launches in range(_even(needed, plan.pairs), most + 1, plan.pairs):
+            seen = detectable(expected, MOST_SCREEN, launches, policy)
+            choices.append((max(seen, policy.aim), launches * each, launches, turns))
     if not choices:
         return needed, TURNS[0]  # more than there is time for: those that end in time are judged
-    _, launches, chosen = min(choices)
-    return launches, chosen
+    _, _, launches, turns = min(choices)
+    return launches, turns
 
 
 def _plans(

@@ -17,7 +17,7 @@ from rmsprop.gate.plan import (
     spread,
 )
 from rmsprop.gate.run import seconds_of
-from rmsprop.records.gate import Policy
+from rmsprop.records.gate import Plan, Policy
 
 POLICY = Policy()
 COSTS = Costs(dict.fromkeys("abcd", 1.0), {f"case{i}": Cost("abcd"[i % 4], 0.2, 0.0035) for i in range(40)})
@@ -72,13 +72,17 @@ def test_a_budget_that_is_too_small_for_one_case_says_so():
         make_plan(COSTS, 8.0, 10.0, 2, POLICY)
 
 
-def test_confirmation_takes_what_is_left_and_fewer_turns_where_that_is_little():
+def test_confirmation_takes_no_more_than_the_aim_and_fewer_turns_where_time_is_little():
     names = [f"case{i}" for i in range(10)]
+    plan = Plan(480.0, 2, 48, 0.003, 4, 16)
 
-    def chosen(seconds):
-        return plan_confirmation(COSTS, names, seconds, 2, 48, 10, POLICY)
+    def chosen(seconds, sd=0.03):
+        return plan_confirmation(COSTS, names, seconds, plan, 10, sd, POLICY)
 
-    assert chosen(400.0) == (20, 48)
+    assert chosen(400.0) == (20, 48)  # nothing sees the aim: all there is
+    launches, turns = chosen(400.0, sd=0.008)
+    assert launches < 16
+    assert detectable(0.008 * spread(turns) / spread(48), 12, launches, POLICY) <= POLICY.aim
     launches, turns = chosen(110.0)
     assert 10 <= launches <= 20
     assert turns < 48
