@@ -5,7 +5,6 @@ from torch import nn
 from rmsprop.gate.injection import inject, key, slowed
 from rmsprop.gate.rivals import read_rivals, slower_by_asv, slower_by_pytest_benchmark
 from rmsprop.gate.study import main
-from rmsprop.gate.tuning import next_amount
 from rmsprop.optimizers import registry
 
 
@@ -48,20 +47,6 @@ def test_a_list_of_parameters_may_have_an_amount_of_its_own():
     tuned = {key("float32", 10_000, 1000): 0.2, key("float32", 5, 1): 0.5}
     assert taken("passes", 0.1, [(10,)] * 1000, tuned=tuned) == pytest.approx(1.2)
     assert taken("passes", 0.1, [(10,)] * 100, tuned=tuned) == pytest.approx(1.1)
-
-
-@pytest.mark.parametrize(
-    ("tried", "following"),
-    [
-        ([(0.05, 0.10)], 0.025),  # twice as slow as wanted: half of it
-        ([(0.05, 0.08), (0.03, 0.06)], 0.02),  # 3% that no amount takes away
-        ([(0.05, 0.08), (0.04, 0.09)], 0.04 * 5 / 9),  # noise: more took less
-        ([(0.05, -0.01)], 0.15),  # noise: nothing is seen yet
-        ([(0.05, 0.11), (0.01, 0.07)], 0.0),  # the wrapper alone takes more
-    ],
-)
-def test_the_next_amount_lies_on_the_line_through_those_that_were_tried(tried, following):
-    assert next_amount(tried, 0.05) == pytest.approx(following)
 
 
 @pytest.mark.parametrize("how", ["work", "offset", "memory"])
