@@ -18,6 +18,8 @@ TURNS = (16, 24, 32, 48, 64)
 LEAST_SCREEN, MOST_SCREEN = 4, 12
 MOST_CONFIRM = 20
 """The exact test enumerates two to the power of it."""
+DISSENTERS = 2
+"""Launches beyond those without which no p value is small enough, so that one may say otherwise."""
 SPARED = 0.25
 """Share of what is left after the preparation that is kept: a shared machine becomes slower at any time."""
 BETWEEN, WITHIN = 0.01, 0.08
@@ -139,21 +141,21 @@ def plan_confirmation(
 ) -> tuple[int, int]:
     """Launches, and turns in each, in the seconds left: the least that see `policy.aim`, else the most.
 
-    `sd` is how far the screen's launches spread at the cases that are tested, with as many turns as planned,
-    which are never exceeded. At least `needed` launches.
+    `sd` is how far the screen's launches spread at the cases that are tested, with as many turns as planned.
+    At least `needed` launches, and `DISSENTERS` more where there is time.
     """
     choices = []
-    for turns in (number for number in TURNS if number <= plan.turns):
+    for turns in TURNS:
         each = launch_seconds(costs, names, turns, 3)
         most = min(_even(MOST_CONFIRM, plan.pairs), int(seconds / each) * plan.pairs)
         expected = sd * spread(turns) / spread(plan.turns)
         for launches in range(_even(needed, plan.pairs), most + 1, plan.pairs):
             seen = detectable(expected, MOST_SCREEN, launches, policy)
-            choices.append((max(seen, policy.aim), launches * each, launches, turns))
+            few = launches < needed + DISSENTERS
+            choices.append((few, max(seen, policy.aim), launches * each, launches, turns))
     if not choices:
         return needed, TURNS[0]  # more than there is time for: those that end in time are judged
-    _, _, launches, turns = min(choices)
-    return launches, turns
+    return min(choices)[-2:]
 
 
 def _plans(

@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import mean, median, variance
+from statistics import median, stdev
 from typing import Protocol
 
 from rmsprop.errors import UserError
@@ -281,7 +281,7 @@ def _both_stages(run: _Run, costs: Costs) -> None:
         left * (1 - SPARED_AGAIN),
         plan,
         least_launches(len(hypotheses), policy),
-        math.sqrt(mean(variance(screened[name]) for name in names)),
+        median(stdev(screened[name]) for name in names),
         policy,
     )
     run.stage("confirm", names, launches, turns, launch_seconds(busier, names, turns, 3))

@@ -25,7 +25,7 @@ from rmsprop.gate.formats import percent
 from rmsprop.gate.injection import How, inject
 from rmsprop.gate.launch import run_launch, run_sequential_launch
 from rmsprop.gate.rivals import Tool, run_rival
-from rmsprop.gate.run import Interpreters, measure_trees, seconds_of
+from rmsprop.gate.run import FORMER, Interpreters, measure_trees, seconds_of
 from rmsprop.gate.scores import (
     FOLDER,
     RESAMPLED,
@@ -107,7 +107,7 @@ def live_run(
             patterns=patterns,
             pairs=pairs,
             policy=policy,
-            former=[],
+            former=[run.record for run in read_study(results)[0].runs if run.design == design][-FORMER:],
             show=_Quiet(),
             launch=DESIGNS[design],
         )
