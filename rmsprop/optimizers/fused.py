@@ -33,8 +33,8 @@ from rmsprop.optimizers.fused_state import (
 from rmsprop.optimizers.kernel import KernelUnavailableError, load_kernel
 
 Pairs: TypeAlias = list[tuple[Group, Tensor]]
-HostStep: TypeAlias = Callable[[list[dict[str, Any]], Mapping[Tensor, Any], float, bool], Pairs]
-"""`step` of fused_cpu.cpp: (param_groups, state, scale, partly) -> what it leaves to others."""
+HostStep: TypeAlias = Callable[[list[dict[str, Any]], Mapping[Tensor, Any], float, bool, bool], Pairs]
+"""`step` of fused_cpu.cpp: (param_groups, state, scale, partly, serial) -> what it leaves to others."""
 
 
 class FusedRMSprop(RMSprop):
@@ -80,6 +80,8 @@ class FusedRMSprop(RMSprop):
 
     _step_supports_amp_scaling = True
     _options: Mapping[str, Any] = MappingProxyType({})
+    _repeats = False
+    """Whether a parameter stands twice in a group, of which torch warns: no two threads may step it then."""
 
     def __init__(
         self,
@@ -119,6 +121,7 @@ class FusedRMSprop(RMSprop):
         except TypeError:
             del self.param_groups[-1]
             raise
+        self._repeats = _repeat(self.param_groups)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take one step, and return the closure's value if there is one."""
@@ -145,7 +148,7 @@ class FusedRMSprop(RMSprop):
             scale = self._scale_on_host()
             if math.isinf(scale):
                 return loss
-        if rest := self._host_step(self.param_groups, self.state, scale, False):
+        if rest := self._host_step(self.param_groups, self.state, scale, False, self._repeats):
             self._step_rest(rest, scale)
         return loss
 
@@ -166,7 +169,12 @@ class FusedRMSprop(RMSprop):
 
     @staticmethod
     def _host_step(
-        groups: list[dict[str, Any]], _state: Mapping[Tensor, Any], _scale: float, _partly: bool, /
+        groups: list[dict[str, Any]],
+        _state: Mapping[Tensor, Any],
+        _scale: float,
+        _partly: bool,
+        _serial: bool,
+        /,
     ) -> Pairs:
         """Leaves all to others: until a parameter is met on the CPU, its kernel need not be built."""
         return [(group, p) for group in groups for p in group["params"] if p.grad is not None]
@@ -174,13 +182,19 @@ class FusedRMSprop(RMSprop):
     @torch.no_grad()
     def _step_rest(self, rest: Pairs, scale: float) -> None:
         """The whole step, given the parameters that the CPU's kernel does not take as they are."""
-        for prepare in (check_step, complete_state):  # nothing is changed before all is checked
-            for group, keys, params in by_group(rest):
-                for p in params:
-                    prepare(group, keys, p, self.state[p])
+        for group, keys, params in by_group(rest):  # nothing is changed before all is checked
+            elsewhere = isinstance(group["lr"], Tensor) and group["lr"].device.type != "cpu"
+            check_options({**group, "lr": 0.0} if elsewhere else group)  # no GPU is waited for
+            for p in params:
+                check_step(group, keys, p, self.state.get(p, {}))
+        if any(p.is_cuda for _, p in rest):
+            self._accelerator_graph_capture_health_check()
+        for group, keys, params in by_group(rest):
+            for p in params:
+                complete_state(group, keys, p, self.state[p])
         if any(p.device.type == "cpu" for _, p in rest):
             self._host_step = _cpu_kernel()  # type: ignore[method-assign]
-            rest = self._host_step(self.param_groups, self.state, scale, True)
+            rest = self._host_step(self.param_groups, self.state, scale, True, self._repeats)
         for batch in batches(rest, self.state):
             if batch.params[0].device.type != "cpu" or not self._step_on_host(batch, scale):
                 self._step_elsewhere(batch)
@@ -192,10 +206,10 @@ class FusedRMSprop(RMSprop):
         for i, (p, grad) in enumerate(zip(batch.params, batch.grads, strict=True)):
             p.grad = grad
             state[p] = {key: tensors[i] for key, tensors in batch.state.items()}
-        return not self._host_step([{**batch.group, "params": batch.params}], state, scale, False)
+        return not self._host_step([{**batch.group, "params": batch.params}], state, scale, False, False)
 
     def _step_elsewhere(self, batch: Batch) -> None:
-        on_cuda = batch.params[0].is_cuda and batch.params[0].numel() > 0 and _cuda_kernel()
+        on_cuda = batch.params[0].is_cuda and fused_cuda.takes(batch) and _cuda_kernel()
         step = fused_cuda.step if on_cuda else fused_fallback.step
         found_inf, grad_scale = self._amp()
         options = ("lr", "alpha", "eps", "weight_decay", "momentum", "centered", "maximize")
@@ -209,6 +223,10 @@ class FusedRMSprop(RMSprop):
             grad_scale=grad_scale,
             found_inf=found_inf,
         )
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self._repeats = _repeat(self.param_groups)
 
     def load_state_dict(self, state_dict: StateDict) -> None:
         """Load a checkpoint of FusedRMSprop or torch.optim.RMSprop; ValueError for any other's.
@@ -226,9 +244,13 @@ class FusedRMSprop(RMSprop):
         for saved, group in zip(loaded["param_groups"], self.param_groups, strict=True):
             for number, p in zip(saved["params"], group["params"], strict=True):
                 if group["state_dtype"] and p.dtype in WIDE and number in loaded["state"]:
-                    for key in state_keys(group):  # which torch has cast to the parameter's dtype
-                        stored = loaded["state"][number][key]
-                        self.state[p][key] = stored.to(p.device, WIDE[p.dtype], copy=True)
+                    stored = loaded["state"][number]
+                    for key in stored.keys() & state_keys(group):  # torch has cast it to p's dtype
+                        self.state[p][key] = stored[key].to(p.device, WIDE[p.dtype], copy=True)
+
+
+def _repeat(groups: list[dict[str, Any]]) -> bool:
+    return any(len(set(group["params"])) < len(group["params"]) for group in groups)
 
 
 @cache

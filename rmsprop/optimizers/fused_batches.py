@@ -1,5 +1,6 @@
 """Parameters made ready for a kernel that walks memory: real, dense, alike, in lists."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -68,13 +69,18 @@ def by_group(
 
 
 def batches(rest: Iterable[tuple[Group, Tensor]], state: Mapping[Tensor, Any]) -> list[Batch]:
-    """The parameters by group, device and dtypes; empty ones, which no kernel takes, by themselves."""
+    """The parameters by group, type, device and dtypes; empty ones, which no kernel takes, by themselves.
+
+    One that is there twice is in two of them.
+    """
     made: dict[tuple[Any, ...], Batch] = {}
+    seen: Counter[Tensor] = Counter()
     for group, keys, params in by_group(rest):
         for p in params:
             own = state[p]
             kinds = [tensor.dtype for tensor in (p, p.grad, own["step"], *map(own.get, keys))]
-            kind = (id(group), p.device, own["step"].device, p.numel() == 0, *kinds)
+            seen[p] += 1
+            kind = (id(group), seen[p], type(p), p.device, own["step"].device, p.numel() == 0, *kinds)
             if kind not in made:
                 made[kind] = Batch(group)
             made[kind].add(p, own, keys)

@@ -20,6 +20,7 @@
 #include <ATen/cpu/vec/functional.h>
 #include <ATen/cpu/vec/vec.h>
 #include <ATen/ops/empty.h>
+#include <c10/core/InferenceMode.h>
 #include <pybind11/pybind11.h>
 #include <torch/csrc/Exceptions.h>
 #include <torch/csrc/autograd/python_variable.h>
@@ -55,7 +56,7 @@ using UpdateRange = void (*)(const Job&, int64_t begin, int64_t end);
 struct Job {
   const Rule* rule;
   c10::TensorImpl* parameter;
-  const Tensor* step;
+  const Tensor *step, *tensors[5];  // of the latter, those that the state lacks are null
   void *p, *g, *s, *a, *b;  // elements that lie side by side
   int64_t size;
   double scale;  // of the gradient, 1 for none
@@ -254,11 +255,13 @@ UpdateRange choose(const Rule& rule, ScalarType param, ScalarType state) {
 constexpr int64_t kChunk = 1 << 14;
 // What one core does before a second one has woken up.
 constexpr int64_t kSerial = 1 << 15;
+// Up to so many, less than a millisecond or two, Python waits; to let it go takes a reference for each tensor.
+constexpr int64_t kKeepsPython = 1 << 22;
 
 // All jobs as one list of elements, cut in chunks whatever the tensors' sizes.
 class Work {
  public:
-  explicit Work(std::vector<Job> jobs) : jobs_(std::move(jobs)) {
+  Work(std::vector<Job> jobs, bool serial) : jobs_(std::move(jobs)), serial_(serial) {
     int64_t room = 0;
     for (size_t j = 0; j < jobs_.size(); ++j) {
       for (int64_t begin = 0; begin < jobs_[j].size;) {
@@ -276,9 +279,22 @@ class Work {
 
   int64_t elements() const { return elements_; }
 
+  // What keeps the memory that is walked alive.
+  std::vector<c10::Storage> storages() const {
+    std::vector<c10::Storage> kept;
+    for (const auto& job : jobs_) {
+      for (const auto* tensor : job.tensors) {
+        if (tensor != nullptr) {
+          kept.push_back(tensor->storage());
+        }
+      }
+    }
+    return kept;
+  }
+
   void run() const {
     const auto chunks = static_cast<int64_t>(chunks_.size());
-    const auto threads = elements_ <= kSerial ? 1 : std::min<int64_t>(at::get_num_threads(), chunks);
+    const auto threads = serial_ || elements_ <= kSerial ? 1 : std::min<int64_t>(at::get_num_threads(), chunks);
     if (threads <= 1) {
       for (int64_t chunk = 0; chunk < chunks; ++chunk) {
         run(chunk);
@@ -341,6 +357,7 @@ class Work {
   std::vector<Job> jobs_;
   std::vector<Chunk> chunks_;
   int64_t elements_ = 0;
+  const bool serial_;
 };
 
 // The keys of param_groups and state, made once.
@@ -384,15 +401,22 @@ bool flag(PyObject* dict, PyObject* key) {
 }
 
 Rule rule_of(PyObject* group, const Keys& keys) {
-  const double eps = number(group, keys.eps);
+  // A scheduler may set anything; NaN is out of every range.
+  const auto least = [&](const char* words, PyObject* key) {
+    const double value = number(group, key);
+    TORCH_CHECK_VALUE(value >= 0, "Invalid ", words, ": ", value);
+    return value;
+  };
+  const double eps = least("epsilon value", keys.eps), alpha = least("alpha value", keys.alpha);
+  TORCH_CHECK_VALUE(alpha < 1, "Invalid alpha value: ", alpha);
   const bool inside = flag(group, keys.eps_inside_sqrt);
   return {
-      number(group, keys.lr),
-      number(group, keys.alpha),
+      least("learning rate", keys.lr),
+      alpha,
       inside ? eps : 0,
       inside ? 0 : eps,
-      number(group, keys.weight_decay),
-      number(group, keys.momentum),
+      least("weight_decay value", keys.weight_decay),
+      least("momentum value", keys.momentum),
       flag(group, keys.maximize) ? -1.0 : 1.0,
       flag(group, keys.centered),
       flag(group, keys.stochastic_rounding),
@@ -430,6 +454,9 @@ std::optional<Job> job_of(const Tensor& p, const Tensor& g, PyObject* state, con
   }
   Job job{};
   job.rule = &rule;
+  job.tensors[0] = &p;
+  job.tensors[1] = &g;
+  size_t taken = 2;
   job.p = p.mutable_data_ptr();
   job.g = g.mutable_data_ptr();
   std::optional<ScalarType> type;
@@ -441,6 +468,7 @@ std::optional<Job> job_of(const Tensor& p, const Tensor& g, PyObject* state, con
     }
     type = tensor->scalar_type();
     data = tensor->mutable_data_ptr();
+    job.tensors[taken++] = tensor;
     return true;
   };
   if (!take(keys.square_avg, job.s) || (rule.centered && !take(keys.grad_avg, job.a)) ||
@@ -467,20 +495,20 @@ void advance(const Tensor& step) {
   }
 }
 
-// step(param_groups, state, scale, partly) -> [(group, parameter), ...]
+// step(param_groups, state, scale, partly, serial) -> [(group, parameter), ...]
 //
 // Takes one step of all parameters with a gradient, and gives back those that are not for this kernel: no
 // state yet, another device, another memory layout. If there are any and `partly` is false, it does nothing
-// else. state_dtype is not looked at: what is there is updated in the type that it has.
+// else. `serial` takes one parameter after the other. state_dtype is not looked at: what is there is updated in the type that it has.
 PyObject* step(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
   HANDLE_TH_ERRORS
   static const Keys keys;
   TORCH_CHECK_TYPE(
-      count == 4 && PyList_Check(arguments[0]) && PyDict_Check(arguments[1]),
-      "step(param_groups: list, state: dict, scale: float, partly: bool)");
+      count == 5 && PyList_Check(arguments[0]) && PyDict_Check(arguments[1]),
+      "step(param_groups: list, state: dict, scale: float, partly: bool, serial: bool)");
   PyObject *groups = arguments[0], *states = arguments[1];
   const double scale = PyFloat_AsDouble(arguments[2]);
-  const bool partly = PyObject_IsTrue(arguments[3]) == 1;
+  const bool partly = PyObject_IsTrue(arguments[3]) == 1, serial = PyObject_IsTrue(arguments[4]) == 1;
   if (PyErr_Occurred()) {
     throw python_error();
   }
@@ -519,6 +547,9 @@ PyObject* step(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
       if (!next && (state = PyDict_GetItemWithError(states, parameter)) == nullptr && PyErr_Occurred()) {
         throw python_error();
       }
+      TORCH_CHECK(
+          !p.is_inference() || c10::InferenceMode::is_enabled(),
+          "Inplace update to inference tensor outside InferenceMode is not allowed.");
       if (here && state != nullptr && PyDict_Check(state)) {
         if (auto job = job_of(p, g, state, rules.back(), keys)) {
           job->scale = scale;
@@ -545,10 +576,11 @@ PyObject* step(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
     advance(*job.step);
     job.parameter->bump_version();  // autograd sees what was saved and then changed
   }
-  const Work work(std::move(jobs));
-  if (work.elements() <= kSerial) {
+  const Work work(std::move(jobs), serial);
+  if (work.elements() <= kKeepsPython) {
     work.run();
   } else {
+    const auto kept = work.storages();  // another thread may give a parameter another gradient meanwhile
     pybind11::gil_scoped_release release;
     work.run();
   }

@@ -17,7 +17,9 @@ from itertools import accumulate
 from typing import TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from rmsprop.optimizers.fused_batches import Batch
 
 BLOCK, WARPS = 1024, 4
 """Elements of one tensor that one program steps, and what steps them: eight to a thread."""
@@ -31,6 +33,13 @@ Table: TypeAlias = tuple[int, int, tuple[Tensor | None, ...]]
 def unavailable() -> str | None:
     """Why the kernel can run on no device here; None if it can."""
     return None if find_spec("triton") else "Triton is not installed; torch's builds for CUDA bring it along"
+
+
+def takes(batch: Batch) -> bool:
+    """Whether the kernel can step it: not empty, no subclass of torch's tensors, state of one dtype."""
+    state = {tensors[0].dtype for key, tensors in batch.state.items() if key != "step"}
+    p, g = batch.params[0], batch.grads[0]
+    return p.numel() > 0 and type(p) in {Tensor, nn.Parameter} and g.dtype == p.dtype and len(state) == 1
 
 
 def step(
@@ -75,7 +84,7 @@ def step(
     # Triton takes a while to import, and is absent where there is no GPU.
     from rmsprop.optimizers.fused_triton import DTYPES, fused_step  # noqa: PLC0415
 
-    device = params[0].device
+    device, rounds = params[0].device, stochastic_rounding and params[0].dtype == torch.bfloat16
     steps_there = steps[0].device == device
     if not steps_there:
         # A tensor, as in torch's optimizers: a number would be made a tensor anew for each step.
@@ -103,7 +112,7 @@ def step(
             lr_there,
             there(grad_scale),
             there(found_inf),
-            torch.randint(2**63 - 1, (1,), device=device) if stochastic_rounding else None,
+            torch.randint(2**63 - 1, (1,), device=device) if rounds else None,
             PARAM=DTYPES[params[0].dtype],
             STATE=DTYPES[square_avgs[0].dtype],
             STEP=DTYPES[steps[0].dtype],

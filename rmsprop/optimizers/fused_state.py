@@ -16,6 +16,15 @@ WIDE = {torch.bfloat16: torch.float32, torch.float16: torch.float32, torch.compl
 """Half types -> what `state_dtype=torch.float32` keeps their state in."""
 
 _STATE = ("square_avg", "momentum_buffer", "grad_avg")
+_LATER: Group = {
+    "momentum": 0,
+    "centered": False,
+    "foreach": None,
+    "maximize": False,
+    "differentiable": False,
+    "capturable": False,
+}
+"""What checkpoints of older versions of torch lack, as torch.optim.RMSprop completes it."""
 _NON_NEGATIVE = {
     "lr": "learning rate",
     "eps": "epsilon value",
@@ -38,6 +47,8 @@ def state_dtype(group: Group, p: Tensor) -> torch.dtype:
 
 def check_options(group: Group) -> None:
     """ValueError, in torch's words where it has them, for a number out of its range, NaN among them."""
+    if isinstance(group["lr"], Tensor) and group["lr"].numel() != 1:
+        raise ValueError("Tensor lr must be 1-element")
     for name, words in _NON_NEGATIVE.items():
         if not group[name] >= 0.0:
             raise ValueError(f"Invalid {words}: {group[name]}")
@@ -67,7 +78,16 @@ def check_step(group: Group, keys: Sequence[str], p: Tensor, state: Mapping[str,
     for key in keys:
         if key in state and state[key].dtype not in {p.dtype, WIDE.get(p.dtype)}:
             raise ValueError(f"expected {key} of its parameter's {p.dtype}, found {state[key].dtype}")
+        if key in state and state[key].device != p.device:
+            raise RuntimeError(
+                f"expected {key} on its parameter's device {p.device}, found it on {state[key].device}"
+            )
     _check_shapes(p, keys, state)
+    if torch._debug_has_internal_overlap(p) == 1:
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory "
+            "location. Please clone() the tensor before performing the operation."
+        )
 
 
 def complete_state(group: Group, keys: Sequence[str], p: Tensor, state: dict[str, Any]) -> None:
@@ -92,18 +112,17 @@ def checked_checkpoint(given: Mapping[str, Any], own: Sequence[Group]) -> dict[s
         return dict(given)
     completed = []
     for group, ours in zip(groups, own, strict=True):
-        if missing := ours.keys() - group.keys() - set(OPTIONS) - {"param_names"}:
+        if missing := ours.keys() - group.keys() - set(OPTIONS) - _LATER.keys() - {"param_names"}:
             raise ValueError(
                 f"expected a state_dict of RMSprop, found a group without {', '.join(sorted(missing))}"
             )
-        completed.append({**{name: ours[name] for name in OPTIONS}, **group})
+        completed.append({**{name: ours[name] for name in OPTIONS}, **_LATER, **group})
         check_options(completed[-1])
         for number, p in zip(group["params"], ours["params"], strict=True):
             state = given["state"].get(number, {})
-            expected = ("step", *state_keys(group))
-            if state and not set(expected) <= state.keys():
+            if state and not {"step", "square_avg"} <= state.keys():  # others may come when an option is set
                 raise ValueError(
-                    f"expected a state_dict of RMSprop with {', '.join(expected)}, found {', '.join(state)}"
+                    f"expected a state_dict of RMSprop with step and square_avg, found {', '.join(state)}"
                 )
             _check_shapes(p, _STATE, state)
     return {**given, "param_groups": completed}

@@ -85,6 +85,7 @@ def build() -> Path:
                 extra_cflags=flags(),
                 build_directory=folder,
                 with_cuda=False,
+                is_python_module=False,  # torch would name a second build otherwise than the source does
             )
             built = next(file for file in Path(folder).iterdir() if file.suffix in {".so", ".pyd"})
             finished = Path(folder) / target.name

@@ -496,6 +496,69 @@ def test_an_old_checkpoint_whose_step_is_a_number_loads():
     pair.step()
 
 
+def test_a_checkpoint_of_an_older_torch_loads_as_torch_loads_it():
+    pair = Pair(lambda: parameters((4,)))
+    pair.step(3)
+    saved = copy.deepcopy(pair.loop.state_dict())
+    for name in ("foreach", "maximize", "differentiable", "capturable", "momentum", "centered"):
+        del saved["param_groups"][0][name]
+    saved["state"][0]["step"] = 3
+    for optimizer in pair.optimizers:
+        optimizer.load_state_dict(copy.deepcopy(saved))  # else they share it
+    pair.step()
+
+
+def test_a_checkpoint_from_before_an_option_was_used_loads():
+    optimizer = FusedRMSprop(parameters((4,)))
+    params_of(optimizer)[0].grad = torch.ones(4)
+    optimizer.step()
+    optimizer.param_groups[0] |= {"momentum": 0.9, "centered": True}  # as OneCycleLR does
+    fresh = by_state_dict(optimizer, parameters((4,)))
+    params_of(fresh)[0].grad = torch.ones(4)
+    fresh.step()
+    assert fresh.state[params_of(fresh)[0]].keys() == {"step", "square_avg", "momentum_buffer", "grad_avg"}
+
+
+def test_a_checkpoint_with_an_empty_state_loads():
+    params = parameters((4,), dtype=torch.bfloat16)
+    optimizer = FusedRMSprop(params, state_dtype=torch.float32)
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": {0: {}}})
+    params[0].grad = torch.ones_like(params[0])
+    optimizer.step()
+    assert optimizer.state[params[0]]["square_avg"].dtype == torch.float32
+
+
+@pytest.mark.filterwarnings("ignore:optimizer contains a parameter group with duplicate parameters")
+@pytest.mark.parametrize("strided", [False, True])
+def test_a_parameter_that_is_there_twice_is_stepped_twice(strided):
+    def make():
+        p = torch.linspace(-1, 1, 100_000)
+        p = nn.Parameter(p.repeat(2, 1).t()[:, 0] if strided else p)
+        return [p, p]
+
+    ours, theirs = make(), make()
+    optimizers = FusedRMSprop(ours), torch.optim.RMSprop(theirs, foreach=False)
+    for _ in range(3):
+        for params, optimizer in zip((ours, theirs), optimizers, strict=True):
+            params[0].grad = torch.full_like(params[0], 0.5)
+            optimizer.step()
+    assert optimizers[0].state[ours[0]]["step"] == 6
+    torch.testing.assert_close(ours[0], theirs[0], rtol=1e-6, atol=1e-7)
+    assert copy.deepcopy(optimizers[0])._repeats
+
+
+def test_from_the_same_parameters_square_avg_is_torchs_bit_for_bit():
+    params = parameters((40_007,), (40_007,))
+    params[1].data.copy_(params[0].data)
+    gradient, found = params[0].detach().sin(), []
+    for kind, p in zip((FusedRMSprop, torch.optim.RMSprop), params, strict=True):
+        optimizer = kind([p], weight_decay=0.1)
+        p.grad = gradient.clone()
+        optimizer.step()
+        found.append(optimizer.state[p]["square_avg"])
+    assert torch.equal(*found)
+
+
 def by_state_dict(optimizer, params):
     fresh = FusedRMSprop(params)
     fresh.load_state_dict(copy.deepcopy(optimizer.state_dict()))  # else they share it, as torch's do

@@ -33,7 +33,8 @@ def snapshot(optimizer):
     """Copies of parameters, states and groups."""
     params = params_of(optimizer)
     groups = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
-    return copy.deepcopy([(p.detach(), dict(optimizer.state.get(p, {}))) for p in params]), groups
+    states = [dict(optimizer.state[p]) if p in optimizer.state else None for p in params]
+    return copy.deepcopy([(p.detach(), state) for p, state in zip(params, states, strict=True)]), groups
 
 
 def assert_unchanged(optimizer, before):
@@ -197,6 +198,81 @@ def test_a_sparse_gradient_raises_as_torchs_and_no_parameter_is_stepped(as_group
     embedding[0].grad = torch.ones(4, 2)
     optimizer.step()
     assert optimizer.state[embedding[0]]["step"] == 1
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("lr", NAN, "Invalid learning rate"),
+        ("lr", -1.0, "Invalid learning rate"),
+        ("lr", torch.tensor(NAN), "Invalid learning rate"),
+        ("alpha", 1.0, "Invalid alpha value"),
+        ("alpha", NAN, "Invalid alpha value"),
+        ("eps", -1e-8, "Invalid epsilon value"),
+        ("momentum", -0.5, "Invalid momentum value"),
+        ("weight_decay", NAN, "Invalid weight_decay value"),
+    ],
+    ids=str,
+)
+def test_a_number_that_is_set_later_is_refused_by_the_step(first, name, value, words):
+    optimizer = FusedRMSprop(parameters((3, 5), (7,))) if first else stepped()
+    give_gradients(optimizer)
+    optimizer.param_groups[0][name] = value
+    before = snapshot(optimizer)[0]
+    with pytest.raises(ValueError, match=words) as error:
+        optimizer.step()
+    assert_one_clear_line(error)
+    torch.testing.assert_close(snapshot(optimizer)[0], before, rtol=0, atol=0)
+
+
+def test_a_learning_rate_of_several_numbers_is_refused_in_torchs_words():
+    for kind in BOTH:
+        with pytest.raises(ValueError, match="Tensor lr must be 1-element"):
+            kind(parameters((2,)), lr=torch.tensor([0.1, 0.2]))
+    optimizer = FusedRMSprop(parameters((2,)))
+    with pytest.raises(ValueError, match="Tensor lr must be 1-element"):
+        optimizer.add_param_group({"params": parameters((3,)), "lr": torch.tensor([0.1, 0.2])})
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_parameter_whose_elements_share_memory_raises_before_any_other_is_stepped(first):
+    whole, expanded = parameters((3,))[0], torch.zeros(1).expand(3)
+    optimizer = FusedRMSprop([whole])
+    if not first:
+        give_gradients(optimizer)
+        optimizer.step()
+    optimizer.add_param_group({"params": [expanded]})
+    give_gradients(optimizer)
+    before = snapshot(optimizer)
+    with pytest.raises(RuntimeError, match="refers to a single memory location"):
+        optimizer.step()
+    assert_unchanged(optimizer, before)
+
+
+def test_an_inference_tensor_raises_before_any_other_is_stepped():
+    optimizer = stepped((3,))
+    with torch.inference_mode():
+        frozen = torch.ones(2)
+        other = FusedRMSprop([frozen])
+        frozen.grad = torch.ones(2)
+        other.step()  # there it may be changed
+    optimizer.add_param_group({"params": [frozen]})
+    optimizer.state[frozen] = other.state[frozen]
+    before = snapshot(optimizer)
+    with pytest.raises(RuntimeError, match="inference tensor"):
+        optimizer.step()
+    assert_unchanged(optimizer, before)
+
+
+def test_a_state_on_another_device_raises_before_any_other_is_stepped():
+    optimizer = stepped((3,), (2,))
+    p = params_of(optimizer)[1]
+    optimizer.state[p]["square_avg"] = optimizer.state[p]["square_avg"].to("meta")
+    before = params_of(optimizer)[0].detach().clone()
+    with pytest.raises(RuntimeError, match="expected square_avg on its parameter's device cpu"):
+        optimizer.step()
+    assert torch.equal(params_of(optimizer)[0].detach(), before)
 
 
 @pytest.mark.parametrize("name", ["square_avg", "grad_avg", "momentum_buffer"])
