@@ -26,7 +26,7 @@ TIMES_DEFAULT = {
     ("resnet50", "25557032"): 2.2,
     ("gpt2", "124439808"): 5.5,
 }
-"""(layout, size) -> how many times torch's default a float32 step on the CPU must be."""
+"""(layout, size) -> how many times torch's default, in the same dtype, a step on the CPU must be."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Comparison:
     high: float
     """The 95% interval of the ratio."""
     trusted: bool
+    """No warning speaks against either, and they took turns: they were measured at one time."""
 
     def reaches(self, least: float) -> str:
         """Whether the ratio is at least so much: yes, no, or not to be said."""
@@ -63,9 +64,11 @@ def pages(inputs: Inputs) -> Iterable[Page]:
     else:
         return
     drawn = pd.concat(points)
-    drawn = drawn[(drawn["dtype"] == "float32") & (drawn["place"] == drawn["place"].iloc[-1])]
+    dtype = "float32" if (drawn["dtype"] == "float32").any() else drawn["dtype"].iloc[0]
+    drawn = drawn[drawn["dtype"] == dtype]
+    drawn = drawn[drawn["place"] == drawn["place"].iloc[-1]]
     styles = {name: series_style(number) for number, name in enumerate(inputs.runs.implementations)}
-    drawing = draw_layouts("fused-layouts", drawn, f"{drawn['place'].iloc[0]}, float32", styles)
+    drawing = draw_layouts("fused-layouts", drawn, f"{drawn['place'].iloc[0]}, {dtype}", styles)
     context = {
         "machine": machine,
         "held_to": held_to(points),
@@ -92,7 +95,7 @@ def held_to(points: list[pd.DataFrame]) -> Table:
 
 def _held_to(point: pd.DataFrame) -> Iterator[tuple[str | Cell, ...]]:
     own = _of(point, NAME)
-    if own["device"] != "cpu" or own["dtype"] != "float32":
+    if own["device"] != "cpu":
         return
     if least := TIMES_DEFAULT.get((own["layout"], own["size"])):
         yield _aim(own, f"{least:g} times {REFERENCE}", compare(point, REFERENCE), least)
@@ -103,14 +106,18 @@ def _held_to(point: pd.DataFrame) -> Iterator[tuple[str | Cell, ...]]:
 
 
 def _aim(own: Row, aim: str, found: Comparison, least: float) -> tuple[str | Cell, ...]:
-    return own["point"], aim, Cell(found.words, found.ratio), _reached(found.reaches(least))
+    return _where(own), aim, Cell(found.words, found.ratio), _reached(found.reaches(least))
 
 
 def _ceiling(own: Row) -> tuple[str | Cell, ...]:
     share = own["ceiling"] / own["median"]
     words = marked(f"{share:.0%}", own["trusted"])
     reached = "yes" if share >= OF_CEILING else "no"
-    return own["point"], f"{OF_CEILING:.0%} of five passes", Cell(words, share), _reached(reached)
+    return _where(own), f"{OF_CEILING:.0%} of five passes", Cell(words, share), _reached(reached)
+
+
+def _where(own: Row) -> str:
+    return f"{own['dtype']}, {own['point']}"
 
 
 def _reached(answer: str) -> Cell:
@@ -129,7 +136,7 @@ def rivals_table(points: list[pd.DataFrame]) -> Table:
         share: str = "–" if pd.isna(own["ceiling"]) else f"{own['ceiling'] / own['median']:.0%}"
         rows.append(
             (
-                f"{own['dtype']}, {own['point']}",
+                _where(own),
                 Cell(marked(duration(own["median"]), own["trusted"]), own["median"]),
                 Cell(default.words, default.ratio),
                 "–" if nearest is None else Cell(f"{nearest.other}: {nearest.words}", nearest.ratio),
@@ -145,7 +152,8 @@ def compare(point: pd.DataFrame, other: str) -> Comparison:
     own, rival = _of(point, NAME), _of(point, other)
     low, high = ratio_interval(rival["samples"], own["samples"])
     ratio = rival["median"] / own["median"]
-    return Comparison(other, ratio, low, high, bool(own["trusted"] and rival["trusted"]))
+    in_turns = own["started"] == rival["started"]
+    return Comparison(other, ratio, low, high, bool(in_turns and own["trusted"] and rival["trusted"]))
 
 
 def _rivals(point: pd.DataFrame) -> list[str]:

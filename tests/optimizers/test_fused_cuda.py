@@ -13,9 +13,10 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rmsprop.optimizers import fused_cuda
+from rmsprop.optimizers.fused_batches import Batch
 from rmsprop.optimizers.fused_cuda import BLOCK
 from tests.optimizers.fused_reference import FLAGS, assert_stored, bounds
 
@@ -313,6 +314,15 @@ def test_stochastic_rounding_goes_to_a_neighbour_and_is_right_on_average():
 
 
 @runs
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16])
+def test_only_bfloat16_is_rounded_stochastically(dtype):
+    plain, asked = (Tensors((20, BLOCK + 3), dtype, options=EVERYTHING) for _ in range(2))
+    plain.step()
+    asked.step(stochastic_rounding=True)
+    assert_same_bits(asked.lists, plain.lists)
+
+
+@runs
 def test_stochastic_rounding_follows_torchs_seed_keeps_infinities_and_what_needs_no_rounding():
     def stepped(seed):
         tensors = Tensors((200,), torch.bfloat16, torch.float32)
@@ -512,3 +522,27 @@ def test_a_tensor_of_more_than_two_to_the_31_elements_is_stepped_to_its_end():
     tensors.options |= {"lr": 0.25, "alpha": 0.0, "eps": 0.0}
     tensors.step()
     assert (tensors.lists["params"][0] == 0.75).all()
+
+
+# ---- what is left to foreach
+
+
+def batch_of(p, g=None, **state):
+    g = torch.zeros_like(p) if g is None else g
+    state = {"step": torch.zeros(()), "square_avg": torch.zeros_like(p)} | state
+    return Batch({}, [p], [g], {key: [tensor] for key, tensor in state.items()})
+
+
+class Subclass(torch.Tensor):
+    """As a DTensor is."""
+
+
+def test_what_the_kernel_would_misread_is_left_to_foreach():
+    half = torch.zeros(3, dtype=torch.bfloat16)
+    wide = torch.zeros(3)
+    assert fused_cuda.takes(batch_of(wide))
+    assert fused_cuda.takes(batch_of(nn.Parameter(half), square_avg=wide))
+    assert not fused_cuda.takes(batch_of(torch.zeros(0)))
+    assert not fused_cuda.takes(batch_of(half, wide))
+    assert not fused_cuda.takes(batch_of(half, square_avg=wide, momentum_buffer=half))
+    assert not fused_cuda.takes(batch_of(wide.as_subclass(Subclass)))

@@ -62,13 +62,17 @@ def test_an_interval_around_the_aim_leaves_it_open(put, held_to):
     assert held_to()["7 times builtin-loop"][1] == "open"
 
 
-def test_other_dtypes_are_compared_but_held_to_nothing(put, page, held_to):
+def test_other_dtypes_are_held_to_the_same(put, page, held_to):
     put("builtin-loop", 8e-3, dtype="bfloat16", **E7)
     put("fused", 1e-3, dtype="bfloat16", **E7)
-    assert held_to() == {}
-    put("builtin-loop", 8e-3, **E7)
-    put("fused", 1e-3, **E7)
+    assert held_to()["7 times builtin-loop"] == ("8× (8 to 8)", "yes")
     assert "bfloat16, 1e7, one tensor, all threads | 1 ms | 8× (8 to 8)" in page().markdown
+
+
+def test_what_did_not_take_turns_is_marked(put, held_to):
+    put("builtin-loop", 8e-3, **E7)
+    put("fused", 1e-3, started="2026-01-02T03:10:05+00:00", **E7)
+    assert held_to()["7 times builtin-loop"] == ("8× (8 to 8) †", "yes")
 
 
 def test_the_nearest_rival_is_named_wherever_it_comes_from(put, page):
