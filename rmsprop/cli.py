@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -333,6 +334,11 @@ def main() -> None:
         app()
     except UserError as error:
         typer.echo(f"rmsprop: {error}", err=True)
+        sys.exit(2)
+    except Exception as error:  # Python's own exit code would be 1, which says that something is slower
+        *_, place = traceback.extract_tb(error.__traceback__)
+        where = f"{Path(place.filename).name}:{place.lineno}"
+        typer.echo(f"rmsprop: a mistake of its own, {type(error).__name__} in {where}: {error}", err=True)
         sys.exit(2)
 
 

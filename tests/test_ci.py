@@ -87,8 +87,11 @@ def repository(tmp_path_factory):
 def test_each_step_installs_or_runs_a_script_that_is_tested_here(path):
     tested = {"run", "gate", "comment", "history", "action"}
     for step in steps_of(path):
-        lines = [line for line in step.splitlines() if not line.startswith("python -m pip install")]
-        scripts = re.findall(r'^bash (?:"\$ACTION/)?\.ci/(\w+)', "\n".join(lines), re.MULTILINE)
+        installs = re.compile(r'(\S+/)?python"? -m (pip install|venv) ')
+        lines = [line for line in step.splitlines() if not installs.search(line)]
+        scripts = re.findall(
+            r'^(?:RMSPROP=\S+ )?bash (?:"\$ACTION/)?\.ci/(\w+)', "\n".join(lines), re.MULTILINE
+        )
         data = path.name == "tests.yml" and "load_airfoil" in step  # the loader has tests of its own
         assert data or set(scripts) <= tested, step
         assert data or len(lines) == len(scripts), step
@@ -111,25 +114,53 @@ def test_a_revision_that_is_not_there_fails_the_step_without_a_comment(tmp_path)
     assert not (tmp_path / "gate" / "comment.md").exists()
 
 
-def test_the_comment_goes_to_the_pull_request_of_the_run(tmp_path):
-    (tmp_path / "gate").mkdir()
-    (tmp_path / "gate" / "comment.md").write_text("fine")
-    (tmp_path / "gate" / "pull-request").write_text("17\n")
-    commands = fake(tmp_path / "bin", "gh", "")
-    answer = script("comment", cwd=tmp_path, path=commands, GITHUB_REPOSITORY="me/mine")
+@pytest.fixture
+def downloaded(tmp_path):
+    """What a run of the gate left, unpacked."""
+    folder = tmp_path / "downloaded" / "gate"
+    folder.mkdir(parents=True)
+    (folder / "comment.md").write_text("fine")
+    (folder / "pull-request").write_text("17\n")
+    return folder
+
+
+def comment(tmp_path):
+    commands = fake(tmp_path / "bin", "gh", "case $2 in view) echo abc;; esac")
+    answer = script(
+        "comment", "downloaded", cwd=tmp_path, path=commands, GITHUB_REPOSITORY="me/mine", HEAD_SHA="abc"
+    )
     assert answer.returncode == 0, answer.stderr
-    [call] = (commands / "calls.txt").read_text().splitlines()
-    assert call.startswith("gh pr comment 17 --repo me/mine --body-file gate/comment.md")
+    calls = commands / "calls.txt"
+    return calls.read_text().splitlines() if calls.exists() else []
+
+
+def test_the_comment_goes_to_the_pull_request_of_the_run(tmp_path, downloaded):
+    _, call = comment(tmp_path)
+    file = "downloaded/gate/comment.md"
+    assert call.startswith(f"gh pr comment 17 --repo me/mine --body-file {file}")
+
+
+def test_another_pull_request_than_the_runs_is_not_commented_on(tmp_path, downloaded):
+    commands = fake(tmp_path / "bin", "gh", "case $2 in view) echo other;; esac")
+    answer = script(
+        "comment", "downloaded", cwd=tmp_path, path=commands, GITHUB_REPOSITORY="me/mine", HEAD_SHA="abc"
+    )
+    assert answer.returncode == 0
+    assert [call.split()[:3] for call in (commands / "calls.txt").read_text().splitlines()] == [
+        ["gh", "pr", "view"]
+    ]
 
 
 @pytest.mark.parametrize("number", ["", "17; rm -rf /", "17 --repo other/other", "$(id)"])
-def test_what_is_no_number_is_not_commented_on(tmp_path, number):
-    (tmp_path / "gate").mkdir()
-    (tmp_path / "gate" / "pull-request").write_text(number + "\n")
-    commands = fake(tmp_path / "bin", "gh", "")
-    answer = script("comment", cwd=tmp_path, path=commands, GITHUB_REPOSITORY="me/mine")
-    assert answer.returncode == 0
-    assert not (commands / "calls.txt").exists()
+def test_what_is_no_number_is_not_commented_on(tmp_path, downloaded, number):
+    (downloaded / "pull-request").write_text(number + "\n")
+    assert comment(tmp_path) == []
+
+
+def test_what_a_fork_leaves_is_unpacked_beside_the_checkout():
+    text = (CHECKOUT / ".github" / "workflows" / "gate-comment.yml").read_text()
+    assert "path: ${{ runner.temp }}/downloaded" in text
+    assert 'bash .ci/comment "$RUNNER_TEMP/downloaded"' in text
 
 
 @pytest.mark.parametrize(

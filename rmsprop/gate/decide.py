@@ -169,6 +169,9 @@ def detectable(sd: float, screen: int, confirm: int, policy: Policy) -> float:
     seen = math.log1p(policy.screen) + z * sd / math.sqrt(screen)
     alarmed = math.log1p(policy.alarm) + z * sd / math.sqrt(confirm)
     rejected = math.log1p(policy.margin) + (strictest + z) * sd / math.sqrt(confirm)
+    if confirm == least_launches(policy.candidates, policy):  # then every single launch must say so
+        every = float(stats.norm.ppf(((1 + policy.power) / 2) ** (1 / confirm)))
+        rejected = max(rejected, math.log1p(policy.margin) + every * sd)
     return math.expm1(max(seen, alarmed, rejected))
 
 
@@ -186,6 +189,8 @@ def judge(record: GateRecord) -> Decision:
     views = tuple(_view(case, record, by_case.get(case.id)) for case in record.cases)
     reasons = _reasons(record, findings, views)
     outcome: Outcome = next((outcome for outcome, said in reasons.items() if said), "pass")
+    if record.interrupted and outcome == "regression":
+        outcome = "inconclusive"  # what was asked for was not measured to its end
     said = tuple(reason for group in reasons.values() for reason in group)
     return Decision(outcome, said, findings, views)
 

@@ -63,10 +63,12 @@ def slowed(
     kinds: dict[How, Callable[..., Callable[[], None]]]
     kinds = {"work": _Offset, "passes": _Passes, "offset": _Offset, "memory": _Memory}
 
+    untuned = 0.0 if how == "work" else amount  # a share is no number of seconds
+
     def made(params: list[Tensor], **hyperparameters: Any) -> _Slowed:
         dtype = str(params[0].dtype).removeprefix("torch.")
         known_as = key(dtype, sum(p.numel() for p in params), len(params))
-        extra = kinds[how](make, params, hyperparameters, (tuned or {}).get(known_as, amount))
+        extra = kinds[how](make, params, hyperparameters, (tuned or {}).get(known_as, untuned))
         return _Slowed(make(params, **hyperparameters), extra)
 
     return made

@@ -127,12 +127,16 @@ class Score:
     design: str
     rule: str
     alarms: Rate
-    """Runs that name a case."""
+    """Runs that name a case, of those that came to a conclusion."""
+    inconclusive: int
+    """Runs that did not: they say nothing of alarms."""
+    cases: int
+    """Least number of cases that a run compared."""
     right: Rate
     """Runs that name a case that is slower; of none where nothing is."""
     whole: Rate
     """Runs that name every slower case that could gate."""
-    cases: Rate
+    found: Rate
     """Slower cases that are named, over all runs."""
     wrong: int
     """Other cases that are named, over all runs."""
@@ -237,7 +241,8 @@ def scores(runs: Iterable[Live]) -> list[Score]:
     return [_score(group, rule) for group in groups.values() for rule in RULES]
 
 
-def _score(group: Sequence[Live], rule: str) -> Score:
+def _score(every: Sequence[Live], rule: str) -> Score:
+    group = [run for run in every if run.decision.outcome in ("pass", "regression")]
     asked = [run for run in group if run.slowed]
     named = {id(run): run.named(rule) for run in group}
     whole = 0
@@ -246,18 +251,20 @@ def _score(group: Sequence[Live], rule: str) -> Score:
         whole += bool(gated) and gated <= named[id(run)]
     changes = sorted(measured_changes(group).values())
     return Score(
-        scenario=group[0].scenario,
-        design=group[0].design,
+        scenario=every[0].scenario,
+        design=every[0].design,
         rule=rule,
         alarms=Rate(sum(bool(found) for found in named.values()), len(group)),
         right=Rate(sum(bool(named[id(run)] & run.slowed) for run in asked), len(asked)),
         whole=Rate(whole, len(asked)),
-        cases=Rate(
+        inconclusive=len(every) - len(group),
+        cases=min(sum(bool(case.samples) for case in run.record.cases) for run in every),
+        found=Rate(
             sum(len(named[id(run)] & run.slowed) for run in asked), sum(len(run.slowed) for run in asked)
         ),
         wrong=sum(len(named[id(run)] - run.slowed) for run in group),
         change=(changes[0], float(np.median(changes)), changes[-1]) if changes else None,
-        seconds=max(run.record.seconds for run in group),
+        seconds=max(run.record.seconds for run in every),
     )
 
 
@@ -320,7 +327,10 @@ def spreads(runs: Iterable[Live]) -> Iterator[Spread]:
 
 
 def named_by(record: GateRecord, rule: str) -> set[str]:
-    """The cases that a rule that others use calls slower, by the launches of the screen."""
+    """The cases that a rule that others use calls slower, by the launches of the screen.
+
+    Mann-Whitney takes all launches of a case: it pools what others call samples.
+    """
     d = {case.id: np.array([*d_by_launch(case, record, "screen").values()]) for case in record.cases}
     d = {name: values for name, values in d.items() if len(values)}
     if rule == "no second stage":
@@ -353,8 +363,8 @@ def pool_of(records: Sequence[GateRecord]) -> list[dict[str, float]]:
         pool += [
             {name: d[index] for name, d in each.items() if index in d} for index in range(len(one.launches))
         ]
-    most = max(map(len, pool), default=0)
-    return [launch for launch in pool if launch and len(launch) == most]
+    whole = max(pool, key=len, default={}).keys()
+    return [launch for launch in pool if launch and launch.keys() == whole]
 
 
 def resample(

@@ -11,6 +11,7 @@ one process after the other. `rmsprop report` makes a page of all of it.
 
 import argparse
 import multiprocessing
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -244,4 +245,5 @@ def _resample(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill removes trees and processes too
     sys.exit(main())

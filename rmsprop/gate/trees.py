@@ -148,14 +148,12 @@ def _worktrees_removed(top: Path, work: Path) -> Iterator[None]:
         yield
     finally:
         with _undisturbed():
-            for side in ("base", "head"):
-                subprocess.run(
-                    ["git", "-C", str(top), "worktree", "remove", "--force", str(work / side)],
-                    capture_output=True,
-                    check=False,  # a copy is no worktree
-                )
+            worktree = ["git", "-C", str(top), "worktree"]
+            for side in ("base", "head"):  # a copy is no worktree; one whose making was cut short is locked
+                for command in (["unlock"], ["remove", "--force"]):
+                    subprocess.run([*worktree, *command, str(work / side)], capture_output=True, check=False)
             shutil.rmtree(work, ignore_errors=True)
-            subprocess.run(["git", "-C", str(top), "worktree", "prune"], capture_output=True, check=False)
+            subprocess.run([*worktree, "prune"], capture_output=True, check=False)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import mean
 
 from benchmarks.cases import Case
+from rmsprop.errors import UserError
 from rmsprop.gate.injection import How, inject, key
 from rmsprop.gate.launch import Arm, Job, Launched, bind, cpus, run_launch
 from rmsprop.gate.prepare import prepare
@@ -61,6 +62,8 @@ def tune(
         for number in range(ROUNDS):
             inject(trees.head.path, implementation, how, amount, _by_key(amounts, unit))
             launched = _launches(base, head, steps)
+            if error := next((one.error for one in launched if one.error), None):
+                raise UserError(f"tuning: {error}")
             for case in steps:
                 found = expm1(mean(one.samples[case].d for one in launched))
                 tried[case].append((amounts[case], found))

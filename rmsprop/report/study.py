@@ -62,17 +62,17 @@ def _headlines(own: Sequence[Score]) -> list[str]:
     for score in own:
         if score.design != "turns":
             continue
-        scenario, runs = score.scenario, count(score.alarms.of, "run")
-        if scenario.slowed:
+        runs = count(score.alarms.of, "run")
+        ends = f"{score.cases} cases; the longest took {score.seconds:.0f} s."
+        if score.inconclusive:
+            ends = f"{score.inconclusive} more came to no conclusion; {ends}"
+        if score.scenario.slowed:
             said.append(
-                f"{_words(score)}: named in {score.right.hits} of {runs}, "
-                f"{count(score.wrong, 'other case')} named; the longest took {score.seconds:.0f} s."
+                f"{_words(score)}: a slower case named in {score.right.hits} of {runs}, every one that gates "
+                f"in {score.whole.hits}, {count(score.wrong, 'other case')} named; {ends}"
             )
         else:
-            said.append(
-                f"{_words(score)}: {count(score.alarms.hits, 'alarm')} in {runs} of the whole matrix; "
-                f"the longest took {score.seconds:.0f} s."
-            )
+            said.append(f"{_words(score)}: {count(score.alarms.hits, 'alarm')} in {runs}; {ends}")
     return said
 
 
@@ -116,6 +116,7 @@ def _live_table(own: Sequence[Score]) -> Table:
             score.right.words if score.right.of else "–",
             score.whole.words if score.whole.of else "–",
             Cell(str(score.wrong), score.wrong),
+            Cell(str(score.inconclusive), score.inconclusive),
             Cell(f"{score.seconds:.0f} s", score.seconds),
         )
         for score in own
@@ -128,6 +129,7 @@ def _live_table(own: Sequence[Score]) -> Table:
         "That name a slower case",
         "That name all that gate",
         "Wrong names",
+        "Inconclusive",
         "Longest run",
     )
     return Table("Live runs of the whole gate", columns, rows)
@@ -166,7 +168,7 @@ def _rules_table(scored: Sequence[Score]) -> Table:
             score.design,
             score.rule,
             score.alarms.words,
-            score.cases.words if score.cases.of else "–",
+            score.found.words if score.found.of else "–",
             Cell(str(score.wrong), score.wrong),
         )
         for score in scored

@@ -86,6 +86,15 @@ def test_the_least_detectable_slowdown_is_found_with_the_power_that_is_promised(
     assert below <= 50
 
 
+def test_with_the_fewest_launches_each_of_them_must_say_so(simulate, rng):
+    fewest = least_launches(POLICY.candidates, POLICY)
+    least = detectable(0.02, 12, fewest, POLICY)
+    above = math.log1p(least) - math.log1p(POLICY.margin)
+    d = rng.normal(above, 0.02, (2000, fewest))
+    assert (d > 0).all(axis=1).mean() >= POLICY.power
+    assert least > detectable(0.02, 12, fewest + 2, POLICY)
+
+
 def test_faster_is_reported_and_passes(simulate, matrix, rng):
     decision = judge(simulate(rng, matrix | {"family0-0": math.log(0.9)}))
     assert [finding.name for finding in decision.found("faster")] == ["family0-0"]
@@ -164,6 +173,14 @@ def test_a_run_that_ended_early_does_not_pass(simulate, rng, change, outcome):
     decision = judge(replace(simulate(rng, {"a-1": 0.0}), **change))
     assert decision.outcome == outcome
     assert next(iter(change.values())) in decision.reasons
+
+
+def test_an_interrupted_run_is_inconclusive_whatever_it_found(simulate, rng):
+    slowed = simulate(rng, {"a-1": math.log(1.1)})
+    assert judge(slowed).code == 1
+    cut = judge(replace(slowed, interrupted="interrupted"))
+    assert (cut.outcome, cut.code) == ("inconclusive", 3)
+    assert cut.found("slower")
 
 
 @pytest.mark.parametrize(

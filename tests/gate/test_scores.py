@@ -79,8 +79,14 @@ def test_a_score_counts_alarms_finds_and_wrong_names(unchanged, slowed):
     quiet, found = own[Scenario("aa")], own[SLOWED]
     assert (quiet.alarms, quiet.right, quiet.change) == (Rate(0, 3), Rate(0, 0), None)
     assert (found.alarms, found.right, found.wrong) == (Rate(3, 3), Rate(3, 3), 0)
-    assert found.cases.of == 24
-    assert found.cases.hits >= 6
+    assert found.found.of == 24
+    assert found.found.hits >= 6
+
+
+def test_a_run_that_came_to_no_conclusion_is_no_clean_one(unchanged):
+    cut = replace(unchanged[0].record, interrupted="interrupted")
+    (score,) = (s for s in scores([*unchanged, Live(Scenario("aa"), "turns", cut)]) if s.rule == GATE)
+    assert (score.alarms, score.inconclusive) == (Rate(0, 3), 1)
 
 
 def test_a_case_costs_what_all_launches_of_its_runs_say(slowed):

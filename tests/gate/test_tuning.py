@@ -44,7 +44,7 @@ def test_work_is_tuned_in_seconds_for_each_case_until_it_takes_the_share(monkeyp
             for case, (known_as, step, factor) in costs.items()
         }
         assert set(steps) == set(samples)
-        return [SimpleNamespace(samples=samples)]
+        return [SimpleNamespace(samples=samples, error=None)]
 
     monkeypatch.setattr(tuning, "_launches", launches)
     said = []

@@ -33,8 +33,8 @@ def test_without_a_run_there_is_no_page():
 def test_the_page_says_first_what_the_runs_came_to(runs):
     page = page_of(*runs)
     for words in (
-        "The same tree twice: 0 alarms in 2 runs",
-        "family2 slower by 5%: named in 1 of 1 run, 0 other",
+        "The same tree twice: 0 alarms in 2 runs; 40 cases",
+        "family2 slower by 5%: a slower case named in 1 of 1 run, every one that gates in 1, 0 other",
     ):
         assert words in page.body
         assert words in page.markdown
