@@ -90,11 +90,15 @@ def choose(
 
     Cases whose estimate and most of whose launches say slower come first, the largest change first, then
     those that say faster. `most` is how many cases there is time for. Where more than that say slower, or
-    more than `policy.candidates`, their families stand in for them: of each those cases that say so.
+    more than `policy.candidates`, their families are tested, of each those cases that say so, and beside
+    them as many single cases as there is room for: a family hides what befell one of its cases.
     """
     slower, faster = (dict(_moved(screened, sign, policy)) for sign in (1, -1))
     if len(slower) > min(policy.candidates, most):
         chosen = _by_family(slower, families, policy, most)
+        measured = {name for family in chosen if len(family.cases) > 1 for name in family.cases}
+        singles = [Hypothesis(name, (name,), True) for name in slower if name in measured]
+        chosen += singles[: policy.candidates - len(chosen)]
     else:
         chosen = [Hypothesis(name, (name,), True) for name in slower]
     room = max(0, min(policy.candidates, most) - sum(len(hypothesis.cases) for hypothesis in chosen))

@@ -193,8 +193,8 @@ def measure_trees(
             ("head", interpreters.head, trees.head),
         )
     }
-    pairs = pairs or max(1, min(MOST_PAIRS, len(cpus())))
-    base, head = _prepare_both(arms, patterns, show)
+    pairs = max(1, min(pairs or MOST_PAIRS, len(cpus())))
+    base, head = _prepare_both(arms, patterns, show, begun, budget)
     cases, costs = _match(base, head)
     left = begun + budget - time.monotonic()
     no_plan = Plan(budget, pairs, 0, 0.0, 0, 0)
@@ -230,14 +230,20 @@ def measure_trees(
     return replace(record, seconds=round(time.monotonic() - begun, 1))
 
 
-def _prepare_both(arms: Mapping[str, Arm], patterns: Sequence[str], show: Show) -> tuple[Prepared, Prepared]:
+def _prepare_both(
+    arms: Mapping[str, Arm], patterns: Sequence[str], show: Show, begun: float, budget: float
+) -> tuple[Prepared, Prepared]:
     """Both at once, each on a CPU of its own, where there are two."""
     stop = threading.Event()
+
+    def stopped() -> bool:
+        return stop.is_set() or time.monotonic() > begun + budget
+
     show.say("preparing both sides")
     show.begin("prepare", None)
     with ThreadPoolExecutor(max(1, min(2, len(cpus())))) as pool:
         futures = [
-            pool.submit(prepare, arm, patterns, show.advance, again=side == "head", stopped=stop.is_set)
+            pool.submit(prepare, arm, patterns, show.advance, again=side == "head", stopped=stopped)
             for side, arm in arms.items()
         ]
         try:
@@ -249,6 +255,11 @@ def _prepare_both(arms: Mapping[str, Arm], patterns: Sequence[str], show: Show) 
     # The side that failed says why; the other one was only stopped.
     errors = [error for future in futures if (error := future.exception())]
     for error in sorted(errors, key=lambda error: isinstance(error, StoppedError)):
+        if isinstance(error, StoppedError):
+            raise UserError(
+                f"the budget of {budget:.0f} s ended before every case was made ready once; allow more, or "
+                "choose fewer cases with --case"
+            )
         raise error
     return futures[0].result(), futures[1].result()
 

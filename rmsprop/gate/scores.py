@@ -90,6 +90,13 @@ class Live:
         compared = (case for case in self.record.cases if case.samples)
         return frozenset(case.id for case in compared if case.family == self.scenario.slowed)
 
+    @cached_property
+    def gained(self) -> bool:
+        """Whether the implementation whose base was slowed is called faster."""
+        families = {case.id: case.family for case in self.record.cases}
+        found = {families[name] for finding in self.decision.found("faster") for name in finding.cases}
+        return self.scenario.implementation in found
+
     def named(self, rule: str) -> set[str]:
         """The cases that a rule calls slower."""
         if rule == GATE:
@@ -133,7 +140,7 @@ class Score:
     cases: int
     """Least number of cases that a run compared."""
     right: Rate
-    """Runs that name a case that is slower; of none where nothing is."""
+    """Runs that name a case that is slower, or where the sides are swapped faster; of none otherwise."""
     whole: Rate
     """Runs that name every slower case that could gate."""
     found: Rate
@@ -249,13 +256,16 @@ def _score(every: Sequence[Live], rule: str) -> Score:
     for run in asked:
         gated = {view.case.id for view in run.decision.cases if view.gates} & run.slowed
         whole += bool(gated) and gated <= named[id(run)]
+    right = [bool(named[id(run)] & run.slowed) for run in asked]
+    if every[0].scenario.kind == "swapped" and rule == GATE:
+        right = [run.gained for run in group]
     changes = sorted(measured_changes(group).values())
     return Score(
         scenario=every[0].scenario,
         design=every[0].design,
         rule=rule,
         alarms=Rate(sum(bool(found) for found in named.values()), len(group)),
-        right=Rate(sum(bool(named[id(run)] & run.slowed) for run in asked), len(asked)),
+        right=Rate(sum(right), len(right)),
         whole=Rate(whole, len(asked)),
         inconclusive=len(every) - len(group),
         cases=min(sum(bool(case.samples) for case in run.record.cases) for run in every),

@@ -108,11 +108,16 @@ def live_run(
             patterns=patterns,
             pairs=pairs,
             policy=policy,
-            former=[run.record for run in read_study(results)[0].runs if run.design == design][-FORMER:],
+            former=_former(results, design, environment.machine),
             show=_Quiet(),
             launch=DESIGNS[design],
         )
     return record, write_gate(results / FOLDER / scenario.name / design, record)
+
+
+def _former(results: Path, design: str, machine: str) -> list[GateRecord]:
+    records = [run.record for run in read_study(results)[0].runs if run.design == design]
+    return [record for record in records if record.environment.machine == machine][-FORMER:]
 
 
 @contextmanager

@@ -72,7 +72,8 @@ def _headlines(own: Sequence[Score]) -> list[str]:
                 f"in {score.whole.hits}, {count(score.wrong, 'other case')} named; {ends}"
             )
         else:
-            said.append(f"{_words(score)}: {count(score.alarms.hits, 'alarm')} in {runs}; {ends}")
+            gained = f", called faster in {score.right.hits}" if score.right.of else ""
+            said.append(f"{_words(score)}: {count(score.alarms.hits, 'alarm')} in {runs}{gained}; {ends}")
     return said
 
 

@@ -306,10 +306,22 @@ def test_a_suite_that_lacks_a_part_of_the_protocol_says_which(gate, theirs):
     assert "the suite speed has no PACKAGE, make" in answer.err
 
 
-def test_the_same_code_under_two_interpreters_needs_no_revision(gate, theirs):
-    python = (sys.executable, sys.executable)
-    answer = gate(
-        theirs, "--suite", "speed", "--base-python", python[0], "--head-python", python[1], "--case", "absent"
-    )
-    assert answer.code == 3
-    assert "working tree" in answer.out
+def test_the_same_code_under_two_interpreters_needs_no_revision(gate, theirs, tmp_path):
+    other = tmp_path / "other"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", other], check=True)
+    arguments = ("--base-python", sys.executable, "--head-python", str(other / "bin" / "python"))
+    answer = gate(theirs, "--suite", "speed", *arguments, "--budget", "40s", "--format", "json")
+    record = json.loads(next(theirs.glob("results/gate/*/*.json")).read_text())
+    assert record["cases"][0]["samples"], answer.err
+    assert record["base"]["versions"]["torch"]
+    assert record["head"]["versions"] == {}  # that one has no packages
+    assert answer.code in (0, 3)  # the same code: no slowdown, or too little time to say so
+
+
+def test_a_case_that_takes_longer_than_the_budget_to_be_made_ready_ends_the_run(gate, theirs, left_behind):
+    slow = SUITE.replace("    work = getattr(mine, case)", "    import time; time.sleep(60)\n    work = None")
+    (theirs / "speed.py").write_text(slow)
+    answer = gate(theirs, "--suite", "speed", "--base", "HEAD", "--budget", "4s")
+    assert answer.code == 2
+    assert "the budget of 4 s ended before every case was made ready once" in answer.err
+    assert left_behind() == []
