@@ -185,7 +185,7 @@ def bench(
     chosen = cases(
         profile,
         others=[*implementations(), *(optimizer or ())],
-        implementation=implementation or (),
+        implementation=[*implementation, *(optimizer or ())] if implementation else (),
         device=device or (),
         dtype=dtype or (),
         size=size or (),
