@@ -245,7 +245,7 @@ def test_an_optimizer_that_cannot_be_used_fails_its_own_cases_with_its_message(t
     (tmp_path / "plugins.py").write_text(PLUG_INS)
     answer = rmsprop(
         "--profile", "smoke", "--device", "cpu", "--size", "1e5", "--implementation", "builtin-loop",
-        "--implementation", "plugins:not_an_optimizer", "--implementation", "nowhere:Nothing",
+        # named, and so measured whatever --implementation chooses
         "--optimizer", "plugins:not_an_optimizer", "--optimizer", "nowhere:Nothing",
         "--output", tmp_path / "results", PYTHONPATH=str(tmp_path),
     )  # fmt: skip
