@@ -85,8 +85,8 @@ def changed(inputs: Inputs) -> str:
         return "No history of commits is on record"
     if inputs.alerts:
         # A ratio that the gate measured in pairs is a step by itself, however short its history is.
-        paired = {id(alert.series) for alert in inputs.alerts if not alert.series.long_enough}
-        return f"{count(len(inputs.alerts), 'step')} in {judged + len(paired):,} series over commits"
+        counted = {id(one) for one in series if one.long_enough} | {id(one.series) for one in inputs.alerts}
+        return f"{count(len(inputs.alerts), 'step')} in {len(counted):,} series over commits"
     if not judged:
         longest = max(len(one.commits) for one in series)
         return f"Too short a history to say: up to {count(longest, 'commit')}, and a step takes {SHORTEST}"
