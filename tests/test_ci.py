@@ -163,27 +163,51 @@ def test_what_a_fork_leaves_is_unpacked_beside_the_checkout():
     assert 'bash .ci/comment "$RUNNER_TEMP/downloaded"' in text
 
 
+def history(folder, gate=0, alerts=0):
+    """What `.ci/history` exits with in a repository of six commits, and what it called."""
+    if not (folder / ".git").exists():
+        subprocess.run([*GIT, "init", "-q"], cwd=folder, check=True)
+        for number in range(6):
+            subprocess.run([*GIT, "commit", "-q", "--allow-empty", "-m", str(number)], cwd=folder, check=True)
+    body = f"case $1 in machine) echo here;; gate) exit {gate};; alerts) exit {alerts};; esac"
+    commands = fake(fake(folder / "bin", "rmsprop", body), "asv", "")
+    answer = script("history", cwd=folder, path=commands)
+    return answer, (commands / "calls.txt").read_text().splitlines()
+
+
 @pytest.mark.parametrize(
     ("gate", "alerts", "code"), [(0, 0, 0), (0, 3, 0), (3, 0, 0), (1, 0, 1), (0, 1, 1), (2, 0, 2), (1, 2, 2)]
 )
 def test_the_history_is_published_whatever_it_says_and_then_fails_for_a_slowdown(
     tmp_path, gate, alerts, code
 ):
-    body = f"case $1 in machine) echo here;; gate) exit {gate};; alerts) exit {alerts};; esac"
-    commands = fake(fake(tmp_path / "bin", "rmsprop", body), "asv", "")
-    answer = script("history", cwd=tmp_path, path=commands)
+    answer, calls = history(tmp_path, gate, alerts)
     assert answer.returncode == code, answer.stdout + answer.stderr
-    calls = (commands / "calls.txt").read_text().splitlines()
     assert [call.split()[:2] for call in calls] == [
         ["rmsprop", "machine"],
         ["asv", "run"],
-        ["rmsprop", "gate"],
+        *[["rmsprop", "gate"]] * 4,
         ["asv", "publish"],
         ["rmsprop", "alerts"],
         ["rmsprop", "report"],
     ]
     assert "--machine here" in calls[1]
     assert calls[1].endswith("NEW")
+
+
+def test_each_new_commit_is_gated_against_its_parent_once(tmp_path):
+    _, calls = history(tmp_path)
+    log = subprocess.run([*GIT, "rev-list", "HEAD"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    newest = log.stdout.split()
+    gated = [call.split()[2:6] for call in calls if " gate " in call]
+    assert gated == [["--base", f"{commit}~1", "--head", commit] for commit in reversed(newest[:4])]
+
+    record = tmp_path / "results" / "gate" / "here" / f"20261123T000000Z-{newest[2][:9]}-{newest[1][:9]}.json"
+    record.parent.mkdir(parents=True)
+    record.touch()
+    (tmp_path / "bin" / "calls.txt").unlink()
+    _, calls = history(tmp_path)
+    assert [call.split()[5] for call in calls if " gate " in call] == [newest[0]]
 
 
 def test_the_action_gates_somebody_elses_repository(repository, tmp_path):

@@ -23,10 +23,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from rmsprop.alerts.detect import SHORTEST, SMALLEST, find_steps
+from rmsprop.alerts.detect import FALSE_ALARMS, SHORTEST, SMALLEST, find_steps
 from rmsprop.records.bench import Axes
 from rmsprop.records.frame import AXES, read_frame
-from rmsprop.records.gate import GateCase, GateRecord
+from rmsprop.records.gate import GateCase, GateRecord, Policy
 from rmsprop.records.store import Problem, read_gates
 
 FALSE_DISCOVERIES = 0.1
@@ -177,7 +177,12 @@ def _steps(series: Series, positions: dict[str, int]) -> Iterable[Alert]:
 
 
 def _ratios(series: Series, positions: dict[str, int]) -> Iterable[Alert]:
-    """Ratios that differ from one by `SMALLEST` or more: a t-test over the launches."""
+    """Ratios of `SMALLEST` or more: a t-test over the launches, against a change of the gate's margin.
+
+    Two trees differ a little by where their code lies in memory, and enough launches would be sure of it.
+    Each ratio is allowed as many false alarms as a point of a measured series.
+    """
+    margin = math.log1p(Policy().margin)
     for i, launches in enumerate(series.launches):
         d = np.asarray(launches)
         if d.size < LAUNCHES or abs(math.expm1(d.mean())) < SMALLEST:
@@ -185,7 +190,9 @@ def _ratios(series: Series, positions: dict[str, int]) -> Iterable[Alert]:
         error = max(float(stats.sem(d)), 1e-12)
         half = float(stats.t.isf(0.025, d.size - 1)) * error
         ratio, low, high = (math.exp(d.mean() + shift) for shift in (0.0, -half, half))
-        p_value = float(stats.t.sf(abs(d.mean()) / error, d.size - 1))
+        p_value = float(stats.t.sf((abs(d.mean()) - margin) / error, d.size - 1))
+        if p_value > FALSE_ALARMS / 1000:
+            continue
         yield _alert(series, i, series.bases[i], positions, (ratio, low, high), p_value)
 
 

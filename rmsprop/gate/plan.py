@@ -4,13 +4,13 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
+from statistics import median, stdev
 
 from scipy import stats
 
 from rmsprop.errors import UserError
-from rmsprop.gate.decide import detectable, judge, least_launches
-from rmsprop.records.gate import GateRecord, Plan, Policy
+from rmsprop.gate.decide import choose, d_by_launch, detectable, judge, least_launches
+from rmsprop.records.gate import GateRecord, Hypothesis, Plan, Policy
 
 TURN_SECONDS = 0.003
 """Far above what a change of turns costs, and below how long a neighbour's noise lasts."""
@@ -22,6 +22,8 @@ DISSENTERS = 2
 """Launches beyond those without which no p value is small enough, so that one may say otherwise."""
 SPARED = 0.25
 """Share of what is left after the preparation that is kept: a shared machine becomes slower at any time."""
+SPARED_AGAIN = 0.1
+"""Share of the time after the screen that no launch is planned for."""
 BETWEEN, WITHIN = 0.01, 0.08
 """Standard deviation of d from launch to launch, and of one pair of turns, where no record tells better."""
 CHANGED = 3
@@ -36,6 +38,19 @@ class Cost:
     ready: float
     """To be made ready."""
     turn: float
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What the second stage does."""
+
+    hypotheses: tuple[Hypothesis, ...]
+    names: tuple[str, ...]
+    """The cases of all of them."""
+    launches: int
+    turns: int
+    seconds: float
+    """That a launch is expected to take."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +145,28 @@ def promises(record: GateRecord, former: Sequence[GateRecord]) -> dict[str, floa
     }
 
 
+def second_stage(
+    record: GateRecord, costs: Costs, seconds: float, turns: Sequence[int] = TURNS
+) -> Confirmation:
+    """What the screen's launches ask to be measured again, in the seconds left; one of `turns` in each."""
+    plan, policy = record.plan, record.policy
+    screened = {case.id: [*d_by_launch(case, record, "screen").values()] for case in record.cases}
+    taken = sum(launch.seconds for launch in record.launches) / len(record.launches)
+    # As the screen found the machine.
+    busier = replace(costs, busy=costs.busy * max(1.0, taken / screen_seconds(costs, plan.turns)))
+    case = launch_seconds(busier, costs.cases, turns[0], 3) / len(costs.cases)
+    most = int(seconds * plan.pairs / case / least_launches(policy.candidates, policy))
+    hypotheses = choose(screened, {case.id: case.family for case in record.cases}, policy, most)
+    names = tuple(dict.fromkeys(name for hypothesis in hypotheses for name in hypothesis.cases))
+    if not names:
+        return Confirmation((), (), 0, 0, 0.0)
+    needed = least_launches(len(hypotheses), policy)
+    sd = median(stdev(screened[name]) for name in names)
+    left = seconds * (1 - SPARED_AGAIN)
+    launches, chosen = plan_confirmation(busier, names, left, plan, needed, sd, policy, turns)
+    return Confirmation(hypotheses, names, launches, chosen, launch_seconds(busier, names, chosen, 3))
+
+
 def plan_confirmation(
     costs: Costs,
     names: Sequence[str],
@@ -138,6 +175,7 @@ def plan_confirmation(
     needed: int,
     sd: float,
     policy: Policy,
+    turns: Sequence[int] = TURNS,
 ) -> tuple[int, int]:
     """Launches, and turns in each, in the seconds left: the least that see `policy.aim`, else the most.
 
@@ -145,16 +183,16 @@ def plan_confirmation(
     At least `needed` launches, and `DISSENTERS` more where there is time.
     """
     choices = []
-    for turns in TURNS:
-        each = launch_seconds(costs, names, turns, 3)
+    for number in turns:
+        each = launch_seconds(costs, names, number, 3)
         most = min(_even(MOST_CONFIRM, plan.pairs), int(seconds / each) * plan.pairs)
-        expected = sd * spread(turns) / spread(plan.turns)
+        expected = sd * spread(number) / spread(plan.turns)
         for launches in range(_even(needed, plan.pairs), most + 1, plan.pairs):
             seen = detectable(expected, MOST_SCREEN, launches, policy)
             few = launches < needed + DISSENTERS
-            choices.append((few, max(seen, policy.aim), launches * each, launches, turns))
+            choices.append((few, max(seen, policy.aim), launches * each, launches, number))
     if not choices:
-        return needed, TURNS[0]  # more than there is time for: those that end in time are judged
+        return needed, turns[0]  # more than there is time for: those that end in time are judged
     return min(choices)[-2:]
 
 

@@ -12,23 +12,20 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import median, stdev
+from statistics import median
 from typing import Protocol
 
 from rmsprop.errors import UserError
-from rmsprop.gate.decide import choose, d_by_launch, least_launches
 from rmsprop.gate.launch import Arm, Job, Launched, StoppedError, bind, cpus, run_launch
 from rmsprop.gate.plan import (
     LEAST_SCREEN,
-    TURNS,
     Cost,
     Costs,
-    launch_seconds,
     make_plan,
     noise_of,
-    plan_confirmation,
     promises,
     screen_seconds,
+    second_stage,
 )
 from rmsprop.gate.prepare import Opened, Prepared, prepare
 from rmsprop.gate.trees import Tree, Trees, prepared
@@ -38,8 +35,6 @@ from rmsprop.records.store import check_writable, read_gate
 
 MOST_PAIRS = 2
 """Launches at a time, however many cores there are: what was measured to be harmless."""
-SPARED_AGAIN = 0.1
-"""Share of the time after the screen that no launch is planned for."""
 FORMER = 5
 """Earlier records of this machine that a promise stands on."""
 
@@ -270,32 +265,13 @@ def _both_stages(run: _Run, costs: Costs) -> None:
     run.stage("screen", [*costs.cases], plan.screen, plan.turns, expected)
     if run.over:
         return
-    screened = {case.id: [*d_by_launch(case, run.record, "screen").values()] for case in run.record.cases}
     if len(run.record.launches) < LEAST_SCREEN:
         run.record = replace(run.record, interrupted="the budget ended before the screen did")
         return
-    families = {case.id: case.family for case in run.record.cases}
-    taken = sum(launch.seconds for launch in run.record.launches) / len(run.record.launches)
-    busier = replace(costs, busy=costs.busy * max(1.0, taken / expected))  # as the screen found the machine
-    left = run.end - time.monotonic()
-    policy = run.record.policy
-    case = launch_seconds(busier, costs.cases, TURNS[0], 3) / len(costs.cases)
-    needed = least_launches(policy.candidates, policy)
-    hypotheses = choose(screened, families, policy, most=int(left * plan.pairs / case / needed))
-    run.record = replace(run.record, hypotheses=hypotheses)
-    if not hypotheses:
-        return
-    names = list(dict.fromkeys(name for hypothesis in hypotheses for name in hypothesis.cases))
-    launches, turns = plan_confirmation(
-        busier,
-        names,
-        left * (1 - SPARED_AGAIN),
-        plan,
-        least_launches(len(hypotheses), policy),
-        median(stdev(screened[name]) for name in names),
-        policy,
-    )
-    run.stage("confirm", names, launches, turns, launch_seconds(busier, names, turns, 3))
+    again = second_stage(run.record, costs, run.end - time.monotonic())
+    run.record = replace(run.record, hypotheses=again.hypotheses)
+    if again.names:
+        run.stage("confirm", again.names, again.launches, again.turns, again.seconds)
 
 
 def _match(base: Prepared, head: Prepared) -> tuple[tuple[GateCase, ...], Costs]:

@@ -16,7 +16,8 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass as record
 from scipy import stats
 
-from rmsprop.gate.decide import Decision, choose, d_by_launch, holm, judge
+from rmsprop.gate.decide import Decision, d_by_launch, holm, judge
+from rmsprop.gate.plan import Cost, Costs, second_stage
 from rmsprop.gate.rivals import RivalRun, read_rivals
 from rmsprop.records.gate import GateRecord, Launch, Policy, Sample, Stage
 from rmsprop.records.store import Problem, read_folder, read_gate, read_json
@@ -206,6 +207,8 @@ class Resampled:
     machines: int
     days: int
     seed: int
+    chosen: Policy
+    """By the first half."""
     drawn: tuple[Drawn, ...]
     kind: str = "gate-resampled"
     schema: int = 1
@@ -365,21 +368,32 @@ def named_by(record: GateRecord, rule: str) -> set[str]:
     return found
 
 
-def pool_of(records: Sequence[GateRecord]) -> list[dict[str, float]]:
-    """The screen's launches of unchanged runs, each with the d of every case; cut ones are left out."""
-    pool: list[dict[str, float]] = []
-    for one in records:
+@dataclass(frozen=True)
+class Pooled:
+    """A launch of the screen of a run without a change."""
+
+    run: int
+    """Which of the runs it is of."""
+    d: Mapping[str, float]
+    """Of every case."""
+
+
+def pool_of(records: Sequence[GateRecord]) -> list[Pooled]:
+    """The screens' launches of unchanged runs; those that were cut short are left out."""
+    pool: list[Pooled] = []
+    for run, one in enumerate(records):
         each = {case.id: d_by_launch(case, one, "screen") for case in one.cases}
         pool += [
-            {name: d[index] for name, d in each.items() if index in d} for index in range(len(one.launches))
+            Pooled(run, {name: d[index] for name, d in each.items() if index in d})
+            for index in range(len(one.launches))
         ]
-    whole = max(pool, key=len, default={}).keys()
-    return [launch for launch in pool if launch and launch.keys() == whole]
+    whole = max((launch.d for launch in pool), key=len, default={}).keys()
+    return [launch for launch in pool if launch.d and launch.d.keys() == whole]
 
 
 def resample(
     like: GateRecord,
-    pool: Sequence[Mapping[str, float]],
+    pool: Sequence[Pooled],
     rng: np.random.Generator,
     *,
     slowed: str = "",
@@ -387,43 +401,55 @@ def resample(
 ) -> tuple[GateRecord, set[str]]:
     """A run with that record's plan and policy, drawn from unchanged launches; the cases that it slows.
 
-    A launch is drawn whole, for all cases, and turned round (base for head) with chance a half: what the
-    cases of a launch have in common stays. `slowed` is a family whose d has log(1 + change) added.
+    A launch is drawn whole, for all cases, and at most once, so that the second stage sees others than the
+    first. Which side of a run was base is drawn once for all of its launches: to turn each round by itself
+    would make sure of the symmetry that the test asks for. `slowed` is a family whose d has log(1 + change)
+    added. The second stage is planned as the gate plans it, as long as there are launches, with the turns
+    of the screen and an even share of its time for each case.
     """
-    names = list(pool[0])
+    names = list(pool[0].d)
     family = {case.id: case.family for case in like.cases}
     slower = {name for name in names if family[name] == slowed}
+    sides = rng.choice((-1, 1), 1 + max(launch.run for launch in pool))
+    order = rng.permutation(len(pool))
 
-    def draw(stage: Stage, count: int, start: int) -> tuple[tuple[Launch, ...], dict[str, list[Sample]]]:
-        drawn: dict[str, list[Sample]] = {name: [] for name in names}
+    def draw(stage: Stage, start: int, count: int, wanted: Sequence[str]) -> GateRecord:
+        drawn: dict[str, list[Sample]] = {name: [] for name in wanted}
         for index in range(start, start + count):
-            launch, again = (pool[int(rng.integers(len(pool)))] for _ in range(2))
-            sign, other = rng.choice((-1, 1), 2)
-            for name in names:
-                d = sign * launch[name] + math.log1p(change) * (name in slower)
-                control = other * again[name] if stage == "confirm" else None
+            launch, again = pool[order[index]], pool[int(rng.integers(len(pool)))]
+            for name in wanted:
+                d = sides[launch.run] * launch.d[name] + math.log1p(change) * (name in slower)
+                control = sides[again.run] * again.d[name] if stage == "confirm" else None
                 drawn[name].append(Sample(index, 1.0, math.exp(d), d, control))
-        return tuple(Launch(stage, i, None, 0.0, None) for i in range(start, start + count)), drawn
+        launches = tuple(Launch(stage, i, None, 0.0, None) for i in range(start, start + count))
+        return replace(
+            made,
+            launches=made.launches + launches,
+            cases=tuple(
+                replace(case, samples=(*case.samples, *drawn.get(case.id, ()))) for case in made.cases
+            ),
+        )
 
-    plan = like.plan
-    launches, screened = draw("screen", plan.screen, 0)
-    hypotheses = choose(
-        {name: [sample.d for sample in samples] for name, samples in screened.items()},
-        family,
-        like.policy,
-        most=len(names),
-    )
-    more, confirmed = draw("confirm", plan.confirm, len(launches))
-    again = {name for hypothesis in hypotheses for name in hypothesis.cases}
-    cases = tuple(
-        replace(case, samples=(*screened[case.id], *(confirmed[case.id] if case.id in again else ())))
-        for case in like.cases
-        if case.id in screened
-    )
-    made = replace(
-        like, launches=launches + more, cases=cases, hypotheses=hypotheses, interrupted=None, error=None
-    )
-    return made, slower
+    cases = tuple(replace(case, samples=()) for case in like.cases if case.id in pool[0].d)
+    made = replace(like, launches=(), cases=cases, hypotheses=None, interrupted=None, error=None)
+    made = draw("screen", 0, like.plan.screen, names)
+    again = second_stage(made, *_left(like), turns=(like.plan.turns,))
+    made = replace(made, hypotheses=again.hypotheses)
+    launches = min(again.launches, len(pool) - like.plan.screen)
+    return draw("confirm", like.plan.screen, launches, again.names), slower
+
+
+def _left(record: GateRecord) -> tuple[Costs, float]:
+    """What its cases cost, all alike, and the seconds that its screen left."""
+    names = [case.id for case in record.cases if case.samples]
+    seconds = {
+        stage: [launch.seconds for launch in record.launches if launch.stage == stage]
+        for stage in ("screen", "confirm")
+    }
+    turn = float(np.mean(seconds["screen"])) / 2 / len(names) / (record.plan.turns + 1)
+    costs = Costs({"": 0.0}, dict.fromkeys(names, Cost("", 0.0, turn)))
+    spent = record.seconds - sum(seconds["confirm"]) / record.plan.pairs
+    return costs, record.plan.budget_seconds - spent
 
 
 POLICIES = tuple(
@@ -435,30 +461,51 @@ POLICIES = tuple(
         (0.02, 0.02, 0.04),
     )
 )
-"""Those among which the first half of the runs may choose; the second one is what runs."""
+"""Those among which the first half of the runs chooses: see `chosen_of`."""
+GOAL = 0.03
+"""The slowdown by which they are compared."""
 
 
 def score_resampled(runs: Sequence[Live], matrices: int, changes: Sequence[float], seed: int) -> Resampled:
-    """Matrices drawn from the first half of the runs by each policy, and from the second by the gate's own.
+    """Matrices drawn from the first half of the runs by each policy; from the second by the one it chooses.
 
-    `changes` are those of one family, each in turn; a tenth of the matrices is drawn for each of them.
+    And from all by the gate's own. `changes` are those of one family, each in turn, with `GOAL` among them;
+    a tenth of the matrices is drawn for each of them.
     """
     middle = len(runs) // 2
     halves = {"first": runs[:middle], "second": runs[middle:], "all": runs}
     rng = np.random.default_rng(seed)
-    drawn = [
-        _drawn(half, [run.record for run in chosen], policy, change, count, rng)
-        for half, chosen in halves.items()
-        for policy in (POLICIES if half == "first" else (Policy(),))
-        for change, count in ((0.0, matrices), *((change, matrices // 10) for change in changes))
-    ]
+
+    def draw(half: str, policy: Policy) -> list[Drawn]:
+        records = [run.record for run in halves[half]]
+        counts = ((0.0, matrices), *((change, matrices // 10) for change in changes))
+        return [_drawn(half, records, policy, change, count, rng) for change, count in counts]
+
+    first = [drawn for policy in POLICIES for drawn in draw("first", policy)]
+    chosen = chosen_of(first)
     environments = [run.record.environment for run in runs]
     return Resampled(
-        runs={half: [run.record.environment.started for run in chosen] for half, chosen in halves.items()},
+        runs={half: [run.record.environment.started for run in those] for half, those in halves.items()},
         machines=len({environment.machine for environment in environments}),
         days=len({environment.started[:10] for environment in environments}),
         seed=seed,
-        drawn=tuple(drawn),
+        chosen=chosen,
+        drawn=(*first, *draw("second", chosen), *draw("all", Policy())),
+    )
+
+
+def chosen_of(drawn: Sequence[Drawn]) -> Policy:
+    """Of those that alarm in at most `alpha` of the unchanged matrices the one that finds most at `GOAL`.
+
+    The one with the widest margin where several find as many, or none holds that.
+    """
+    held = {one.policy: one.alarms <= one.policy.alpha * one.matrices for one in drawn if not one.change}
+    found = {one.policy: one.found / one.asked for one in drawn if one.change == GOAL}
+    widest = max(held, key=lambda policy: policy.margin)
+    return max(
+        (policy for policy in held if held[policy]),
+        key=lambda policy: (found[policy], policy.margin),
+        default=widest,
     )
 
 
@@ -471,7 +518,7 @@ def _drawn(
     rng: np.random.Generator,
 ) -> Drawn:
     like, pool = replace(records[0], policy=policy), pool_of(records)
-    families = sorted({case.family for case in like.cases if case.id in pool[0]})
+    families = sorted({case.family for case in like.cases if case.id in pool[0].d})
     alarms = found = asked = wrong = 0
     for number in range(matrices):
         family = families[number % len(families)] if change else ""

@@ -122,7 +122,10 @@ def _former(results: Path, design: str, machine: str) -> list[GateRecord]:
 
 @contextmanager
 def _load(wanted: bool) -> Iterator[None]:
-    """A process that uses a processor for five seconds of every ten, as a neighbour would."""
+    """A process that uses a processor for five seconds of every ten, as a neighbour would.
+
+    Where the sides take turns it falls on both alike; where one follows the other, on one of them.
+    """
     if not wanted:
         yield
         return

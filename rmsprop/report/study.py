@@ -7,6 +7,7 @@ from rmsprop.gate.formats import percent
 from rmsprop.gate.rivals import RivalRun
 from rmsprop.gate.scores import (
     GATE,
+    GOAL,
     Drawn,
     Live,
     Rate,
@@ -17,6 +18,7 @@ from rmsprop.gate.scores import (
     scores,
     spreads,
 )
+from rmsprop.records.gate import Policy
 from rmsprop.report.render import html, markdown
 from rmsprop.report.site import Inputs, Page
 from rmsprop.report.study_figures import draw_power
@@ -231,15 +233,20 @@ def _resampled_table(one: Resampled) -> Table:
     )
     caption = (
         f"Matrices drawn from the screens of live runs without a change, on {count(one.machines, 'machine')} "
-        f"and {count(one.days, 'day')}"
+        f"and {count(one.days, 'day')}. The first half chooses {_policy(one.chosen)}: of the policies that "
+        f"alarm in at most {one.chosen.alpha:.0%} of matrices without a change it names most at {GOAL:.0%}. "
+        "The second half says what that is worth, and all runs what the gate's own is"
     )
     return Table(caption, columns, rows)
 
 
+def _policy(policy: Policy) -> str:
+    return f"{policy.screen:.1%}, {policy.margin:.1%}, {policy.alarm:.1%}"
+
+
 def _drawn(drawn: Drawn) -> tuple[str | Cell, ...]:
-    policy = drawn.policy
     return (
-        f"{policy.screen:.1%}, {policy.margin:.1%}, {policy.alarm:.1%}",
+        _policy(drawn.policy),
         Cell(f"{drawn.change:.0%}" if drawn.change else "none", drawn.change),
         Rate(drawn.alarms, drawn.matrices).words,
         Rate(drawn.found, drawn.asked).words if drawn.asked else "–",

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from rmsprop.alerts.history import alerts_of, read_history
 from tests.conftest import CHECKOUT
@@ -138,6 +139,15 @@ def test_small_but_certain_ratios_of_the_gate_and_few_launches_are_no_alert(tmp_
     commits = [f"{i:08x}" * 5 for i in range(3)]
     certain = 0.01 + 1e-4 * np.arange(6)
     write_gates(tmp_path, commits, [certain, [0.2, 0.21]])
+    assert alerts_of(read_history(tmp_path, None)) == ()
+
+
+def test_the_gates_ratio_is_held_against_its_margin_not_against_nothing(tmp_path, write_gates):
+    """Sure to be no 0%, and not sure to be more than the 1% that two trees may differ by."""
+    d = [0.013, 0.018, 0.021, 0.022, 0.025, 0.028]
+    write_gates(tmp_path, ["0" * 40, "1" * 40], [d])
+    assert stats.ttest_1samp(d, 0.0, alternative="greater").pvalue < 1e-4
+    assert stats.ttest_1samp(d, np.log(1.01), alternative="greater").pvalue > 1e-3
     assert alerts_of(read_history(tmp_path, None)) == ()
 
 

@@ -84,6 +84,11 @@ def test_a_history_too_short_for_a_step_is_not_said_to_have_none(page_with):
     assert "No step" not in page.body.replace("No step is marked.", "")
 
 
+def test_a_step_that_the_gate_measured_in_one_pair_counts_its_series(page_with):
+    one = series(number=2, runner="gate", unit="1", launches=((0.05,) * 3,) * 2)
+    assert "1 step in 1 series over commits" in page_with([one], [alert(one, 1)]).body
+
+
 def test_without_a_history_there_is_no_page(page_with):
     assert page_with([]) is None
 

@@ -51,7 +51,7 @@ def test_without_a_slowed_run_there_is_no_figure_of_power(runs):
 def test_other_tools_and_resampled_launches_stand_apart_from_live_runs(runs):
     environment = runs[0].record.environment
     rival = RivalRun(environment, "aa", "asv", "asv continuous --factor 1.1", 1, ("a", "b"), 99.5)
-    resampled = score_resampled(runs[:2], 10, (0.05,), seed=1)
+    resampled = score_resampled(runs[:2], 10, (0.03,), seed=1)
     page = page_of(*runs, rivals=(rival,), resampled=(resampled,))
     assert "asv continuous --factor 1.1" in page.body
     assert "Matrices drawn from the screens of live runs without a change" in page.body
