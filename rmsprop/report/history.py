@@ -84,9 +84,7 @@ def changed(inputs: Inputs) -> str:
     if not series:
         return "No history of commits is on record"
     if inputs.alerts:
-        # A ratio that the gate measured in pairs is a step by itself, however short its history is.
-        counted = {id(one) for one in series if one.long_enough} | {id(one.series) for one in inputs.alerts}
-        return f"{count(len(inputs.alerts), 'step')} in {len(counted):,} series over commits"
+        return f"{count(len(inputs.alerts), 'step')} in {judged:,} series over commits"
     if not judged:
         longest = max(len(one.commits) for one in series)
         return f"Too short a history to say: up to {count(longest, 'commit')}, and a step takes {SHORTEST}"

@@ -68,7 +68,8 @@ def read_inputs(results: Path, *, asv_site: bool = False) -> Inputs:
     gates, unread_gates = read_gates(results)
     known, unread_study = read_study(results)
     found = history_of(frame, gates)
-    compared = tuple(series for series in found.series if len(series.commits) > 1)
+    # The gate compares a commit with its base: one ratio is a history.
+    compared = tuple(one for one in found.series if len(one.commits) > 1 or one.long_enough)
     return Inputs(
         results=results,
         reproductions=tuple(sorted(reproductions, key=lambda one: one.record.environment.started)),

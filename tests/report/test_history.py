@@ -85,7 +85,7 @@ def test_a_history_too_short_for_a_step_is_not_said_to_have_none(page_with):
 
 
 def test_a_step_that_the_gate_measured_in_one_pair_counts_its_series(page_with):
-    one = series(number=2, runner="gate", unit="1", launches=((0.05,) * 3,) * 2)
+    one = series(number=2, runner="gate", unit="1", launches=((0.05,) * 4,) * 2)
     assert "1 step in 1 series over commits" in page_with([one], [alert(one, 1)]).body
 
 
