@@ -280,7 +280,7 @@ def gate(
     gives what was measured so far, as inconclusive.
     """
     from rmsprop.gate.decide import judge  # noqa: PLC0415
-    from rmsprop.gate.formats import format_of  # noqa: PLC0415
+    from rmsprop.gate.formats import failure, format_of  # noqa: PLC0415
     from rmsprop.gate.run import gate as run_gate  # noqa: PLC0415
     from rmsprop.records.store import write_gate  # noqa: PLC0415
     from rmsprop.terminal import gate_progress, show_gate  # noqa: PLC0415
@@ -305,6 +305,10 @@ def gate(
     except KeyboardInterrupt:
         typer.echo("interrupted before anything was measured: inconclusive", err=True)
         raise typer.Exit(3) from None
+    except UserError as error:
+        if said := failure(form, str(error)):
+            typer.echo(said)
+        raise
     path = write_gate(output / "gate", record)
     if write is None:
         show_gate(record, path)

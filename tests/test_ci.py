@@ -106,12 +106,23 @@ def test_a_slowdown_fails_the_gates_step_and_leaves_a_comment(repository):
     assert list((repository / "results" / "gate").rglob("*.json"))
 
 
-def test_a_revision_that_is_not_there_fails_the_step_without_a_comment(tmp_path):
+def test_a_revision_that_is_not_there_fails_the_step_and_the_comment_says_so(tmp_path):
     subprocess.run([*GIT, "init", "-q"], cwd=tmp_path, check=True)
     answer = script("gate", "nowhere", *SLOWER, cwd=tmp_path)
     assert answer.returncode == 2
     assert "Traceback" not in answer.stderr
-    assert not (tmp_path / "gate" / "comment.md").exists()
+    assert "The measurement failed" in (tmp_path / "gate" / "comment.md").read_text()
+
+
+def test_a_gate_that_dies_does_not_leave_the_former_comment_standing(tmp_path):
+    subprocess.run([*GIT, "init", "-q"], cwd=tmp_path, check=True)
+    (tmp_path / "summary.md").touch()  # as GitHub makes it before the step
+    commands = fake(tmp_path / "bin", "rmsprop", "exit 2")
+    answer = script(
+        "gate", "HEAD", cwd=tmp_path, path=commands, GITHUB_STEP_SUMMARY=str(tmp_path / "summary.md")
+    )
+    assert answer.returncode == 2
+    assert "The measurement failed" in (tmp_path / "gate" / "comment.md").read_text()
 
 
 @pytest.fixture
@@ -124,20 +135,38 @@ def downloaded(tmp_path):
     return folder
 
 
-def comment(tmp_path):
-    commands = fake(tmp_path / "bin", "gh", "case $2 in view) echo abc;; esac")
+def comment(tmp_path, former=""):
+    """What `.ci/comment` asked of GitHub, where that comment is there."""
+    commands = fake(
+        tmp_path / "bin", "gh", f"case $2 in view) echo abc;; */17/comments) echo {former};; esac"
+    )
     answer = script(
         "comment", "downloaded", cwd=tmp_path, path=commands, GITHUB_REPOSITORY="me/mine", HEAD_SHA="abc"
     )
     assert answer.returncode == 0, answer.stderr
     calls = commands / "calls.txt"
-    return calls.read_text().splitlines() if calls.exists() else []
+    return calls.read_text() if calls.exists() else ""
 
 
 def test_the_comment_goes_to_the_pull_request_of_the_run(tmp_path, downloaded):
-    _, call = comment(tmp_path)
-    file = "downloaded/gate/comment.md"
-    assert call.startswith(f"gh pr comment 17 --repo me/mine --body-file {file}")
+    calls = comment(tmp_path)
+    posted = (
+        "gh api --method POST repos/me/mine/issues/17/comments --raw-field body=<!-- rmsprop gate -->\nfine"
+    )
+    assert posted in calls
+    assert "PATCH" not in calls
+
+
+def test_the_comment_of_an_earlier_run_is_renewed(tmp_path, downloaded):
+    calls = comment(tmp_path, former="5")
+    assert "gh api --method PATCH repos/me/mine/issues/comments/5 --raw-field body=" in calls
+    assert "POST" not in calls
+
+
+def test_a_comment_is_no_longer_than_github_takes(tmp_path, downloaded):
+    (downloaded / "comment.md").write_text("é" * 65_536)
+    calls = comment(tmp_path)
+    assert 32_000 < calls.count("é") <= 32_500
 
 
 def test_another_pull_request_than_the_runs_is_not_commented_on(tmp_path, downloaded):
@@ -154,7 +183,7 @@ def test_another_pull_request_than_the_runs_is_not_commented_on(tmp_path, downlo
 @pytest.mark.parametrize("number", ["", "17; rm -rf /", "17 --repo other/other", "$(id)"])
 def test_what_is_no_number_is_not_commented_on(tmp_path, downloaded, number):
     (downloaded / "pull-request").write_text(number + "\n")
-    assert comment(tmp_path) == []
+    assert comment(tmp_path) == ""
 
 
 def test_what_a_fork_leaves_is_unpacked_beside_the_checkout():
@@ -163,14 +192,15 @@ def test_what_a_fork_leaves_is_unpacked_beside_the_checkout():
     assert 'bash .ci/comment "$RUNNER_TEMP/downloaded"' in text
 
 
-def history(folder, gate=0, alerts=0):
+def history(folder, gate=0, alerts=0, *, asv=True):
     """What `.ci/history` exits with in a repository of six commits, and what it called."""
     if not (folder / ".git").exists():
         subprocess.run([*GIT, "init", "-q"], cwd=folder, check=True)
         for number in range(6):
             subprocess.run([*GIT, "commit", "-q", "--allow-empty", "-m", str(number)], cwd=folder, check=True)
     body = f"case $1 in machine) echo here;; gate) exit {gate};; alerts) exit {alerts};; esac"
-    commands = fake(fake(folder / "bin", "rmsprop", body), "asv", "")
+    measured = "mkdir -p results/asv/here; touch results/asv/here/$(git rev-parse HEAD | cut -c 1-8)-env.json"
+    commands = fake(fake(folder / "bin", "rmsprop", body), "asv", measured if asv else "exit 1")
     answer = script("history", cwd=folder, path=commands)
     return answer, (commands / "calls.txt").read_text().splitlines()
 
@@ -193,6 +223,12 @@ def test_the_history_is_published_whatever_it_says_and_then_fails_for_a_slowdown
     ]
     assert "--machine here" in calls[1]
     assert calls[1].endswith("NEW")
+
+
+def test_an_asv_that_measured_nothing_fails_the_history(tmp_path):
+    answer, _ = history(tmp_path, asv=False)
+    assert answer.returncode == 2
+    assert "asv left no results" in answer.stdout
 
 
 def test_each_new_commit_is_gated_against_its_parent_once(tmp_path):

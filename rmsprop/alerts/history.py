@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from rmsprop.alerts.detect import FALSE_ALARMS, SHORTEST, SMALLEST, find_steps
+from rmsprop.gate.decide import judge
 from rmsprop.records.bench import Axes
 from rmsprop.records.frame import AXES, read_frame
 from rmsprop.records.gate import GateCase, GateRecord, Policy
@@ -335,9 +336,10 @@ def _paired(records: Iterable[GateRecord], order: _Order) -> Iterable[Series]:
             continue
         date = order.dates.get(head.commit) or datetime.fromisoformat(record.environment.started)
         environment = f"py{head.python}-torch{head.versions.get('torch')}"
+        unsteady = {name for one in judge(record).found("unsteady") for name in one.cases}
         for case in record.cases:
             key = (record.environment.machine, environment, case.id)
-            launches = _launches(record, case)
+            launches = [] if case.id in unsteady else _launches(record, case)
             former = found[key].get(head.commit)
             if launches and (former is None or former[0] == base.commit):
                 found[key][head.commit] = (base.commit, date, [*(former[2] if former else ()), *launches])

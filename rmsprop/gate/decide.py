@@ -85,8 +85,8 @@ class Decision:
 
 def choose(
     screened: Mapping[str, Sequence[float]], families: Mapping[str, str], policy: Policy, most: int
-) -> tuple[Hypothesis, ...]:
-    """The hypotheses that the second stage tests, given each case's d by launch.
+) -> tuple[tuple[Hypothesis, ...], tuple[Hypothesis, ...]]:
+    """The hypotheses that the second stage tests, given each case's d by launch; those it has no room for.
 
     Cases whose estimate and most of whose launches say slower come first, the largest change first, then
     those that say faster. `most` is how many cases there is time for. Where more than that say slower, or
@@ -101,8 +101,10 @@ def choose(
         chosen += singles[: policy.candidates - len(chosen)]
     else:
         chosen = [Hypothesis(name, (name,), True) for name in slower]
+    tested = {name for hypothesis in chosen for name in hypothesis.cases}
+    left = tuple(Hypothesis(name, (name,), True) for name in slower if name not in tested)
     room = max(0, min(policy.candidates, most) - sum(len(hypothesis.cases) for hypothesis in chosen))
-    return (*chosen, *(Hypothesis(name, (name,), False) for name in list(faster)[:room]))
+    return (*chosen, *(Hypothesis(name, (name,), False) for name in list(faster)[:room])), left
 
 
 def _moved(screened: Mapping[str, Sequence[float]], sign: int, policy: Policy) -> list[tuple[str, float]]:
@@ -161,29 +163,30 @@ def least_launches(hypotheses: int, policy: Policy) -> int:
     return math.ceil(math.log2(max(1, hypotheses) / policy.alpha))
 
 
-def detectable(sd: float, screen: int, confirm: int, policy: Policy) -> float:
+def detectable(sd: float, screen: int, confirm: int, policy: Policy, hypotheses: int | None = None) -> float:
     """The least slowdown that passes the screen, and alarm line and test, together with `policy.power`.
 
-    `sd` is that of d between launches. Normal approximation, Student's t for the test, Holm at its strictest.
-    Infinite where there are too few launches.
+    `sd` is that of d between launches. Normal approximation, Student's t for the test, Holm at its strictest
+    over so many hypotheses, or as many as there may be. Infinite where there are too few launches.
     """
-    if screen < LEAST_SCREEN or confirm < least_launches(policy.candidates, policy):
+    least = least_launches(hypotheses or policy.candidates, policy)
+    if screen < LEAST_SCREEN or confirm < least:
         return math.inf
-    z, strictest = _quantiles(confirm, policy)
+    z, strictest = _quantiles(confirm, hypotheses or policy.candidates, policy)
     seen = math.log1p(policy.screen) + z * sd / math.sqrt(screen)
     alarmed = math.log1p(policy.alarm) + z * sd / math.sqrt(confirm)
     rejected = math.log1p(policy.margin) + (strictest + z) * sd / math.sqrt(confirm)
-    if confirm == least_launches(policy.candidates, policy):  # then every single launch must say so
+    if confirm == least:  # then every single launch must say so
         every = float(stats.norm.ppf(((1 + policy.power) / 2) ** (1 / confirm)))
         rejected = max(rejected, math.log1p(policy.margin) + every * sd)
     return math.expm1(max(seen, alarmed, rejected))
 
 
 @cache
-def _quantiles(confirm: int, policy: Policy) -> tuple[float, float]:
+def _quantiles(confirm: int, hypotheses: int, policy: Policy) -> tuple[float, float]:
     """Normal, for either stage's share of the power; Student's, for Holm's smallest level."""
     share = (1 + policy.power) / 2
-    return float(stats.norm.ppf(share)), float(stats.t.ppf(1 - policy.alpha / policy.candidates, confirm - 1))
+    return float(stats.norm.ppf(share)), float(stats.t.ppf(1 - policy.alpha / hypotheses, confirm - 1))
 
 
 def judge(record: GateRecord) -> Decision:
@@ -221,13 +224,14 @@ def _findings(record: GateRecord) -> tuple[Finding, ...]:
         sign = 1 if slower else -1
         asked = [hypothesis for hypothesis in record.hypotheses or () if hypothesis.slower is slower]
         means = [_mean_by_launch(hypothesis, record) for hypothesis in asked]
-        launches = min((len(d) for d in means), default=0)
-        tested = int(record.policy.alpha * 2**launches)
-        p_values = holm([sign_flip(sign * d, null) for d in means[:tested]])
+        measured = [number for number, d in enumerate(means) if len(d)]
+        launches = min((len(means[number]) for number in measured), default=0)
+        tested = measured[: int(record.policy.alpha * 2**launches)]
+        corrected = holm([sign_flip(sign * means[number], null) for number in tested])
+        p_values = dict(zip(tested, corrected, strict=True))
         for number, (hypothesis, d) in enumerate(zip(asked, means, strict=True)):
             control = _mean_by_launch(hypothesis, record, control=True)
-            p_value = p_values[number] if number < tested else None
-            found.append(_finding(hypothesis, d, control, p_value, record.policy))
+            found.append(_finding(hypothesis, d, control, p_values.get(number), record.policy))
     return tuple(found)
 
 
@@ -277,8 +281,11 @@ def _view(case: GateCase, record: GateRecord, finding: Finding | None) -> CaseVi
     spread = _pooled_sd([*stages.values()])
     least = None
     if spread is not None:
-        confirm = len(stages["confirm"]) or record.plan.confirm
-        least = detectable(spread, len(stages["screen"]), confirm, record.policy)
+        confirm, asked = record.plan.confirm, None
+        if len(stages["confirm"]):
+            confirm = len(stages["confirm"])
+            asked = sum(hypothesis.slower for hypothesis in record.hypotheses or ()) or 1
+        least = detectable(spread, len(stages["screen"]), confirm, record.policy, asked)
         least = least if math.isfinite(least) else None
     return CaseView(
         case=case,
@@ -333,7 +340,8 @@ def _reasons(
         if finding.verdict == "unsteady":
             inconclusive.append(f"{finding.name}: base against itself moved by {finding.control:+.1%} too")
         if finding.verdict == "undecided":
-            inconclusive.append(f"{finding.name}: {finding.launches} launches are too few to confirm it")
+            many = f"{finding.launches} launches are too few" if finding.launches else "no time was left"
+            inconclusive.append(f"{finding.name}: {many} to confirm it")
     return {
         "regression": slower,
         "failed": [

@@ -3,7 +3,7 @@
 import json
 import os
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from xml.etree import ElementTree
@@ -53,9 +53,14 @@ def headline(record: GateRecord, decision: Decision) -> str:
     elif decision.outcome != "pass":
         words += ": " + "; ".join(decision.reasons[:3])
     else:
-        words += f" in {gated} cases"
+        words += f" in {gated} case{'' if gated == 1 else 's'}"
     if len(compared) > gated:
         words += f"; {len(compared) - gated} of {len(compared)} cannot gate at {record.policy.gates_at:.0%}"
+    unseen = {
+        "left out by the budget": sum(view.case.status == "left out" for view in decision.cases),
+        "not measured": sum(view.case.status == "compared" and not view.launches for view in decision.cases),
+    }
+    words += "".join(f"; {number} {how}" for how, number in unseen.items() if number)
     if faster:
         words += "; faster: " + "; ".join(_change(finding) for finding in faster)
     return words
@@ -74,14 +79,34 @@ def github(record: GateRecord) -> str:
     Where $GITHUB_STEP_SUMMARY names a file, the Markdown goes there.
     """
     decision = judge(record)
-    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(markdown(record).encode()[:SUMMARY_BYTES].decode(errors="ignore"))
+    _summarise(markdown(record))
     level = {"pass": "notice", "regression": "error", "failed": "error", "inconclusive": "warning"}
     lines = [_command(level[decision.outcome], "Regression gate", headline(record, decision))]
     told = [finding for finding in decision.findings if finding.verdict != "not confirmed"]
     lines += [_command("notice", finding.name, _sentence(finding)) for finding in told[:ANNOTATIONS]]
     return "\n".join(lines)
+
+
+def failure(form: str, message: str) -> str | None:
+    """What a run that measured nothing says in that format; None where an empty answer says it."""
+    words = f"{HEADLINES['failed']}: {message}"
+    if form == "github":
+        _summarise(f"### {_text(words)}\n")
+        return _command("error", "Regression gate", words)
+    if form == "markdown":
+        return f"### {_text(words)}\n"
+    if form == "json":
+        return json.dumps({"outcome": "failed", "code": 2, "reasons": [message]}, indent=1)
+    if form == "junit":
+        suite = ElementTree.Element("testsuite", name="rmsprop gate")
+        return _junit(suite, [("gate", "failed", ("error", message))])
+    return None
+
+
+def _summarise(text: str) -> None:
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(text.encode()[:SUMMARY_BYTES].decode(errors="ignore"))
 
 
 def _command(level: str, title: str, message: str) -> str:
@@ -200,39 +225,45 @@ def as_json(record: GateRecord) -> str:
     return json.dumps(answer, indent=1)
 
 
+_Result = tuple[str, str] | None
+"""Kind and message of what is no success."""
+
+
 def junit(record: GateRecord) -> str:
     """A test case per benchmark: a slowdown is a failure, and what cannot gate is skipped, not passed."""
     decision = judge(record)
+    results: list[tuple[str, str, _Result]] = [
+        (view.case.family, view.case.id, _result(view, record)) for view in decision.cases
+    ]
+    for finding in decision.findings:
+        if len(finding.cases) > 1:
+            slower = ("failure", _sentence(finding)) if finding.verdict == "slower" else None
+            results.append(("families", finding.name, slower))
+    if decision.outcome in ("failed", "inconclusive"):
+        results.append(("gate", decision.outcome, ("error", "; ".join(decision.reasons))))
     suite = ElementTree.Element(
         "testsuite", name=f"rmsprop gate {record.suite}", time=f"{record.seconds:.1f}"
     )
-    counts = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
-    for view in decision.cases:
-        _test_case(suite, counts, view.case.family, view.case.id, _result(view, record))
-    for finding in decision.findings:
-        if len(finding.cases) > 1:
-            result = ("failure", _sentence(finding)) if finding.verdict == "slower" else None
-            _test_case(suite, counts, "families", finding.name, result)
-    if decision.outcome in ("failed", "inconclusive"):
-        _test_case(suite, counts, "gate", decision.outcome, ("error", "; ".join(decision.reasons)))
+    return _junit(suite, results)
+
+
+def _junit(suite: ElementTree.Element, results: Sequence[tuple[str, str, _Result]]) -> str:
+    """The document; each result has a class, a name, and what is no success."""
+    counts = {"tests": len(results), "failures": 0, "errors": 0, "skipped": 0}
+    for family, name, result in results:
+        named = {"classname": _printable(family), "name": _printable(name)}
+        element = ElementTree.SubElement(suite, "testcase", named)
+        if result:
+            kind, message = result
+            ElementTree.SubElement(element, kind, message=_printable(message))
+            counts[{"failure": "failures", "error": "errors", "skipped": "skipped"}[kind]] += 1
     suite.attrib |= {name: str(count) for name, count in counts.items()}
     suites = ElementTree.Element("testsuites")
     suites.append(suite)
     return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True)
 
 
-def _test_case(
-    suite: ElementTree.Element, counts: dict[str, int], family: str, name: str, result: tuple[str, str] | None
-) -> None:
-    element = ElementTree.SubElement(suite, "testcase", classname=family, name=name)
-    counts["tests"] += 1
-    if result:
-        kind, message = result
-        ElementTree.SubElement(element, kind, message=_printable(message))
-        counts[{"failure": "failures", "error": "errors", "skipped": "skipped"}[kind]] += 1
-
-
-def _result(view: CaseView, record: GateRecord) -> tuple[str, str] | None:
+def _result(view: CaseView, record: GateRecord) -> _Result:
     said = note_on(view, record)
     if view.case.status == "failed":
         return "error", said

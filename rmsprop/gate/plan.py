@@ -45,8 +45,9 @@ class Confirmation:
     """What the second stage does."""
 
     hypotheses: tuple[Hypothesis, ...]
+    """Those for which there is no room come last."""
     names: tuple[str, ...]
-    """The cases of all of them."""
+    """The cases that are measured."""
     launches: int
     turns: int
     seconds: float
@@ -156,15 +157,15 @@ def second_stage(
     busier = replace(costs, busy=costs.busy * max(1.0, taken / screen_seconds(costs, plan.turns)))
     case = launch_seconds(busier, costs.cases, turns[0], 3) / len(costs.cases)
     most = int(seconds * plan.pairs / case / least_launches(policy.candidates, policy))
-    hypotheses = choose(screened, {case.id: case.family for case in record.cases}, policy, most)
-    names = tuple(dict.fromkeys(name for hypothesis in hypotheses for name in hypothesis.cases))
+    tested, left = choose(screened, {case.id: case.family for case in record.cases}, policy, most)
+    names = tuple(dict.fromkeys(name for hypothesis in tested for name in hypothesis.cases))
     if not names:
-        return Confirmation((), (), 0, 0, 0.0)
-    needed = least_launches(len(hypotheses), policy)
+        return Confirmation(left, (), 0, 0, 0.0)
+    needed = least_launches(len(tested), policy)
     sd = median(stdev(screened[name]) for name in names)
-    left = seconds * (1 - SPARED_AGAIN)
-    launches, chosen = plan_confirmation(busier, names, left, plan, needed, sd, policy, turns)
-    return Confirmation(hypotheses, names, launches, chosen, launch_seconds(busier, names, chosen, 3))
+    time = seconds * (1 - SPARED_AGAIN)
+    launches, chosen = plan_confirmation(busier, names, time, plan, needed, sd, policy, turns)
+    return Confirmation((*tested, *left), names, launches, chosen, launch_seconds(busier, names, chosen, 3))
 
 
 def plan_confirmation(
@@ -185,7 +186,7 @@ def plan_confirmation(
     choices = []
     for number in turns:
         each = launch_seconds(costs, names, number, 3)
-        most = min(_even(MOST_CONFIRM, plan.pairs), int(seconds / each) * plan.pairs)
+        most = min(MOST_CONFIRM, int(seconds / each) * plan.pairs)
         expected = sd * spread(number) / spread(plan.turns)
         for launches in range(_even(needed, plan.pairs), most + 1, plan.pairs):
             seen = detectable(expected, MOST_SCREEN, launches, policy)

@@ -62,8 +62,12 @@ def run_rival(
     environment = capture_environment()
     with tempfile.TemporaryDirectory(prefix="rmsprop-rival-") as work:
         repository = _repository(folder, Path(work) / "repository", change)
+        prepare, compare = {
+            "asv": (_prepare_asv, _asv),
+            "pytest-benchmark": (lambda _: None, _pytest_benchmark),
+        }[tool]
+        prepare(repository)  # an environment with torch, which is kept from run to run elsewhere
         begun = time.monotonic()
-        compare = {"asv": _asv, "pytest-benchmark": _pytest_benchmark}[tool]
         command, code, said = compare(repository, cases)
         seconds = round(time.monotonic() - begun, 1)
     slower = {"asv": slower_by_asv, "pytest-benchmark": slower_by_pytest_benchmark}[tool](said)
@@ -108,12 +112,15 @@ def _repository(folder: Path, repository: Path, change: Callable[[Path], None]) 
     return repository
 
 
+def _prepare_asv(repository: Path) -> None:
+    _must(repository, sys.executable, "-m", "rmsprop.cli", "machine", "--asv", HOME=str(repository))
+    _must(repository, sys.executable, "-m", "asv", "setup", HOME=str(repository))
+
+
 def _asv(repository: Path, cases: Sequence[str]) -> tuple[str, int, str]:
-    home = {"HOME": str(repository)}
-    _must(repository, sys.executable, "-m", "rmsprop.cli", "machine", "--asv", **home)
     chosen = "|".join(re.escape(f"('{name}', '{point}')") for name, point in map(_split, cases))
     command = ("continuous", "--factor", "1.1", "--bench", f"steps.*time.*({chosen})", "HEAD~1", "HEAD")
-    code, said = _run(repository, sys.executable, "-m", "asv", *command, **home)
+    code, said = _run(repository, sys.executable, "-m", "asv", *command, HOME=str(repository))
     return "asv continuous --factor 1.1 HEAD~1 HEAD", code, said
 
 

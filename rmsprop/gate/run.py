@@ -4,6 +4,7 @@ import math
 import queue
 import random
 import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -33,8 +34,10 @@ from rmsprop.records.environment import Environment, capture_environment
 from rmsprop.records.gate import GateCase, GateRecord, Plan, Policy, Side, Stage, Status
 from rmsprop.records.store import check_writable, read_gate
 
-MOST_PAIRS = 2
-"""Launches at a time, however many cores there are: what was measured to be harmless."""
+USUAL_PAIRS, MOST_PAIRS = 2, 5
+"""Launches at a time, however many cores there are: two were measured to be harmless; ten launches, which is
+what a test of ten candidates takes, and the twenty that may confirm are multiples of the others."""
+LEAST_PYTHON = (3, 11)
 FORMER = 5
 """Earlier records of this machine that a promise stands on."""
 
@@ -188,7 +191,7 @@ def measure_trees(
             ("head", interpreters.head, trees.head),
         )
     }
-    pairs = max(1, min(pairs or MOST_PAIRS, len(cpus())))
+    pairs = max(1, min(pairs or USUAL_PAIRS, len(cpus()), MOST_PAIRS))
     base, head = _prepare_both(arms, patterns, show, begun, budget)
     cases, costs = _match(base, head)
     left = begun + budget - time.monotonic()
@@ -385,6 +388,12 @@ def _interpreter(python: Path | None) -> Path:
     """That of this process, unless another is named; not resolved, since a link is how a venv is told."""
     if python is None:
         return Path(sys.executable)
-    if found := shutil.which(python):
-        return Path(found).absolute()
-    raise UserError(f"there is no interpreter {python}; expected the path of a python")
+    found = shutil.which(python)
+    if found is None:
+        raise UserError(f"there is no interpreter {python}; expected the path of a python")
+    least = ".".join(map(str, LEAST_PYTHON))
+    code = f"import sys; print(sys.version_info >= {LEAST_PYTHON})"
+    answer = subprocess.run([found, "-c", code], capture_output=True, text=True, check=False)
+    if answer.stdout.strip() != "True":
+        raise UserError(f"{python} is no Python {least} or newer, which is what measures")
+    return Path(found).absolute()

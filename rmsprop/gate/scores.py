@@ -16,8 +16,9 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass as record
 from scipy import stats
 
+from rmsprop.errors import UserError
 from rmsprop.gate.decide import Decision, d_by_launch, holm, judge
-from rmsprop.gate.plan import Cost, Costs, second_stage
+from rmsprop.gate.plan import MOST_CONFIRM, Cost, Costs, second_stage
 from rmsprop.gate.rivals import RivalRun, read_rivals
 from rmsprop.records.gate import GateRecord, Launch, Policy, Sample, Stage
 from rmsprop.records.store import Problem, read_folder, read_gate, read_json
@@ -196,6 +197,8 @@ class Drawn:
     """Slower cases."""
     wrong: int
     """Others that are named."""
+    undecided: int
+    """Matrices whose launches were too few to confirm something."""
 
 
 @record(frozen=True, config=ConfigDict(extra="forbid"))
@@ -379,16 +382,17 @@ class Pooled:
 
 
 def pool_of(records: Sequence[GateRecord]) -> list[Pooled]:
-    """The screens' launches of unchanged runs; those that were cut short are left out."""
+    """The screens' launches of unchanged runs over the cases that all of them have; cut ones are left out."""
+    common = set.intersection(*({case.id for case in one.cases if case.samples} for one in records))
     pool: list[Pooled] = []
     for run, one in enumerate(records):
-        each = {case.id: d_by_launch(case, one, "screen") for case in one.cases}
+        each = {case.id: d_by_launch(case, one, "screen") for case in one.cases if case.id in common}
         pool += [
-            Pooled(run, {name: d[index] for name, d in each.items() if index in d})
+            Pooled(run, {name: d[index] for name, d in each.items()})
             for index in range(len(one.launches))
+            if all(index in d for d in each.values())
         ]
-    whole = max((launch.d for launch in pool), key=len, default={}).keys()
-    return [launch for launch in pool if launch.d and launch.d.keys() == whole]
+    return pool
 
 
 def resample(
@@ -470,15 +474,24 @@ def score_resampled(runs: Sequence[Live], matrices: int, changes: Sequence[float
     """Matrices drawn from the first half of the runs by each policy; from the second by the one it chooses.
 
     And from all by the gate's own. `changes` are those of one family, each in turn, with `GOAL` among them;
-    a tenth of the matrices is drawn for each of them.
+    a tenth of the matrices is drawn for each of them. UserError where a half has fewer launches than a matrix
+    may take.
     """
     middle = len(runs) // 2
     halves = {"first": runs[:middle], "second": runs[middle:], "all": runs}
+    for half, those in halves.items():
+        launches = len(pool_of([run.record for run in those])) if those else 0
+        needed = max((run.record.plan.screen for run in those), default=0) + MOST_CONFIRM
+        if launches < needed:
+            raise UserError(
+                f"the {half} half of {len(runs)} live runs without a change has {launches} launches to draw "
+                f"from, and a matrix may take {needed}; run `python -m rmsprop.gate.study aa --runs 10`"
+            )
     rng = np.random.default_rng(seed)
 
     def draw(half: str, policy: Policy) -> list[Drawn]:
         records = [run.record for run in halves[half]]
-        counts = ((0.0, matrices), *((change, matrices // 10) for change in changes))
+        counts = ((0.0, matrices), *((change, max(1, matrices // 10)) for change in changes))
         return [_drawn(half, records, policy, change, count, rng) for change, count in counts]
 
     first = [drawn for policy in POLICIES for drawn in draw("first", policy)]
@@ -519,11 +532,13 @@ def _drawn(
 ) -> Drawn:
     like, pool = replace(records[0], policy=policy), pool_of(records)
     families = sorted({case.family for case in like.cases if case.id in pool[0].d})
-    alarms = found = asked = wrong = 0
+    alarms = found = asked = wrong = undecided = 0
     for number in range(matrices):
         family = families[number % len(families)] if change else ""
         made, slower = resample(like, pool, rng, slowed=family, change=change)
-        named = {name for finding in judge(made).found("slower") for name in finding.cases}
+        decision = judge(made)
+        named = {name for finding in decision.found("slower") for name in finding.cases}
+        undecided += bool(decision.found("undecided"))
         alarms += bool(named & slower if change else named)
         found, asked, wrong = found + len(named & slower), asked + len(slower), wrong + len(named - slower)
-    return Drawn(half, policy, change, matrices, alarms, found, asked, wrong)
+    return Drawn(half, policy, change, matrices, alarms, found, asked, wrong, undecided)

@@ -32,7 +32,6 @@ from rmsprop.gate.scores import (
     RESAMPLED,
     RESAMPLED_FILE,
     UNCHANGED,
-    Rate,
     Scenario,
     read_study,
     score_resampled,
@@ -238,17 +237,12 @@ def _resample(options: argparse.Namespace) -> None:
         for run in study.runs
         if run.scenario.kind in UNCHANGED and run.design == "turns" and run.record.hypotheses is not None
     ]
-    if len(runs) < 2:
-        raise UserError(
-            f"{len(runs)} live runs without a change to draw from, and two halves to make of them; "
-            "run `python -m rmsprop.gate.study aa --runs 10`"
-        )
     found = score_resampled(runs, options.matrices, (0.02, 0.03, 0.05, 0.1), options.seed)
     path = options.results / RESAMPLED / f"{capture_environment().machine}.json"
     write_atomically(path, RESAMPLED_FILE.dump_json(found).decode() + "\n")
     for drawn in found.drawn:
-        rate = Rate(drawn.alarms, drawn.matrices).words
-        print(f"{drawn.half} half, alarm line {drawn.policy.alarm:.1%}, change {drawn.change:.0%}: {rate}")
+        alarms = f"{drawn.alarms} of {drawn.matrices} alarm, {drawn.undecided} are undecided"
+        print(f"{drawn.half}, alarm line {drawn.policy.alarm:.1%}, change {drawn.change:.0%}: {alarms}")
     print(path)
 
 

@@ -107,7 +107,9 @@ def _top(folder: Path) -> Path:
         raise UserError("the gate compares revisions, and finds no git; install git")
     try:
         return Path(_git(folder, "rev-parse", "--show-toplevel")).resolve()
-    except UserError:
+    except UserError as error:
+        if "not a git repository" not in str(error):
+            raise  # such as a checkout that somebody else owns
         raise UserError(f"{folder} lies in no git repository; start the gate in a checkout") from None
 
 
@@ -136,7 +138,8 @@ def _copy_working_tree(top: Path, folder: Path) -> None:
     listed = _git(top, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     folder.mkdir()
     for name in dict.fromkeys(filter(None, listed.split("\0"))):
-        if os.path.lexists(top / name) and not (top / name).is_dir():
+        submodule = (top / name).is_dir() and not (top / name).is_symlink()
+        if os.path.lexists(top / name) and not submodule:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(top / name, folder / name, follow_symlinks=False)
 
@@ -144,16 +147,17 @@ def _copy_working_tree(top: Path, folder: Path) -> None:
 @contextmanager
 def _worktrees_removed(top: Path, work: Path) -> Iterator[None]:
     """Whatever happens, and undisturbed by a second signal."""
+    shared = Path(_git(top, "rev-parse", "--path-format=absolute", "--git-common-dir"))
     try:
         yield
     finally:
         with _undisturbed():
-            worktree = ["git", "-C", str(top), "worktree"]
-            for side in ("base", "head"):  # a copy is no worktree; one whose making was cut short is locked
-                for command in (["unlock"], ["remove", "--force"]):
-                    subprocess.run([*worktree, *command, str(work / side)], capture_output=True, check=False)
             shutil.rmtree(work, ignore_errors=True)
-            subprocess.run([*worktree, "prune"], capture_output=True, check=False)
+            # `git worktree prune` would also forget others' whose folder is away, on a disk that is not
+            # mounted, and keep one whose making was cut short, which is locked.
+            for place in shared.glob("worktrees/*/gitdir"):
+                if Path(place.read_text(encoding="utf-8").strip()).is_relative_to(work):
+                    shutil.rmtree(place.parent, ignore_errors=True)
 
 
 @contextmanager

@@ -86,7 +86,10 @@ class Worker:
         waited = self._waited()
         own = self.run(steps)
         waited = self._waited() - waited
-        return time.perf_counter() - begin - waited if own is None else own
+        seconds = time.perf_counter() - begin - waited if own is None else own
+        if seconds <= 0:
+            raise ValueError(f"{steps} steps took {seconds} s, which has no ratio to another time")
+        return seconds
 
     def _waited(self) -> float:
         return int(os.pread(self.schedule, 64, 0).split()[1]) / 1e9 if self.schedule else 0.0

@@ -1,6 +1,7 @@
 """The page of the gate's study: what runs whose truth is known say of its alarms and its power."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from rmsprop.gate.formats import percent
@@ -95,18 +96,26 @@ def _work(score: Score) -> str:
     scenario = score.scenario
     if scenario.how == "offset":
         return f"{scenario.amount * 1e6:g} µs"
-    return f"{scenario.amount:.0%}" + (" more memory traffic" if scenario.how == "memory" else "")
+    kinds = {"memory": " more memory traffic", "passes": " (more passes)"}
+    return f"{scenario.amount:.0%}{kinds.get(scenario.how, '')}"
 
 
 def _facts(study: Study) -> dict[str, str]:
     environments = [run.record.environment for run in study.runs]
     machines = sorted({f"{one.processor}, {count(one.cpus, 'processor')}" for one in environments})
     days = {one.started[:10] for one in environments}
+    commits = Counter(_commit(run) for run in study.runs)
     return {
         "Runs": f"{len(study.runs)}, on {count(len(machines), 'machine')} and {count(len(days), 'day')}",
         "Machines": "; ".join(machines),
+        "The gate at": ", ".join(f"{commit} ({count(many, 'run')})" for commit, many in commits.items()),
         "Load when they began": f"{min(e.load for e in environments)} to {max(e.load for e in environments)}",
     }
+
+
+def _commit(run: Live) -> str:
+    of = run.record.environment
+    return f"{(of.commit or 'no commit')[:9]}{' with local changes' if of.dirty else ''}"
 
 
 def _live_table(own: Sequence[Score]) -> Table:
@@ -230,6 +239,7 @@ def _resampled_table(one: Resampled) -> Table:
         "Matrices that alarm",
         "Slower cases that are named",
         "Wrong names",
+        "Undecided",
     )
     caption = (
         f"Matrices drawn from the screens of live runs without a change, on {count(one.machines, 'machine')} "
@@ -248,9 +258,11 @@ def _drawn(drawn: Drawn) -> tuple[str | Cell, ...]:
     return (
         _policy(drawn.policy),
         Cell(f"{drawn.change:.0%}" if drawn.change else "none", drawn.change),
-        Rate(drawn.alarms, drawn.matrices).words,
-        Rate(drawn.found, drawn.asked).words if drawn.asked else "–",
+        # No intervals: the same few launches stand behind all of the matrices.
+        Cell(f"{drawn.alarms:,} of {drawn.matrices:,}", drawn.alarms / drawn.matrices),
+        Cell(f"{drawn.found / drawn.asked:.0%}", drawn.found / drawn.asked) if drawn.asked else "–",
         Cell(str(drawn.wrong), drawn.wrong),
+        Cell(str(drawn.undecided), drawn.undecided),
     )
 
 
@@ -264,8 +276,9 @@ def _runs_table(runs: Sequence[Live]) -> Table:
             "; ".join(f"{one.name} {percent(one.change)}" for one in run.decision.found("slower")),
             Cell(f"{run.record.seconds:.0f} s", run.record.seconds),
             Cell(f"{run.record.environment.load:.1f}", run.record.environment.load),
+            _commit(run),
         )
         for run in runs
     ]
-    columns = ("When", "What is true", "Design", "Outcome", "Called slower", "Took", "Load before")
+    columns = ("When", "What is true", "Design", "Outcome", "Called slower", "Took", "Load before", "Gate at")
     return capped("Every live run", columns, rows, _LISTED)

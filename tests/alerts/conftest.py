@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from rmsprop.records.bench import Axes, BenchRecord, Measurement
-from rmsprop.records.gate import GateCase, GateRecord, Launch, Plan, Policy, Sample, Side
+from rmsprop.records.gate import GateCase, GateRecord, Hypothesis, Launch, Plan, Policy, Sample, Side
 from rmsprop.records.store import write_bench, write_gate
 
 START = 1_767_225_600
 """2026-01-01, UTC; one commit an hour from then on."""
+
+
+CASE = "scratch-cpu-float32-1e3-single-1t"
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +95,10 @@ def write_benches(make_environment):
 def write_gates(make_environment):
     """Write a record of the gate for each pair of neighbouring commits, of one case: log ratios."""
 
-    def write(results, commits, launches, stage="screen", **sides):
+    def write(results, commits, launches, stage="screen", control=None, **sides):
         for (base, head), ratios in zip(itertools.pairwise(commits), launches, strict=True):
             facts = {"dirty": False, "python": "3.11.7", "versions": {"torch": "2.13.0", "numpy": "2.4.6"}}
-            samples = tuple(Sample(i, 1e-5, 1e-5, float(d), None) for i, d in enumerate(ratios))
+            samples = tuple(Sample(i, 1e-5, 1e-5, float(d), control) for i, d in enumerate(ratios))
             record = GateRecord(
                 environment=make_environment(),
                 suite="benchmarks",
@@ -104,10 +107,8 @@ def write_gates(make_environment):
                 policy=Policy(),
                 plan=Plan(480, 2, 30, 0.003, 6, 16),
                 launches=tuple(Launch(stage, i, 0, 8.0, None) for i in range(len(ratios))),
-                cases=(
-                    GateCase("scratch-cpu-float32-1e3-single-1t", "scratch", "compared", None, 10, samples),
-                ),
-                hypotheses=(),
+                cases=(GateCase(CASE, "scratch", "compared", None, 10, samples),),
+                hypotheses=(Hypothesis(CASE, (CASE,), True),) if stage == "confirm" else (),
                 interrupted=None,
                 error=None,
                 seconds=100.0,

@@ -151,6 +151,15 @@ def test_the_gates_ratio_is_held_against_its_margin_not_against_nothing(tmp_path
     assert alerts_of(read_history(tmp_path, None)) == ()
 
 
+def test_a_ratio_that_base_against_itself_shows_too_is_no_alert(tmp_path, write_gates):
+    d = [0.1, 0.11, 0.1, 0.12, 0.1, 0.11, 0.1, 0.1]
+    commits = ["0" * 40, "1" * 40]
+    write_gates(tmp_path / "steady", commits, [d], stage="confirm", control=0.0)
+    write_gates(tmp_path / "unsteady", commits, [d], stage="confirm", control=0.08)
+    assert len(alerts_of(read_history(tmp_path / "steady", None))) == 1
+    assert alerts_of(read_history(tmp_path / "unsteady", None)) == ()
+
+
 @pytest.mark.parametrize("other", [{"versions": {"torch": "2.12.0"}}, {"python": "3.12.1"}, {"dirty": True}])
 def test_a_gate_of_two_interpreters_or_of_local_changes_says_nothing_of_commits(tmp_path, write_gates, other):
     write_gates(tmp_path, ["a" * 40, "b" * 40], [[0.1, 0.1, 0.1, 0.11]], **other)

@@ -69,7 +69,7 @@ def simulate(make_environment):
         )
         families = {case.id: case.family for case in record.cases}
         d = {case.id: [*d_by_launch(case, record, "screen").values()] for case in record.cases}
-        hypotheses = choose(d, families, policy, most=100)
+        hypotheses, _ = choose(d, families, policy, most=100)
         names = {name for hypothesis in hypotheses for name in hypothesis.cases}
         more, confirmed = stage("confirm", plan.confirm if names else 0, sorted(names), len(launches))
         return replace(

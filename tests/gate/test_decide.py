@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from rmsprop.gate.decide import choose, detectable, holm, judge, least_launches, sign_flip
-from rmsprop.records.gate import Policy
+from rmsprop.records.gate import Hypothesis, Policy
 
 POLICY = Policy()
 
@@ -51,9 +51,8 @@ def test_no_change_alarms_in_at_most_a_hundredth_of_matrices(simulate, matrix, r
         "heavy tails": lambda rng, sd: sd * rng.standard_t(2),
         "two modes": lambda rng, sd: sd * rng.choice((-1.5, 1.5)) + rng.normal(0, sd / 3),
     }
-    outcomes = [judge(simulate(rng, matrix, sd=0.02, noise=draws[noise])) for _ in range(60)]
-    alarms = sum(decision.outcome == "regression" for decision in outcomes)
-    assert stats.binomtest(alarms, 60, POLICY.alpha, "greater").pvalue > 0.01
+    outcomes = [judge(simulate(rng, matrix, sd=0.02, noise=draws[noise])) for _ in range(300)]
+    assert sum(decision.outcome == "regression" for decision in outcomes) <= 300 * POLICY.alpha
 
 
 def test_a_change_below_the_margin_does_not_alarm(simulate, matrix, rng):
@@ -132,25 +131,44 @@ def test_a_shift_of_everything_is_tested_by_families(simulate, matrix, rng):
 
 def test_families_are_measured_by_as_many_cases_as_there_is_time_for():
     d = {f"{family}-{i}": [0.05 + i / 1000] * 6 for family in "abc" for i in range(8)}
-    chosen = choose(d, {name: name[0] for name in d}, POLICY, most=12)
+    chosen, left = choose(d, {name: name[0] for name in d}, POLICY, most=12)
     assert [len(hypothesis.cases) for hypothesis in chosen] == [4, 4, 4, 1, 1, 1, 1, 1, 1, 1]
     assert chosen[0].cases[0].endswith("7")
+    assert {name for hypothesis in left for name in hypothesis.cases} == {
+        f"{f}-{i}" for f in "abc" for i in range(4)
+    }
+
+
+def test_a_slower_case_that_there_was_no_time_for_is_undecided_not_a_pass(simulate, rng):
+    record = simulate(rng, {"a-1": 0.0, "a-2": 0.0, "b-1": 0.0}, sd=0.01)
+    left = (Hypothesis("b-1", ("b-1",), True),)
+    assert judge(record).outcome == "pass"
+    decision = judge(replace(record, hypotheses=(*record.hypotheses, *left)))
+    assert decision.outcome == "inconclusive"
+    assert "b-1: no time was left to confirm it" in decision.reasons
 
 
 def test_slower_candidates_leave_no_room_for_faster_ones_but_never_the_other_way():
     d = {f"a-{i}": [0.05] * 6 for i in range(10)} | {"b-1": [-0.2] * 6}
     families = {name: name[0] for name in d}
-    assert all(hypothesis.slower for hypothesis in choose(d, families, POLICY, most=100))
+    assert all(hypothesis.slower for hypothesis in choose(d, families, POLICY, most=100)[0])
     d = {f"b-{i}": [-0.2] * 6 for i in range(30)} | {"a-1": [0.02] * 6}
     families = {name: name[0] for name in d}
-    chosen = choose(d, families, POLICY, most=100)
+    chosen, _ = choose(d, families, POLICY, most=100)
     assert chosen[0].name == "a-1"
     assert len(chosen) == POLICY.candidates
 
 
 def test_a_case_whose_launches_disagree_is_no_candidate():
     d = {"a-1": [0.3, -0.01, -0.01, -0.01, -0.01, 0.01]}
-    assert choose(d, {"a-1": "a"}, POLICY, most=100) == ()
+    assert choose(d, {"a-1": "a"}, POLICY, most=100) == ((), ())
+
+
+def test_few_launches_are_enough_for_a_candidate_that_was_tested_alone():
+    """Seven, with one hypothesis; ten may take ten."""
+    assert math.isinf(detectable(0.005, 4, 8, POLICY))
+    assert detectable(0.005, 4, 8, POLICY, 1) < 0.03
+    assert detectable(0.02, 40, 12, POLICY, 1) < detectable(0.02, 40, 12, POLICY)
 
 
 def test_a_case_too_noisy_to_see_five_percent_cannot_gate(simulate, rng):

@@ -7,7 +7,7 @@ import pytest
 
 from rmsprop.errors import UserError
 from rmsprop.gate.decide import judge
-from rmsprop.gate.formats import format_of
+from rmsprop.gate.formats import format_of, headline
 from rmsprop.records.gate import GateCase
 from rmsprop.records.store import read_gate, read_gates, write_gate
 
@@ -76,7 +76,7 @@ def test_github_says_all_in_one_error_and_escapes_what_it_must(slower, monkeypat
 def test_github_has_no_error_for_a_pass_and_a_warning_for_what_is_inconclusive(simulate, rng, monkeypatch):
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     passed = simulate(rng, {"a-1": 0.0})
-    assert write("github", passed).startswith("::notice title=Regression gate::No slowdown in 1 cases")
+    assert write("github", passed).startswith("::notice title=Regression gate::No slowdown in 1 case")
     stopped = replace(passed, interrupted="interrupted")
     assert write("github", stopped).startswith("::warning title=Regression gate::Inconclusive%3A") or write(
         "github", stopped
@@ -116,6 +116,18 @@ def test_every_format_takes_a_run_that_measured_nothing(simulate, rng, name, mon
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     record = simulate(rng, {"a-1": 0.0})
     assert write(name, replace(record, cases=(), launches=(), hypotheses=None, error="head: it died"))
+
+
+def test_the_headline_counts_what_was_not_seen(slower, simulate, rng):
+    quiet = simulate(rng, {"a-1": 0.0}, sd=0.01)
+    unseen = tuple(
+        GateCase(f"b-{i}", "b", status, None, None, ())
+        for i, status in enumerate(("left out", "left out", "compared"))
+    )
+    record = replace(quiet, cases=quiet.cases + unseen)
+    said = headline(record, judge(record))
+    assert said.startswith("No slowdown in 1 case")
+    assert "; 2 left out by the budget; 1 not measured" in said
 
 
 def test_an_unknown_format_lists_the_known_ones():

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 
+from rmsprop.errors import UserError
 from rmsprop.gate.decide import judge, least_launches
 from rmsprop.gate.plan import MOST_CONFIRM
 from rmsprop.gate.scores import (
@@ -158,7 +159,7 @@ def test_the_second_stage_draws_other_launches_as_many_as_the_gate_would_plan(si
 
 
 def drawn(policy, change, alarms, found):
-    return Drawn("first", policy, change, 100, alarms, found, 800, 0)
+    return Drawn("first", policy, change, 100, alarms, found, 800, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -194,8 +195,8 @@ def test_a_fixed_threshold_alarms_where_the_gate_is_silent(simulate, matrix, rng
 
 
 def test_the_first_half_chooses_a_policy_and_the_second_says_what_it_is_worth(unchanged, tmp_path):
-    found = score_resampled([*unchanged, *unchanged], 20, (GOAL, 0.05), seed=1)
-    assert {half: len(runs) for half, runs in found.runs.items()} == {"first": 3, "second": 3, "all": 6}
+    found = score_resampled([*unchanged] * 4, 20, (GOAL, 0.05), seed=1)
+    assert {half: len(runs) for half, runs in found.runs.items()} == {"first": 6, "second": 6, "all": 12}
     assert (found.machines, found.days) == (1, 1)
     halves = {half: [one for one in found.drawn if one.half == half] for half in found.runs}
     assert len({one.policy for one in halves["first"]}) == 4
@@ -207,7 +208,13 @@ def test_the_first_half_chooses_a_policy_and_the_second_says_what_it_is_worth(un
     ]
     nothing, _, slower = halves["all"]
     assert (nothing.alarms, slower.alarms, slower.wrong) == (0, 2, 0)
+    assert nothing.undecided == 0
     path = tmp_path / RESAMPLED / "m.json"
     path.parent.mkdir()
     path.write_bytes(RESAMPLED_FILE.dump_json(found))
     assert read_study(tmp_path)[0].resampled == (found,)
+
+
+def test_a_half_with_too_few_launches_says_so_where_no_alarm_would_mean_nothing(unchanged):
+    with pytest.raises(UserError, match=r"first half of 3 .* has 6 launches .* may take 26; run"):
+        score_resampled(unchanged, 20, (GOAL,), seed=1)

@@ -1,10 +1,13 @@
+import multiprocessing
+
 import pytest
 import torch
 from torch import nn
 
 from rmsprop.gate.injection import inject, key, slowed
 from rmsprop.gate.rivals import read_rivals, slower_by_asv, slower_by_pytest_benchmark
-from rmsprop.gate.study import main
+from rmsprop.gate.scores import Scenario, read_study
+from rmsprop.gate.study import change, main
 from rmsprop.optimizers import registry
 
 
@@ -105,6 +108,47 @@ def test_pytest_benchmark_runs_on_two_commits_and_is_stored(tmp_path, capsys):
     assert (runs[0].scenario, runs[0].tool) == ("inject+scratch+offset+5e-05", "pytest-benchmark")
 
 
+BOOK = "scratch-cpu-float32-6-book-1t"
+
+
+def live(results, *arguments):
+    """A short live run of one case, as it is read again."""
+    assert main([*arguments, "--case", BOOK, "--budget", "4m", "--aim", "10", "--results", str(results)]) == 0
+    study, problems = read_study(results)
+    assert problems == []
+    return study.runs[-1]
+
+
+def test_a_base_that_does_more_makes_head_faster_and_is_no_alarm(tmp_path):
+    slower = ("--implementation", "scratch", "--how", "offset", "--amount", "5e-5")
+    run = live(tmp_path, "swapped", *slower)
+    assert (run.design, run.decision.outcome, run.gained) == ("turns", "pass", True)
+    assert measured(run) == {True}
+
+
+def test_one_process_after_the_other_is_measured_while_others_use_the_processors(tmp_path):
+    run = live(tmp_path, "load", "--design", "sequential")
+    assert (run.scenario, run.design) == (Scenario("load"), "sequential")
+    assert measured(run) == {True}
+    assert multiprocessing.active_children() == []
+
+
+def measured(run):
+    """Whether the screen's launches, each of them, measured both sides, and no other side."""
+    (case,) = (case for case in run.record.cases if case.samples)
+    screen = [s for s in case.samples if run.record.launches[s.launch].stage == "screen"]
+    assert len(screen) == run.record.plan.screen
+    return {s.base > 0 and s.head > 0 and s.control is None for s in screen}
+
+
+def test_a_scenario_changes_what_it_says_and_nothing_else(tmp_path):
+    change(Scenario("aa"), tmp_path)
+    change(Scenario("load"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    change(Scenario("docs"), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["NOTES.md"]
+
+
 def test_other_tools_want_whole_ids(tmp_path, capsys):
     assert main(["aa", "--tool", "asv", "--case", "scratch-*", "--results", str(tmp_path)]) == 2
     assert "whole ids" in capsys.readouterr().err
@@ -112,4 +156,6 @@ def test_other_tools_want_whole_ids(tmp_path, capsys):
 
 def test_a_study_without_runs_says_what_to_run(tmp_path, capsys):
     assert main(["resample", "--results", str(tmp_path)]) == 2
-    assert "run `python -m rmsprop.gate.study aa --runs 10`" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "the first half of 0 live runs without a change has 0 launches" in error
+    assert "run `python -m rmsprop.gate.study aa --runs 10`" in error

@@ -34,7 +34,7 @@ def test_the_page_says_first_what_the_runs_came_to(runs):
     page = page_of(*runs)
     for words in (
         "The same tree twice: 0 alarms in 2 runs; 40 cases",
-        "family2 slower by 5%: a slower case named in 1 of 1 run, every one that gates in 1, 0 other",
+        "family2 slower by 5% (more passes): a slower case named in 1 of 1 run, every one that gates in 1, 0",
     ):
         assert words in page.body
         assert words in page.markdown
@@ -51,8 +51,8 @@ def test_without_a_slowed_run_there_is_no_figure_of_power(runs):
 def test_other_tools_and_resampled_launches_stand_apart_from_live_runs(runs):
     environment = runs[0].record.environment
     rival = RivalRun(environment, "aa", "asv", "asv continuous --factor 1.1", 1, ("a", "b"), 99.5)
-    resampled = score_resampled(runs[:2], 10, (0.03,), seed=1)
+    resampled = score_resampled(runs[:2] * 5, 10, (0.03,), seed=1)
     page = page_of(*runs, rivals=(rival,), resampled=(resampled,))
     assert "asv continuous --factor 1.1" in page.body
     assert "Matrices drawn from the screens of live runs without a change" in page.body
-    assert "0 of 10 (0.0% to 30.8%)" in page.body
+    assert "0 of 10</td>" in page.body
