@@ -25,17 +25,11 @@ from rmsprop.gate.decide import judge
 from rmsprop.gate.formats import percent
 from rmsprop.gate.injection import How, inject
 from rmsprop.gate.launch import run_launch, run_sequential_launch
+from rmsprop.gate.resampling import FOLDER as RESAMPLED
+from rmsprop.gate.resampling import RESAMPLED_FILE, score_resampled
 from rmsprop.gate.rivals import Tool, run_rival
 from rmsprop.gate.run import FORMER, Interpreters, measure_trees, seconds_of
-from rmsprop.gate.scores import (
-    FOLDER,
-    RESAMPLED,
-    RESAMPLED_FILE,
-    UNCHANGED,
-    Scenario,
-    read_study,
-    score_resampled,
-)
+from rmsprop.gate.scores import FOLDER, UNCHANGED, Scenario, read_study
 from rmsprop.gate.trees import prepared
 from rmsprop.gate.tuning import tune
 from rmsprop.records.environment import capture_environment
@@ -233,7 +227,7 @@ def _resample(options: argparse.Namespace) -> None:
     for problem in problems:
         print(f"left out {problem.path}: {problem.reason}", file=sys.stderr)
     runs = [
-        run
+        run.record
         for run in study.runs
         if run.scenario.kind in UNCHANGED and run.design == "turns" and run.record.hypotheses is not None
     ]

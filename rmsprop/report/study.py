@@ -5,14 +5,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from rmsprop.gate.formats import percent
+from rmsprop.gate.resampling import GOAL, Drawn, Resampled
 from rmsprop.gate.rivals import RivalRun
 from rmsprop.gate.scores import (
     GATE,
-    GOAL,
-    Drawn,
     Live,
     Rate,
-    Resampled,
     Score,
     Study,
     powers,

@@ -4,8 +4,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from rmsprop.gate.resampling import score_resampled
 from rmsprop.gate.rivals import RivalRun
-from rmsprop.gate.scores import Live, Scenario, Study, score_resampled
+from rmsprop.gate.scores import Live, Scenario, Study
 from rmsprop.report import study
 from tests.gate.conftest import matrix, simulate  # noqa: F401 (fixtures)
 
@@ -51,7 +52,7 @@ def test_without_a_slowed_run_there_is_no_figure_of_power(runs):
 def test_other_tools_and_resampled_launches_stand_apart_from_live_runs(runs):
     environment = runs[0].record.environment
     rival = RivalRun(environment, "aa", "asv", "asv continuous --factor 1.1", 1, ("a", "b"), 99.5)
-    resampled = score_resampled(runs[:2] * 5, 10, (0.03,), seed=1)
+    resampled = score_resampled([run.record for run in runs[:2]] * 5, 10, (0.03,), seed=1)
     page = page_of(*runs, rivals=(rival,), resampled=(resampled,))
     assert "asv continuous --factor 1.1" in page.body
     assert "Matrices drawn from the screens of live runs without a change" in page.body
