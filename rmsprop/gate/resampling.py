@@ -183,7 +183,8 @@ def score_resampled(
         if launches < needed:
             raise UserError(
                 f"the {half} half of {len(runs)} live runs without a change has {launches} launches to draw "
-                f"from, and a matrix may take {needed}; run `python -m rmsprop.gate.study aa --runs 10`"
+                f"from, and a matrix may take {needed}; for more, "
+                "run `python -m rmsprop.gate.study aa --runs 10`"
             )
     rng = np.random.default_rng(seed)
 

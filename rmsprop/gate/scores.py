@@ -136,8 +136,8 @@ class Score:
     """Runs that name a case, of those that came to a conclusion."""
     inconclusive: int
     """Runs that did not: they say nothing of alarms."""
-    cases: int
-    """Least number of cases that a run compared."""
+    cases: tuple[int, int]
+    """Least and most cases that a run compared: on a busy machine the budget may leave some out."""
     right: Rate
     """Runs that name a case that is slower, or where the sides are swapped faster; of none otherwise."""
     whole: Rate
@@ -220,6 +220,7 @@ def _score(every: Sequence[Live], rule: str) -> Score:
     if every[0].scenario.kind == "swapped" and rule == GATE:
         right = [run.gained for run in group]
     changes = sorted(measured_changes(group).values())
+    compared = [sum(bool(case.samples) for case in run.record.cases) for run in every]
     return Score(
         scenario=every[0].scenario,
         design=every[0].design,
@@ -228,7 +229,7 @@ def _score(every: Sequence[Live], rule: str) -> Score:
         right=Rate(sum(right), len(right)),
         whole=Rate(whole, len(asked)),
         inconclusive=len(every) - len(group),
-        cases=min(sum(bool(case.samples) for case in run.record.cases) for run in every),
+        cases=(min(compared), max(compared)),
         found=Rate(
             sum(len(named[id(run)] & run.slowed) for run in asked), sum(len(run.slowed) for run in asked)
         ),

@@ -64,7 +64,9 @@ def _headlines(own: Sequence[Score]) -> list[str]:
         if score.design != "turns":
             continue
         runs = count(score.alarms.of, "run")
-        ends = f"{score.cases} cases; the longest took {score.seconds:.0f} s."
+        least, most = score.cases
+        cases = f"{least} to {most} cases" if least < most else count(most, "case")
+        ends = f"{cases}; the longest took {score.seconds:.0f} s."
         if score.inconclusive:
             ends = f"{score.inconclusive} more came to no conclusion; {ends}"
         if score.scenario.slowed:

@@ -112,5 +112,5 @@ def test_the_first_half_chooses_a_policy_and_the_second_says_what_it_is_worth(un
 
 
 def test_a_half_with_too_few_launches_says_so_where_no_alarm_would_mean_nothing(unchanged):
-    with pytest.raises(UserError, match=r"first half of 3 .* has 6 launches .* may take 26; run"):
+    with pytest.raises(UserError, match=r"first half of 3 .* has 6 launches .* may take 26; for more, run"):
         score_resampled(unchanged, 20, (GOAL,), seed=1)

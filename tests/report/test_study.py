@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -43,6 +44,13 @@ def test_the_page_says_first_what_the_runs_came_to(runs):
     assert "8 of 8 (63.1% to 100.0%)" in page.body
     assert "inject+family2+passes+0.05" in page.body
     assert [drawing.name for drawing in page.figures] == ["gate-study-power"]
+
+
+def test_a_run_that_left_cases_out_is_told_from_one_of_the_whole_matrix(runs):
+    first, *others = runs
+    record = first.record
+    part = replace(record, cases=(replace(record.cases[0], status="left out", samples=()), *record.cases[1:]))
+    assert "0 alarms in 2 runs; 39 to 40 cases" in page_of(replace(first, record=part), *others).body
 
 
 def test_without_a_slowed_run_there_is_no_figure_of_power(runs):
