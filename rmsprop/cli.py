@@ -268,7 +268,9 @@ def gate(
     case: Annotated[
         list[str] | None, typer.Option(help="Keep ids like this: 'scratch-*'; repeatable.")
     ] = None,
-    pairs: Annotated[int | None, typer.Option(min=1, help="Launches at a time, each on its own CPU.")] = None,
+    pairs: Annotated[
+        int | None, typer.Option(min=1, max=5, help="Launches at a time, each on its own CPU.")
+    ] = None,
     form: Annotated[
         str, typer.Option("--format", help="table, github, markdown, json, junit, ... (see docs/gate.md).")
     ] = "table",

@@ -122,7 +122,7 @@ def test_a_gate_that_dies_does_not_leave_the_former_comment_standing(tmp_path):
         "gate", "HEAD", cwd=tmp_path, path=commands, GITHUB_STEP_SUMMARY=str(tmp_path / "summary.md")
     )
     assert answer.returncode == 2
-    assert "The measurement failed" in (tmp_path / "gate" / "comment.md").read_text()
+    assert "The gate gave no answer" in (tmp_path / "gate" / "comment.md").read_text()
 
 
 @pytest.fixture
@@ -155,6 +155,7 @@ def test_the_comment_goes_to_the_pull_request_of_the_run(tmp_path, downloaded):
     )
     assert posted in calls
     assert "PATCH" not in calls
+    assert '.user.type == "Bot" and (.body | startswith("<!-- rmsprop gate -->"))' in calls
 
 
 def test_the_comment_of_an_earlier_run_is_renewed(tmp_path, downloaded):
@@ -164,7 +165,7 @@ def test_the_comment_of_an_earlier_run_is_renewed(tmp_path, downloaded):
 
 
 def test_a_comment_is_no_longer_than_github_takes(tmp_path, downloaded):
-    (downloaded / "comment.md").write_text("é" * 65_536)
+    (downloaded / "comment.md").write_text("e" + "é" * 65_536)
     calls = comment(tmp_path)
     assert 32_000 < calls.count("é") <= 32_500
 
@@ -200,7 +201,7 @@ def history(folder, gate=0, alerts=0, *, asv=True):
             subprocess.run([*GIT, "commit", "-q", "--allow-empty", "-m", str(number)], cwd=folder, check=True)
     body = f"case $1 in machine) echo here;; gate) exit {gate};; alerts) exit {alerts};; esac"
     measured = "mkdir -p results/asv/here; touch results/asv/here/$(git rev-parse HEAD | cut -c 1-8)-env.json"
-    commands = fake(fake(folder / "bin", "rmsprop", body), "asv", measured if asv else "exit 1")
+    commands = fake(fake(folder / "bin", "rmsprop", body), "asv", measured if asv else "[ $1 != run ]")
     answer = script("history", cwd=folder, path=commands)
     return answer, (commands / "calls.txt").read_text().splitlines()
 
@@ -225,10 +226,11 @@ def test_the_history_is_published_whatever_it_says_and_then_fails_for_a_slowdown
     assert calls[1].endswith("NEW")
 
 
-def test_an_asv_that_measured_nothing_fails_the_history(tmp_path):
-    answer, _ = history(tmp_path, asv=False)
+def test_an_asv_that_measured_nothing_fails_the_history_after_all_else(tmp_path):
+    answer, calls = history(tmp_path, asv=False)
     assert answer.returncode == 2
     assert "asv left no results" in answer.stdout
+    assert calls[-1].startswith("rmsprop report")
 
 
 def test_each_new_commit_is_gated_against_its_parent_once(tmp_path):

@@ -193,7 +193,11 @@ def judge(record: GateRecord) -> Decision:
     """The decision: the same one for terminal, formats and page."""
     findings = _findings(record)
     by_case = {case: finding for finding in findings for case in finding.cases}
-    views = tuple(_view(case, record, by_case.get(case.id)) for case in record.cases)
+    asked = sum(
+        hypothesis.slower and finding.launches > 0
+        for hypothesis, finding in zip(_in_order(record), findings, strict=True)
+    )
+    views = tuple(_view(case, record, by_case.get(case.id), max(1, asked)) for case in record.cases)
     reasons = _reasons(record, findings, views)
     outcome: Outcome = next((outcome for outcome, said in reasons.items() if said), "pass")
     if record.interrupted and outcome == "regression":
@@ -222,7 +226,7 @@ def _findings(record: GateRecord) -> tuple[Finding, ...]:
     null = math.log1p(record.policy.margin)
     for slower in (True, False):
         sign = 1 if slower else -1
-        asked = [hypothesis for hypothesis in record.hypotheses or () if hypothesis.slower is slower]
+        asked = [hypothesis for hypothesis in _in_order(record) if hypothesis.slower is slower]
         means = [_mean_by_launch(hypothesis, record) for hypothesis in asked]
         measured = [number for number, d in enumerate(means) if len(d)]
         launches = min((len(means[number]) for number in measured), default=0)
@@ -233,6 +237,11 @@ def _findings(record: GateRecord) -> tuple[Finding, ...]:
             control = _mean_by_launch(hypothesis, record, control=True)
             found.append(_finding(hypothesis, d, control, p_values.get(number), record.policy))
     return tuple(found)
+
+
+def _in_order(record: GateRecord) -> list[Hypothesis]:
+    """Slower before faster, as they are told."""
+    return sorted(record.hypotheses or (), key=lambda hypothesis: not hypothesis.slower)
 
 
 def _mean_by_launch(hypothesis: Hypothesis, record: GateRecord, control: bool = False) -> NDArray[np.float64]:
@@ -272,7 +281,7 @@ def _finding(
     )
 
 
-def _view(case: GateCase, record: GateRecord, finding: Finding | None) -> CaseView:
+def _view(case: GateCase, record: GateRecord, finding: Finding | None, hypotheses: int) -> CaseView:
     stages = {
         stage: np.array([*d_by_launch(case, record, stage).values()]) for stage in ("screen", "confirm")
     }
@@ -281,11 +290,12 @@ def _view(case: GateCase, record: GateRecord, finding: Finding | None) -> CaseVi
     spread = _pooled_sd([*stages.values()])
     least = None
     if spread is not None:
-        confirm, asked = record.plan.confirm, None
-        if len(stages["confirm"]):
-            confirm = len(stages["confirm"])
-            asked = sum(hypothesis.slower for hypothesis in record.hypotheses or ()) or 1
-        least = detectable(spread, len(stages["screen"]), confirm, record.policy, asked)
+        screen, confirm = len(stages["screen"]), len(stages["confirm"])
+        least = (
+            detectable(spread, screen, confirm, record.policy, hypotheses)
+            if confirm
+            else detectable(spread, screen, record.plan.confirm, record.policy)
+        )
         least = least if math.isfinite(least) else None
     return CaseView(
         case=case,
@@ -340,8 +350,8 @@ def _reasons(
         if finding.verdict == "unsteady":
             inconclusive.append(f"{finding.name}: base against itself moved by {finding.control:+.1%} too")
         if finding.verdict == "undecided":
-            many = f"{finding.launches} launches are too few" if finding.launches else "no time was left"
-            inconclusive.append(f"{finding.name}: {many} to confirm it")
+            why = f"{finding.launches} launches are too few" if finding.launches else "there was no room"
+            inconclusive.append(f"{finding.name}: {why} to confirm it")
     return {
         "regression": slower,
         "failed": [

@@ -128,10 +128,10 @@ def markdown(record: GateRecord) -> str:
     ]
     if decision.reasons:
         lines += [*(f"- {_text(reason)}" for reason in decision.reasons), ""]
-    if decision.findings:
+    if again := [finding for finding in decision.findings if finding.launches]:
         lines += ["| confirmed on fresh launches | change | 95% interval | p | base against itself | |"]
         lines += ["| --- | --- | --- | --- | --- | --- |"]
-        lines += [_row(finding) for finding in decision.findings]
+        lines += [_row(finding) for finding in again]
         lines += [""]
     lines += [
         f"<details><summary>All {len(decision.cases)} cases</summary>",
@@ -237,8 +237,9 @@ def junit(record: GateRecord) -> str:
     ]
     for finding in decision.findings:
         if len(finding.cases) > 1:
-            slower = ("failure", _sentence(finding)) if finding.verdict == "slower" else None
-            results.append(("families", finding.name, slower))
+            kinds = {"slower": "failure", "undecided": "skipped", "unsteady": "skipped"}
+            kind = kinds.get(finding.verdict)
+            results.append(("families", finding.name, (kind, _sentence(finding)) if kind else None))
     if decision.outcome in ("failed", "inconclusive"):
         results.append(("gate", decision.outcome, ("error", "; ".join(decision.reasons))))
     suite = ElementTree.Element(
@@ -269,7 +270,8 @@ def _result(view: CaseView, record: GateRecord) -> _Result:
         return "error", said
     if view.finding and len(view.finding.cases) == 1 and view.finding.verdict == "slower":
         return "failure", _sentence(view.finding)
-    if view.case.status != "compared" or not view.gates:
+    unsure = view.finding and view.finding.verdict in ("undecided", "unsteady")
+    if view.case.status != "compared" or not view.gates or unsure:
         return "skipped", said
     return None
 
@@ -321,5 +323,7 @@ def _change(finding: Finding) -> str:
 
 
 def _sentence(finding: Finding) -> str:
+    if not finding.launches:
+        return f"{finding.verdict}: there was no room to confirm it"
     numbers = f"{percent(finding.change)}, 95% interval {interval(finding.low, finding.high)}"
     return f"{finding.verdict}: {numbers}, over {finding.launches} launches"

@@ -155,16 +155,15 @@ def second_stage(
     taken = sum(launch.seconds for launch in record.launches) / len(record.launches)
     # As the screen found the machine.
     busier = replace(costs, busy=costs.busy * max(1.0, taken / screen_seconds(costs, plan.turns)))
-    case = launch_seconds(busier, costs.cases, turns[0], 3) / len(costs.cases)
+    case = launch_seconds(busier, costs.cases, TURNS[0], 3) / len(costs.cases)
     most = int(seconds * plan.pairs / case / least_launches(policy.candidates, policy))
     tested, left = choose(screened, {case.id: case.family for case in record.cases}, policy, most)
     names = tuple(dict.fromkeys(name for hypothesis in tested for name in hypothesis.cases))
     if not names:
         return Confirmation(left, (), 0, 0, 0.0)
-    needed = least_launches(len(tested), policy)
     sd = median(stdev(screened[name]) for name in names)
     time = seconds * (1 - SPARED_AGAIN)
-    launches, chosen = plan_confirmation(busier, names, time, plan, needed, sd, policy, turns)
+    launches, chosen = plan_confirmation(busier, names, time, plan, len(tested), sd, policy, turns)
     return Confirmation((*tested, *left), names, launches, chosen, launch_seconds(busier, names, chosen, 3))
 
 
@@ -173,7 +172,7 @@ def plan_confirmation(
     names: Sequence[str],
     seconds: float,
     plan: Plan,
-    needed: int,
+    hypotheses: int,
     sd: float,
     policy: Policy,
     turns: Sequence[int] = TURNS,
@@ -181,15 +180,16 @@ def plan_confirmation(
     """Launches, and turns in each, in the seconds left: the least that see `policy.aim`, else the most.
 
     `sd` is how far the screen's launches spread at the cases that are tested, with as many turns as planned.
-    At least `needed` launches, and `DISSENTERS` more where there is time.
+    At least as many as a test of so many hypotheses needs, and `DISSENTERS` more where there is time.
     """
+    needed = least_launches(hypotheses, policy)
     choices = []
     for number in turns:
         each = launch_seconds(costs, names, number, 3)
         most = min(MOST_CONFIRM, int(seconds / each) * plan.pairs)
         expected = sd * spread(number) / spread(plan.turns)
         for launches in range(_even(needed, plan.pairs), most + 1, plan.pairs):
-            seen = detectable(expected, MOST_SCREEN, launches, policy)
+            seen = detectable(expected, MOST_SCREEN, launches, policy, hypotheses)
             few = launches < needed + DISSENTERS
             choices.append((few, max(seen, policy.aim), launches * each, launches, number))
     if not choices:

@@ -8,7 +8,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from pydantic import ConfigDict, TypeAdapter
@@ -64,28 +63,19 @@ class Resampled:
 RESAMPLED_FILE = TypeAdapter(Resampled)
 
 
-class Pooled(NamedTuple):
-    """A launch of the screen of a run without a change."""
-
-    run: int
-    """Which of the runs it is of."""
-    d: Mapping[str, float]
-    """Of every case."""
-
-
 def read_resampled(results: Path) -> tuple[list[Resampled], list[Problem]]:
     """All that is stored, and the files that are none."""
     return read_folder(results / FOLDER, lambda path: RESAMPLED_FILE.validate_python(read_json(path)))
 
 
-def pool_of(records: Sequence[GateRecord]) -> list[Pooled]:
-    """The screens' launches of unchanged runs over the cases that all of them have; cut ones are left out."""
+def pool_of(records: Sequence[GateRecord]) -> list[dict[str, float]]:
+    """The screens' launches, each with the d of all cases that every record has; cut ones are left out."""
     common = set.intersection(*({case.id for case in one.cases if case.samples} for one in records))
-    pool: list[Pooled] = []
-    for run, one in enumerate(records):
+    pool: list[dict[str, float]] = []
+    for one in records:
         each = {case.id: d_by_launch(case, one, "screen") for case in one.cases if case.id in common}
         pool += [
-            Pooled(run, {name: d[index] for name, d in each.items()})
+            {name: d[index] for name, d in each.items()}
             for index in range(len(one.launches))
             if all(index in d for d in each.values())
         ]
@@ -94,7 +84,7 @@ def pool_of(records: Sequence[GateRecord]) -> list[Pooled]:
 
 def resample(
     like: GateRecord,
-    pool: Sequence[Pooled],
+    pool: Sequence[Mapping[str, float]],
     rng: np.random.Generator,
     *,
     slowed: str = "",
@@ -103,15 +93,15 @@ def resample(
     """A run with that record's plan and policy, drawn from unchanged launches; the cases that it slows.
 
     A launch is drawn whole, for all cases, and at most once, so that the second stage sees others than the
-    first. Which side of a run was base is drawn once for all of its launches: to turn each round by itself
-    would make sure of the symmetry that the test asks for. `slowed` is a family whose d has log(1 + change)
-    added. The second stage is planned as the gate plans it, as long as there are launches, with the turns
-    of the screen and an even share of its time for each case.
+    first. Which side is base is drawn once for all of them: to turn each launch round by itself would make
+    sure of the symmetry that the test asks for. `slowed` is a family whose d has log(1 + change) added. The
+    second stage is planned as the gate plans it, as long as there are launches, with the turns of the screen
+    and an even share of its time for each case.
     """
-    names = list(pool[0].d)
+    names = list(pool[0])
     family = {case.id: case.family for case in like.cases}
     slower = {name for name in names if family[name] == slowed}
-    sides = rng.choice((-1, 1), 1 + max(launch.run for launch in pool))
+    side = rng.choice((-1, 1))
     order = rng.permutation(len(pool))
 
     def measured(made: GateRecord, stage: Stage, launches: int, names: Sequence[str]) -> GateRecord:
@@ -119,9 +109,10 @@ def resample(
         start = len(made.launches)
         for index in range(start, start + launches):
             launch, again = pool[order[index]], pool[int(rng.integers(len(pool)))]
+            sign = rng.choice((-1, 1))  # base against base has no side
             for name in names:
-                d = sides[launch.run] * launch.d[name] + math.log1p(change) * (name in slower)
-                control = sides[again.run] * again.d[name] if stage == "confirm" else None
+                d = side * launch[name] + math.log1p(change) * (name in slower)
+                control = sign * again[name] if stage == "confirm" else None
                 drawn[name].append(Sample(index, 1.0, math.exp(d), d, control))
         return replace(
             made,
@@ -229,7 +220,7 @@ def _drawn(
     rng: np.random.Generator,
 ) -> Drawn:
     like, pool = replace(records[0], policy=policy), pool_of(records)
-    families = sorted({case.family for case in like.cases if case.id in pool[0].d})
+    families = sorted({case.family for case in like.cases if case.id in pool[0]})
     alarms = found = asked = wrong = undecided = 0
     for number in range(matrices):
         family = families[number % len(families)] if change else ""

@@ -35,8 +35,8 @@ from rmsprop.records.gate import GateCase, GateRecord, Plan, Policy, Side, Stage
 from rmsprop.records.store import check_writable, read_gate
 
 USUAL_PAIRS, MOST_PAIRS = 2, 5
-"""Launches at a time, however many cores there are: two were measured to be harmless; ten launches, which is
-what a test of ten candidates takes, and the twenty that may confirm are multiples of the others."""
+"""Launches at a time, however many cores there are: two were measured to be harmless, and more than five
+leave too little choice among the ten to twenty launches that confirm."""
 LEAST_PYTHON = (3, 11)
 FORMER = 5
 """Earlier records of this machine that a promise stands on."""

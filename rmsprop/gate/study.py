@@ -14,6 +14,7 @@ import multiprocessing
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -231,9 +232,10 @@ def _resample(options: argparse.Namespace) -> None:
         for run in study.runs
         if run.scenario.kind in UNCHANGED and run.design == "turns" and run.record.hypotheses is not None
     ]
-    compared = [sum(bool(case.samples) for case in run.cases) for run in runs]
-    # Those that the budget kept from the whole matrix would keep all matrices from it.
-    runs = [run for run, cases in zip(runs, compared, strict=True) if cases == max(compared)]
+    # One that the budget kept from some cases would keep all matrices from them.
+    cases = [frozenset(case.id for case in run.cases if case.samples) for run in runs]
+    usual = Counter(cases).most_common(1)
+    runs = [run for run, own in zip(runs, cases, strict=True) if own == usual[0][0]]
     found = score_resampled(runs, options.matrices, (0.02, 0.03, 0.05, 0.1), options.seed)
     path = options.results / RESAMPLED / f"{capture_environment().machine}.json"
     write_atomically(path, RESAMPLED_FILE.dump_json(found).decode() + "\n")

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,7 +147,7 @@ def _copy_working_tree(top: Path, folder: Path) -> None:
 @contextmanager
 def _worktrees_removed(top: Path, work: Path) -> Iterator[None]:
     """Whatever happens, and undisturbed by a second signal."""
-    shared = Path(_git(top, "rev-parse", "--path-format=absolute", "--git-common-dir"))
+    shared = top / _git(top, "rev-parse", "--git-common-dir")
     try:
         yield
     finally:
@@ -156,8 +156,10 @@ def _worktrees_removed(top: Path, work: Path) -> Iterator[None]:
             # `git worktree prune` would also forget others' whose folder is away, on a disk that is not
             # mounted, and keep one whose making was cut short, which is locked.
             for place in shared.glob("worktrees/*/gitdir"):
-                if Path(place.read_text(encoding="utf-8").strip()).is_relative_to(work):
-                    shutil.rmtree(place.parent, ignore_errors=True)
+                with suppress(OSError, ValueError):  # another gate may just have removed its own
+                    tree = place.parent / place.read_text(encoding="utf-8").strip()
+                    if tree.resolve().is_relative_to(work):
+                        shutil.rmtree(place.parent, ignore_errors=True)
 
 
 @contextmanager

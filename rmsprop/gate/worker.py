@@ -26,6 +26,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+MOST_STEPS = 10**6
+"""In a turn of milliseconds: where they still take no time, the suite's clock stands."""
+
 
 class Worker:
     """A suite, and the case that is open."""
@@ -68,12 +71,16 @@ class Worker:
     def steps(self, seconds: float) -> dict[str, Any]:
         steps, taken = 1, self._time(1)
         while taken < seconds / 2:
-            steps = max(2 * steps, int(0.7 * steps * seconds / max(taken, 1e-9)))
+            if steps > MOST_STEPS:
+                raise ValueError(f"{steps} steps took {taken} s, which is no time to compare")
+            steps = max(2 * steps, min(100 * steps, int(0.7 * steps * seconds / max(taken, 1e-9))))
             taken = self._time(steps)
         return {"steps": max(1, round(steps * seconds / taken))}
 
     def turn(self, steps: int) -> dict[str, Any]:
-        return {"seconds": self._time(steps)}
+        if (seconds := self._time(steps)) <= 0:
+            raise ValueError(f"{steps} steps took {seconds} s, which is no time to compare")
+        return {"seconds": seconds}
 
     def close(self) -> dict[str, Any]:
         gc.unfreeze()
@@ -86,10 +93,7 @@ class Worker:
         waited = self._waited()
         own = self.run(steps)
         waited = self._waited() - waited
-        seconds = time.perf_counter() - begin - waited if own is None else own
-        if seconds <= 0:
-            raise ValueError(f"{steps} steps took {seconds} s, which has no ratio to another time")
-        return seconds
+        return time.perf_counter() - begin - waited if own is None else own
 
     def _waited(self) -> float:
         return int(os.pread(self.schedule, 64, 0).split()[1]) / 1e9 if self.schedule else 0.0

@@ -86,6 +86,7 @@ def _findings(decision: Decision) -> Table:
             str(finding.launches),
         )
         for finding in decision.findings
+        if finding.launches
     )
     columns = ("Case or family", "Verdict", "Change", "95% interval", "p", "Base against itself", "Launches")
     return Table("Measured again on fresh launches", columns, rows)

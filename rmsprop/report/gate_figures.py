@@ -39,7 +39,7 @@ def _forest(family: str, views: Sequence[CaseView], record: GateRecord) -> Drawi
         axes.axvline(0, color=INK, linewidth=0.8)
         axes.axvline(record.policy.alarm, color=VERMILLION, linewidth=0.9, linestyle="--")
         for place, view in enumerate(views):
-            stage = "confirm" if view.finding else "screen"
+            stage = "confirm" if view.finding and view.finding.launches else "screen"
             ratios = [math.expm1(d) for d in d_by_launch(view.case, record, stage).values()]
             axes.plot(ratios, [place] * len(ratios), "|", color=INK, alpha=0.35, markersize=7)
             colour, marker = _STYLES.get(view.finding.verdict if view.finding else "", (BLUE, "o"))

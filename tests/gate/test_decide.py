@@ -145,7 +145,7 @@ def test_a_slower_case_that_there_was_no_time_for_is_undecided_not_a_pass(simula
     assert judge(record).outcome == "pass"
     decision = judge(replace(record, hypotheses=(*record.hypotheses, *left)))
     assert decision.outcome == "inconclusive"
-    assert "b-1: no time was left to confirm it" in decision.reasons
+    assert "b-1: there was no room to confirm it" in decision.reasons
 
 
 def test_slower_candidates_leave_no_room_for_faster_ones_but_never_the_other_way():

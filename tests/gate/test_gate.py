@@ -135,10 +135,10 @@ def test_a_third_more_work_in_scratchs_step_alarms_on_scratch_and_on_nothing_els
     )  # fmt: skip
     assert answer.code == 1, answer.err
     cases = [case for case in json.loads(answer.out)["cases"] if case["status"] == "compared"]
-    assert len(cases) >= 6  # where there is no compiler FusedRMSprop's are not
     slower = {case["id"] for case in cases if case["verdict"] == "slower"}
     assert slower == {case["id"] for case in cases if case["id"].startswith("scratch-")}
-    assert {case["verdict"] for case in cases} <= {"slower", None, "not confirmed"}
+    assert len(slower) == 2
+    assert {case["id"].split("-cpu")[0] for case in cases} >= {"scratch", "builtin-loop"}
 
 
 @pytest.fixture
@@ -335,7 +335,7 @@ def test_a_step_that_takes_no_time_fails_the_measurement_and_keeps_the_record(ga
     (theirs / "speed.py").write_text(SUITE.replace("yield run", "yield lambda steps: 0.0"))
     answer = gate(theirs, "--suite", "speed", "--base", "HEAD", "--budget", "20s", "--format", "json")
     assert answer.code == 2
-    assert "which has no ratio to another time" in answer.err + answer.out
+    assert "which is no time to compare" in answer.err + answer.out
 
 
 @pytest.mark.parametrize(

@@ -50,10 +50,12 @@ def test_a_drawn_launch_keeps_what_its_cases_have_in_common_and_is_drawn_once(si
     assert {abs(d) for values in seen for d in values} == {0.001 * i for i in range(1, 7)}
 
 
-def test_a_run_is_turned_round_as_a_whole(simulate, matrix, rng):
-    pool = pool_of([simulate(rng, dict.fromkeys(matrix, 0.05), sd=0.001)])
+def test_all_launches_of_a_matrix_are_turned_round_together(simulate, matrix, rng):
+    pool = pool_of([simulate(rng, dict.fromkeys(matrix, 0.05), sd=0.001) for _ in range(6)])
     made = [resample(simulate(rng, matrix), pool, rng)[0] for _ in range(20)]
-    assert {sum(s.d > 0 for s in record.cases[0].samples) for record in made} == {0, 6}
+    assert {sum(s.d > 0 for s in record.cases[0].samples) for record in made} >= {0}
+    for record in made:
+        assert len({s.d > 0 for s in record.cases[0].samples}) == 1
 
 
 def test_the_second_stage_draws_other_launches_as_many_as_the_gate_would_plan(simulate, matrix, rng):

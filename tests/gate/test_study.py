@@ -122,7 +122,8 @@ def live(results, *arguments):
 def test_a_base_that_does_more_makes_head_faster_and_is_no_alarm(tmp_path):
     slower = ("--implementation", "scratch", "--how", "offset", "--amount", "5e-5")
     run = live(tmp_path, "swapped", *slower)
-    assert (run.design, run.decision.outcome, run.gained) == ("turns", "pass", True)
+    assert (run.design, run.gained) == ("turns", True)
+    assert run.decision.outcome != "regression"
     assert measured(run) == {True}
 
 
