@@ -11,6 +11,7 @@ from rmsprop.gate.scores import (
     GATE,
     Live,
     Rate,
+    Scenario,
     Score,
     Study,
     powers,
@@ -44,7 +45,7 @@ def pages(inputs: Inputs) -> Iterable[Page]:
         "rules": _rules_table(scored),
         "spread": _spread_table(study.runs),
         "rivals": _rivals_table(study.rivals) if study.rivals else None,
-        "resampled": [_resampled_table(one) for one in study.resampled],
+        "resampled": [(_chosen(one), _resampled_table(one)) for one in study.resampled],
         "drawings": drawings,
     }
     yield Page(
@@ -71,29 +72,29 @@ def _headlines(own: Sequence[Score]) -> list[str]:
             ends = f"{score.inconclusive} more came to no conclusion; {ends}"
         if score.scenario.slowed:
             said.append(
-                f"{_words(score)}: a slower case named in {score.right.hits} of {runs}, every one that gates "
-                f"in {score.whole.hits}, {count(score.wrong, 'other case')} named; {ends}"
+                f"{_words(score.scenario)}: a slower case named in {score.right.hits} of {runs}, every one "
+                f"that gates in {score.whole.hits}, {count(score.wrong, 'other case')} named; {ends}"
             )
         else:
             gained = f", called faster in {score.right.hits}" if score.right.of else ""
-            said.append(f"{_words(score)}: {count(score.alarms.hits, 'alarm')} in {runs}{gained}; {ends}")
+            said.append(
+                f"{_words(score.scenario)}: {count(score.alarms.hits, 'alarm')} in {runs}{gained}; {ends}"
+            )
     return said
 
 
-def _words(score: Score) -> str:
-    scenario = score.scenario
+def _words(scenario: Scenario) -> str:
     if scenario.slowed is None:
         kinds = {
             "aa": "The same tree twice",
             "docs": "A change of a text",
             "load": "Others use the processors",
         }
-        return kinds.get(scenario.kind, f"The slower tree as base ({_work(score)})")
-    return f"{scenario.implementation} slower by {_work(score)}"
+        return kinds.get(scenario.kind, f"The slower tree as base ({_work(scenario)})")
+    return f"{scenario.implementation} slower by {_work(scenario)}"
 
 
-def _work(score: Score) -> str:
-    scenario = score.scenario
+def _work(scenario: Scenario) -> str:
     if scenario.how == "offset":
         return f"{scenario.amount * 1e6:g} µs"
     kinds = {"memory": " more memory traffic", "passes": " (more passes)"}
@@ -121,7 +122,7 @@ def _commit(run: Live) -> str:
 def _live_table(own: Sequence[Score]) -> Table:
     rows = tuple(
         (
-            _words(score),
+            _words(score.scenario),
             score.design,
             _changes(score),
             score.alarms.words,
@@ -176,7 +177,7 @@ def _between(low: float, high: float) -> str:
 def _rules_table(scored: Sequence[Score]) -> Table:
     rows = tuple(
         (
-            _words(score),
+            _words(score.scenario),
             score.design,
             score.rule,
             score.alarms.words,
@@ -217,7 +218,7 @@ def _rivals_table(rivals: Sequence[RivalRun]) -> Table:
         groups.setdefault((run.scenario, run.tool, run.command), []).append(run)
     rows = tuple(
         (
-            scenario,
+            _words(Scenario.parse(scenario)),
             Cell(command),
             Rate(sum(bool(run.slower) for run in group), len(group)).words,
             ", ".join(str(len(run.slower)) for run in group),
@@ -241,13 +242,17 @@ def _resampled_table(one: Resampled) -> Table:
         "Wrong names",
         "Undecided",
     )
-    caption = (
-        f"Matrices drawn from the screens of live runs without a change, on {count(one.machines, 'machine')} "
-        f"and {count(one.days, 'day')}. The first half chooses {_policy(one.chosen)}: of the policies that "
-        f"alarm in at most {one.chosen.alpha:.0%} of matrices without a change it names most at {GOAL:.0%}. "
-        "The second half says what that is worth, and all runs what the gate's own is"
+    where = f"{count(one.machines, 'machine')} and {count(one.days, 'day')}"
+    return Table(f"Matrices drawn from runs without a change, on {where}", columns, rows)
+
+
+def _chosen(one: Resampled) -> str:
+    return (
+        f"The first half of the runs chooses {_policy(one.chosen)}: of the policies that alarm in at most "
+        f"{one.chosen.alpha:.0%} of the matrices without a change the one that names most at {GOAL:.0%}. The "
+        f"second half says what that is worth. The gate's own is {_policy(Policy())}, for machines that are "
+        "noisier than this one, and all runs say what that is worth."
     )
-    return Table(caption, columns, rows)
 
 
 def _policy(policy: Policy) -> str:

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from rmsprop.gate.scores import CHANGES, Power
-from rmsprop.report.figures import Drawing, canvas, finish, series_style
+from rmsprop.report.figures import Drawing, canvas, finish, legend_below, series_style
 
-_HEIGHT = 2.9
+_HEIGHT = 3.4
 """Inches."""
 
 
@@ -16,6 +17,7 @@ def draw_power(powers: Sequence[Power]) -> Drawing:
     name = "gate-study-power"
     durations = list(dict.fromkeys(power.duration for power in powers))
     bins = list(dict.fromkeys((power.low, power.high) for power in powers))
+    legend = {}
     with canvas(name, _HEIGHT) as figure:
         axes = figure.add_subplot(xlabel="measured change of a step", ylabel="share named")
         for number, duration in enumerate(durations):
@@ -25,11 +27,13 @@ def draw_power(powers: Sequence[Power]) -> Drawing:
             intervals = [power.found.interval for power in chosen]
             below = [share - low for share, (low, _) in zip(shares, intervals, strict=True)]
             above = [high - share for share, (_, high) in zip(shares, intervals, strict=True)]
-            axes.errorbar(places, shares, (below, above), label=duration, capsize=2, **series_style(number))
+            style = series_style(number)
+            axes.errorbar(places, shares, (below, above), capsize=2, **style)
+            legend[duration] = Line2D([], [], **style)
         axes.set_xticks(range(len(bins)), [_words(low, high) for low, high in bins])
         axes.set_ylim(-0.05, 1.05)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        axes.legend(loc="lower right")
+        legend_below(figure, legend)
         said = "; ".join(
             f"{_words(power.low, power.high)}, {power.duration}: {power.found.words}" for power in powers
         )

@@ -130,7 +130,7 @@ def test_a_third_more_work_in_scratchs_step_alarms_on_scratch_and_on_nothing_els
     implementations = ("scratch", "builtin-loop", "builtin-foreach", "fused")
     patterns = [f"{name}-{size}" for name in implementations for size in ("*-book-*", "cpu-float32-1e3-*")]
     answer = gate(
-        folder, "--base", "HEAD~1", "--head", "HEAD", "--budget", "6m", "--aim", "5%", "--format", "json",
+        folder, "--base", "HEAD~1", "--head", "HEAD", "--budget", "6m", "--aim", "10%", "--format", "json",
         *(argument for pattern in patterns for argument in ("--case", pattern)),
     )  # fmt: skip
     assert answer.code == 1, answer.err

@@ -63,5 +63,5 @@ def test_other_tools_and_resampled_launches_stand_apart_from_live_runs(runs):
     resampled = score_resampled([run.record for run in runs[:2]] * 5, 10, (0.03,), seed=1)
     page = page_of(*runs, rivals=(rival,), resampled=(resampled,))
     assert "asv continuous --factor 1.1" in page.body
-    assert "Matrices drawn from the screens of live runs without a change" in page.body
+    assert "Matrices drawn from runs without a change, on 1 machine and 1 day" in page.body
     assert ">0 of 10</td>" in page.body
