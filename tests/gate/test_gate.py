@@ -127,7 +127,7 @@ def test_a_third_more_work_in_scratchs_step_alarms_on_scratch_and_on_nothing_els
     commit(folder, "as it is")
     inject(folder, "scratch", "passes", 1 / 3)
     commit(folder, "a third more")
-    implementations = ("scratch", "builtin-loop", "builtin-foreach", "fused")
+    implementations = ("scratch", "builtin-loop", "fused")
     patterns = [f"{name}-{size}" for name in implementations for size in ("*-book-*", "cpu-float32-1e3-*")]
     answer = gate(
         folder, "--base", "HEAD~1", "--head", "HEAD", "--budget", "6m", "--aim", "10%", "--format", "json",
