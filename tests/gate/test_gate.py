@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 from rmsprop.cli import app
 from rmsprop.errors import UserError
 from rmsprop.gate.injection import inject
+from rmsprop.gate.launch import Arm, Job, run_sequential_launch
+from rmsprop.gate.trees import prepared
 
 CHECKOUT = Path(__file__).parents[2]
 GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@example.org")
@@ -127,7 +129,7 @@ def test_a_third_more_work_in_scratchs_step_alarms_on_scratch_and_on_nothing_els
     commit(folder, "as it is")
     inject(folder, "scratch", "passes", 1 / 3)
     commit(folder, "a third more")
-    implementations = ("scratch", "builtin-loop", "fused")
+    implementations = ("scratch", "builtin-loop")
     patterns = [f"{name}-{size}" for name in implementations for size in ("*-book-*", "cpu-float32-1e3-*")]
     answer = gate(
         folder, "--base", "HEAD~1", "--head", "HEAD", "--budget", "6m", "--aim", "10%", "--format", "json",
@@ -139,6 +141,23 @@ def test_a_third_more_work_in_scratchs_step_alarms_on_scratch_and_on_nothing_els
     assert slower == {case["id"] for case in cases if case["id"].startswith("scratch-")}
     assert len(slower) == 2
     assert {case["id"].split("-cpu")[0] for case in cases} >= {"scratch", "builtin-loop"}
+
+
+@pytest.mark.parametrize(("stage", "controlled"), [("screen", False), ("confirm", True)])
+def test_one_process_after_the_other_measures_the_same_things(theirs, stage, controlled):
+    steps = {"light": 20, "heavy": 20}
+    with prepared(theirs, "HEAD", None, "speed") as trees:
+        base, head = (
+            Arm(name, Path(sys.executable), tree.path, trees.harness, trees.suite)
+            for name, tree in (("base", trees.base), ("head", trees.head))
+        )
+        launched = run_sequential_launch(base, head, Job(stage, 1, steps, 4), 7)
+    assert launched.error is None
+    assert launched.samples.keys() == steps.keys()
+    for sample in launched.samples.values():
+        assert sample.launch == 7
+        assert sample.base > 0 < sample.head
+        assert (sample.control is not None) is controlled
 
 
 @pytest.fixture
