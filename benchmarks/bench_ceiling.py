@@ -9,9 +9,9 @@ import statistics
 
 import torch
 
-from benchmarks.cases import Case
-from benchmarks.metrics import five_passes
-from benchmarks.workload import Workload
+from rmsprop.suite.measure.matrix import Case
+from rmsprop.suite.measure.metrics import five_passes
+from rmsprop.suite.measure.workload import Workload
 
 FILLED = 2**24
 """Elements of float32 that are read and written to fill the caches."""

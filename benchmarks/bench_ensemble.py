@@ -23,7 +23,8 @@ def pytest_generate_tests(metafunc):
 
 
 def test_ensemble_throughput_per_seed_against_the_sequential_loop(benchmark, program):
-    from rmsprop.book import airfoil, ensemble, reproduction  # noqa: PLC0415 (asv may import this without)
+    from rmsprop.book import airfoil, ensemble  # noqa: PLC0415 (asv may import this without)
+    from rmsprop.suite.measure import reproduction  # noqa: PLC0415 (asv may import this without)
 
     beside = BESIDE.is_file() and "RMSPROP_DATA" not in os.environ
     data = airfoil.load_airfoil(BESIDE) if beside else airfoil.load_airfoil(mirrors=())

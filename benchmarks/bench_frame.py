@@ -8,7 +8,7 @@ COMMITS = 1_000
 
 
 def test_read_frame_of_100_000_rows(benchmark, tmp_path):
-    from rmsprop.records.frame import read_frame  # noqa: PLC0415 (asv may import this without)
+    from rmsprop.suite.records.frame import read_frame  # noqa: PLC0415 (asv may import this without)
 
     implementations = [f"implementation{number}" for number in range(10)]
     for commit in range(COMMITS):

@@ -3,9 +3,9 @@
 import statistics
 from dataclasses import asdict
 
-from benchmarks.metrics import effective_bandwidth, ns_per_element, peak_extra_bytes
-from benchmarks.trust import Watch
-from benchmarks.workload import CaseSkippedError, Workload
+from rmsprop.suite.measure.metrics import effective_bandwidth, ns_per_element, peak_extra_bytes
+from rmsprop.suite.measure.trust import Watch
+from rmsprop.suite.measure.workload import CaseSkippedError, Workload
 
 ROUND_SECONDS = 0.005
 MAX_ROUNDS, MIN_ROUNDS = 40, 7

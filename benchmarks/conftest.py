@@ -5,7 +5,7 @@ asv imports this module too, in an environment without pytest: hence no import o
 
 from pathlib import Path
 
-from benchmarks.cases import PROFILES, cases
+from rmsprop.suite.measure.matrix import PROFILES, cases
 
 CHECKOUT = Path(__file__).parents[1]
 _FILTERS = ("implementation", "device", "dtype", "size", "layout", "threads")
@@ -22,10 +22,10 @@ def pytest_configure(config):
     """Store each run under results/pytest-benchmark/<machine>/, unless the command line says otherwise."""
     import pytest  # noqa: PLC0415
 
-    from benchmarks.metrics import Ceilings  # noqa: PLC0415
     from rmsprop.errors import UserError  # noqa: PLC0415
-    from rmsprop.records.environment import capture_environment  # noqa: PLC0415
-    from rmsprop.records.store import short_commit  # noqa: PLC0415
+    from rmsprop.suite.measure.metrics import Ceilings  # noqa: PLC0415
+    from rmsprop.suite.records.environment import capture_environment  # noqa: PLC0415
+    from rmsprop.suite.records.store import short_commit  # noqa: PLC0415
 
     option = config.option
     try:

@@ -2,15 +2,15 @@
 
 The parameters are the same on every machine and for every commit; what cannot run is skipped in `setup`. A
 sample is one call of a `time_N_steps`: N steps in a row, so that a step of 10 us is measured and not a call.
-`rmsprop.records.frame` divides by N.
+`rmsprop.suite.records.frame` divides by N.
 """
 
 # Constructing the first optimizer imports this for a second: asv's fork server does so once for all.
 import torch._dynamo  # noqa: F401
 
-from benchmarks.cases import IMPLEMENTATIONS, Case, cases
-from benchmarks.metrics import book_job, peak_extra_bytes
-from benchmarks.workload import Workload
+from rmsprop.suite.measure.matrix import IMPLEMENTATIONS, Case, cases
+from rmsprop.suite.measure.metrics import book_job, peak_extra_bytes
+from rmsprop.suite.measure.workload import Workload
 
 _CASES = cases("regular")
 _IDS = {case.id for case in _CASES}

@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from benchmarks.cases import Case
-from benchmarks.cases import cases as listed
+from rmsprop.suite.measure.matrix import Case
+from rmsprop.suite.measure.matrix import cases as listed
 
 PACKAGE = "rmsprop"
 MOST_ELEMENTS = 1e6
@@ -42,7 +42,7 @@ def family(case: str) -> str:
 @contextmanager
 def make(case: str) -> Iterator[Callable[[int], None]]:
     """The case's workload: checked against float64, and warm."""
-    from benchmarks.workload import Workload  # noqa: PLC0415 (listing the cases needs no torch)
+    from rmsprop.suite.measure.workload import Workload  # noqa: PLC0415 (listing the cases needs no torch)
 
     with Workload(Case.parse(case)) as workload:
 

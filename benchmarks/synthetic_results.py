@@ -140,7 +140,7 @@ def pytest_file(machine: str, commit: int) -> dict:
 
 
 def bench_record(machine: str, commit: int, implementation: str, point: str) -> dict:
-    """As `rmsprop.records.bench.BenchRecord`."""
+    """As `rmsprop.suite.records.bench.BenchRecord`."""
     seconds = seconds_of(implementation, point)
     samples = {
         "step": noisy(f"b {machine} {commit} {implementation} {point}", seconds, SAMPLES),

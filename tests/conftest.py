@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 from rmsprop.book.trajectory import traces
-from rmsprop.records.environment import Environment
-from rmsprop.records.reproduction import DataSource, EnsembleSummary, ProgramRecord, ReproductionRecord
+from rmsprop.suite.records.environment import Environment
+from rmsprop.suite.records.reproduction import DataSource, EnsembleSummary, ProgramRecord, ReproductionRecord
 
 CHECKOUT = Path(__file__).parents[1]
 

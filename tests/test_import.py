@@ -20,6 +20,6 @@ def test_importing_the_package_and_using_it_loads_nothing_beyond_torch_and_itsel
 
 
 def test_the_command_line_shows_its_help_without_loading_torch():
-    program = "import sys, rmsprop.cli; print('torch' in sys.modules, 'pandas' in sys.modules)"
+    program = "import sys, rmsprop.suite.cli.main; print('torch' in sys.modules, 'pandas' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert answer.stdout.split() == ["False", "False"]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from rmsprop.errors import UserError
-from rmsprop.records.store import write_reproduction
-from rmsprop.report.pages import build_report
+from rmsprop.suite.records.store import write_reproduction
+from rmsprop.suite.report.pages import build_report
 
 CHECKOUT = Path(__file__).parents[1]
 README = CHECKOUT / "README.md"

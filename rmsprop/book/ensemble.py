@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rmsprop.book.claims import TrainingProgram
 from rmsprop.book.training import BATCH_SIZE, EVALUATE_EVERY, NUM_EPOCHS
 from rmsprop.optimizers.scratch import EPS, init_rmsprop_states, rmsprop
-from rmsprop.records.reproduction import TrainingProgram
 
 CHUNK_BYTES = 64 * 2**20
 """Memory for the seeds that train together. Fewer seeds pay more calls for each, more leave the caches."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rmsprop.records.frame import read_frame
+from rmsprop.suite.records.frame import read_frame
 
 CHECKOUT = Path(__file__).parents[2]
 STEP = "        s.data = gamma * s.data"
@@ -105,7 +105,7 @@ def test_asv_builds_both_commits_and_sees_the_slowed_one(repository):
     def asv(*arguments):
         run(sys.executable, "-m", "asv", *arguments, cwd=repository, HOME=str(repository))
 
-    describe = (sys.executable, "-m", "rmsprop.cli", "machine", "--asv")
+    describe = (sys.executable, "-m", "rmsprop", "machine", "--asv")
     here = run(*describe, cwd=CHECKOUT, HOME=str(repository)).strip()
     case = r"Small.time_1000_steps\('scratch', 'cpu-float32-6-book-1t'\)"
     for revisions in ("HEAD~1^!", "HEAD~1..HEAD"):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rmsprop.book.references import PRIMARY, claims
+from rmsprop.book.claims import PRIMARY, claims
 from rmsprop.book.trajectory import START, f_2d, traces, train_2d
 from rmsprop.optimizers.scratch import rmsprop_2d
 

@@ -1,0 +1,5 @@
+"""`python -m rmsprop`: the command line."""
+
+from rmsprop.suite.cli.main import main
+
+main()

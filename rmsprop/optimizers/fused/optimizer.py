@@ -1,0 +1,288 @@
+"""FusedRMSprop: RMSProp in one pass over memory, in place of torch.optim.RMSprop."""
+
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer, RMSprop
+from torch.optim.optimizer import (
+    ParamsT,
+    StateDict,
+    _global_optimizer_post_hooks,
+    _global_optimizer_pre_hooks,
+)
+
+from rmsprop.optimizers.fused import cuda as fused_cuda
+from rmsprop.optimizers.fused import foreach as fused_fallback
+from rmsprop.optimizers.fused.batches import Batch, batches, by_group
+from rmsprop.optimizers.fused.build import KernelUnavailableError, load_kernel
+from rmsprop.optimizers.fused.checks import (
+    OPTIONS,
+    WIDE,
+    Group,
+    check_options,
+    check_parameter,
+    check_step,
+    checked_checkpoint,
+    complete_state,
+    state_keys,
+)
+
+Pairs: TypeAlias = list[tuple[Group, Tensor]]
+HostStep: TypeAlias = Callable[[list[dict[str, Any]], Mapping[Tensor, Any], float, bool, bool], Pairs]
+"""`step` of cpu_kernel.cpp: (param_groups, state, scale, partly, serial) -> what it leaves to others."""
+
+
+class FusedRMSprop(RMSprop):
+    """RMSProp in one pass over memory: what torch.optim.RMSprop computes, with its signature and its state.
+
+        g = (-grad if maximize else grad) + weight_decay p
+        s = alpha s + (1 - alpha) g²
+        a = a + (1 - alpha) (g - a)                       if centered
+        d = sqrt(v) + eps, or sqrt(v + eps)               the latter if eps_inside_sqrt
+            where v = max(s - a², 0) if centered, else s
+        b = momentum b + g / d;  p = p - lr b             if momentum > 0, else p = p - lr g / d
+
+    with s, a and b zero at first. Where d is 0, as eps may be, a zero gradient counts as g / d = 0.
+
+    On the CPU all parameters are updated by one call of a C++ kernel, which is built on first use or by
+    `rmsprop build`; on CUDA by a Triton kernel; elsewhere, and with one warning where there is no compiler
+    or no Triton, by torch's foreach operations. A gradient or state that lies in memory otherwise than its
+    parameter is copied for the step. bfloat16 and float16 are computed in float32 and rounded when stored.
+
+    Parameters
+    ----------
+    params, lr, alpha, eps, weight_decay, momentum, centered, capturable, maximize
+        As torch.optim.RMSprop's, with alpha in [0, 1).
+    foreach, differentiable
+        There for the signature; True raises RuntimeError, as in torch's fused optimizers.
+    eps_inside_sqrt
+        The book's, TensorFlow's and Keras's place of ε.
+    state_dtype
+        torch.float32 keeps the state of bfloat16 and float16 parameters in float32; others keep their own.
+    stochastic_rounding
+        Round bfloat16 parameters up or down by chance, so that updates below their precision are not lost
+        on average. Draws from torch's default generator.
+
+    Raises
+    ------
+    ValueError
+        A hyperparameter out of its range; in `load_state_dict`, a state of another shape or optimizer.
+    TypeError
+        A parameter that is neither floating point nor complex.
+    RuntimeError
+        In `step`, a sparse gradient. No error leaves parameters or state changed.
+    """
+
+    _step_supports_amp_scaling = True
+    _options: Mapping[str, Any] = MappingProxyType({})
+    _repeats = False
+    """Whether a parameter stands twice in a group, of which torch warns: no two threads may step it then."""
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum: float = 0,
+        centered: bool = False,
+        capturable: bool = False,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+        *,
+        eps_inside_sqrt: bool = False,
+        state_dtype: torch.dtype | None = None,
+        stochastic_rounding: bool = False,
+    ) -> None:
+        if foreach:
+            raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+        if differentiable:
+            raise RuntimeError("`fused` does not support `differentiable`")
+        ours = (eps_inside_sqrt, state_dtype, stochastic_rounding)
+        self._options = dict(zip(OPTIONS, ours, strict=True))
+        rmsprops = (lr, alpha, eps, weight_decay, momentum, centered, capturable, foreach, maximize)
+        super().__init__(params, *rmsprops, differentiable)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group; ValueError or TypeError for what cannot be optimized, which is then not added."""
+        self.defaults = {**self._options, **self.defaults}
+        check_options({**self.defaults, **param_group})
+        super().add_param_group(param_group)
+        try:
+            for p in self.param_groups[-1]["params"]:
+                check_parameter(p)
+        except TypeError:
+            del self.param_groups[-1]
+            raise
+        self._repeats = _repeat(self.param_groups)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Take one step, and return the closure's value if there is one."""
+        # torch's wrapper takes longer than the book's whole step: it is entered when someone watches.
+        if (
+            self._optimizer_step_pre_hooks
+            or self._optimizer_step_post_hooks
+            or _global_optimizer_pre_hooks
+            or _global_optimizer_post_hooks
+            or torch._C._autograd._profiler_enabled()
+        ):
+            return self._watched_step() if closure is None else self._watched_step(closure)
+        return self._step(closure)
+
+    step.hooked = True  # type: ignore[attr-defined]  # or torch would wrap it
+
+    def _step(self, closure: Callable[[], Any] | None = None) -> Any:
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        scale = 1.0
+        if hasattr(self, "found_inf"):
+            scale = self._scale_on_host()
+            if math.isinf(scale):
+                return loss
+        if rest := self._host_step(self.param_groups, self.state, scale, False, self._repeats):
+            self._step_rest(rest, scale)
+        return loss
+
+    _watched_step = Optimizer.profile_hook_step(_step)
+
+    def _scale_on_host(self) -> float:
+        """GradScaler's scale of the gradients on the CPU; infinite if no step must be taken."""
+        if all(p.grad is None or p.device.type != "cpu" for g in self.param_groups for p in g["params"]):
+            return 1.0  # and no GPU is waited for
+        found_inf, grad_scale = self._amp()
+        if found_inf is not None and found_inf.item():
+            return math.inf
+        return 1.0 if grad_scale is None else float(grad_scale)
+
+    def _amp(self) -> tuple[Tensor | None, Tensor | None]:
+        """What torch.amp.GradScaler sets around its steps: found_inf and grad_scale."""
+        return getattr(self, "found_inf", None), getattr(self, "grad_scale", None)
+
+    @staticmethod
+    def _host_step(
+        groups: list[dict[str, Any]],
+        _state: Mapping[Tensor, Any],
+        _scale: float,
+        _partly: bool,
+        _serial: bool,
+        /,
+    ) -> Pairs:
+        """Leaves all to others: until a parameter is met on the CPU, its kernel need not be built."""
+        return [(group, p) for group in groups for p in group["params"] if p.grad is not None]
+
+    @torch.no_grad()
+    def _step_rest(self, rest: Pairs, scale: float) -> None:
+        """The whole step, given the parameters that the CPU's kernel does not take as they are."""
+        for group, keys, params in by_group(rest):  # nothing is changed before all is checked
+            elsewhere = isinstance(group["lr"], Tensor) and group["lr"].device.type != "cpu"
+            check_options({**group, "lr": 0.0} if elsewhere else group)  # no GPU is waited for
+            for p in params:
+                check_step(group, keys, p, self.state.get(p, {}))
+        if any(p.is_cuda for _, p in rest):
+            self._accelerator_graph_capture_health_check()
+        for group, keys, params in by_group(rest):
+            for p in params:
+                complete_state(group, keys, p, self.state[p])
+        if any(p.device.type == "cpu" for _, p in rest):
+            self._host_step = _cpu_kernel()  # type: ignore[method-assign]
+            rest = self._host_step(self.param_groups, self.state, scale, True, self._repeats)
+        for batch in batches(rest, self.state):
+            if batch.params[0].device.type != "cpu" or not self._step_on_host(batch, scale):
+                self._step_elsewhere(batch)
+            batch.write_back()
+
+    def _step_on_host(self, batch: Batch, scale: float) -> bool:
+        """Whether the CPU's kernel takes the batch; then it has."""
+        state = {}
+        for i, (p, grad) in enumerate(zip(batch.params, batch.grads, strict=True)):
+            p.grad = grad
+            state[p] = {key: tensors[i] for key, tensors in batch.state.items()}
+        return not self._host_step([{**batch.group, "params": batch.params}], state, scale, False, False)
+
+    def _step_elsewhere(self, batch: Batch) -> None:
+        on_cuda = batch.params[0].is_cuda and fused_cuda.takes(batch) and _cuda_kernel()
+        step = fused_cuda.step if on_cuda else fused_fallback.step
+        found_inf, grad_scale = self._amp()
+        options = ("lr", "alpha", "eps", "weight_decay", "momentum", "centered", "maximize")
+        step(
+            (
+                batch.params,
+                batch.grads,
+                *(batch.state.get(key, []) for key in ("square_avg", "grad_avg", "momentum_buffer", "step")),
+            ),
+            **{name: batch.group[name] for name in (*options, "eps_inside_sqrt", "stochastic_rounding")},
+            grad_scale=grad_scale,
+            found_inf=found_inf,
+        )
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self._repeats = _repeat(self.param_groups)
+
+    def load_state_dict(self, state_dict: StateDict) -> None:
+        """Load a checkpoint of FusedRMSprop or torch.optim.RMSprop; ValueError for any other's.
+
+        What torch's does not say (`eps_inside_sqrt`, ...) stays as it is.
+        """
+        loaded: StateDict = {}
+
+        def check(_: Optimizer, given: StateDict) -> StateDict:
+            loaded.update(checked_checkpoint(given, self.param_groups))
+            return loaded
+
+        with self.register_load_state_dict_pre_hook(check):  # the last one: it sees what is loaded
+            super().load_state_dict(state_dict)
+        for saved, group in zip(loaded["param_groups"], self.param_groups, strict=True):
+            for number, p in zip(saved["params"], group["params"], strict=True):
+                if group["state_dtype"] and p.dtype in WIDE and number in loaded["state"]:
+                    stored = loaded["state"][number]
+                    for key in stored.keys() & state_keys(group):  # torch has cast it to p's dtype
+                        self.state[p][key] = stored[key].to(p.device, WIDE[p.dtype], copy=True)
+
+
+def _repeat(groups: list[dict[str, Any]]) -> bool:
+    return any(len(set(group["params"])) < len(group["params"]) for group in groups)
+
+
+@cache
+def _cpu_kernel() -> HostStep:
+    try:
+        return load_kernel().step  # type: ignore[no-any-return]
+    except KernelUnavailableError as error:
+        _warn_slow(f"the C++ kernel cannot be built ({error}); see `rmsprop build`")
+        return FusedRMSprop._host_step
+
+
+@cache
+def _cuda_kernel() -> bool:
+    """Whether there is one; if not, a warning has said so."""
+    if reason := fused_cuda.unavailable():
+        _warn_slow(reason)
+    return reason is None
+
+
+def _warn_slow(reason: str) -> None:
+    warnings.warn(f"FusedRMSprop takes torch's foreach operations: {reason}", RuntimeWarning, stacklevel=2)
+
+
+def unavailable(device: torch.device, _dtype: torch.dtype) -> str | None:
+    """Why a step there would not be a kernel's; None if it is. Builds the CPU's."""
+    if device.type == "cuda":
+        return fused_cuda.unavailable()
+    if device.type != "cpu":
+        return f"FusedRMSprop has kernels for cpu and cuda, not for {device.type}"
+    try:
+        load_kernel()
+    except KernelUnavailableError as error:
+        return f"the C++ kernel cannot be built: {error}"
+    return None

@@ -1,0 +1,246 @@
+"""What a budget buys: how many launches of how many turns, and which cases it must leave out."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median, stdev
+
+from scipy import stats
+
+from rmsprop.errors import UserError
+from rmsprop.suite.records.gate import GateRecord, Hypothesis, Plan, Policy
+from rmsprop.suite.verdicts.gate import choose, d_by_launch, detectable, judge, least_launches
+
+TURN_SECONDS = 0.003
+"""Far above what a change of turns costs, and below how long a neighbour's noise lasts."""
+TURNS = (16, 24, 32, 48, 64)
+LEAST_SCREEN, MOST_SCREEN = 4, 12
+MOST_CONFIRM = 20
+"""The exact test enumerates two to the power of it."""
+DISSENTERS = 2
+"""Launches beyond those without which no p value is small enough, so that one may say otherwise."""
+SPARED = 0.25
+"""Share of what is left after the preparation that is kept: a shared machine becomes slower at any time."""
+SPARED_AGAIN = 0.1
+"""Share of the time after the screen that no launch is planned for."""
+BETWEEN, WITHIN = 0.01, 0.08
+"""Standard deviation of d from launch to launch, and of one pair of turns, where no record tells better."""
+CHANGED = 3
+"""Cases that are expected to have changed, beside those that noise makes candidates."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds that a case takes on one side."""
+
+    family: str
+    ready: float
+    """To be made ready."""
+    turn: float
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What the second stage does."""
+
+    hypotheses: tuple[Hypothesis, ...]
+    """Those for which there is no room come last."""
+    names: tuple[str, ...]
+    """The cases that are measured."""
+    launches: int
+    turns: int
+    seconds: float
+    """That a launch is expected to take."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What launches take."""
+
+    imports: Mapping[str, float]
+    """What the first case of each family costs beyond itself, in one process."""
+    cases: Mapping[str, Cost]
+    busy: float = 1.0
+    """How many times as long everything takes, for others use the processors too."""
+
+
+def spread(turns: int, noise: float = 1.0) -> float:
+    """The standard deviation of d to expect with so many turns; `noise` scales what is assumed."""
+    return noise * math.sqrt(BETWEEN**2 + WITHIN**2 / turns)
+
+
+def noise_of(former: Sequence[GateRecord]) -> float:
+    """The spread in former records over what is assumed; 1 without any."""
+    ratios = [
+        view.sd / spread(record.plan.turns) for record in former for view in judge(record).cases if view.sd
+    ]
+    return median(ratios) if ratios else 1.0
+
+
+def launch_seconds(costs: Costs, names: Iterable[str], turns: int, processes: int) -> float:
+    """One launch over these cases: its processes share a CPU."""
+    chosen = [costs.cases[name] for name in names]
+    imports = sum(costs.imports[family] for family in {cost.family for cost in chosen})
+    return processes * costs.busy * (imports + sum(_case_seconds(cost, turns) for cost in chosen))
+
+
+def screen_seconds(costs: Costs, turns: int) -> float:
+    """One launch of two processes over all cases."""
+    return launch_seconds(costs, costs.cases, turns, 2)
+
+
+def confirm_seconds(costs: Costs, turns: int, candidates: float) -> float:
+    """One launch of three processes over so many average cases."""
+    families: dict[str, list[float]] = {}
+    for cost in costs.cases.values():
+        families.setdefault(cost.family, []).append(_case_seconds(cost, turns))
+    imports = sum(costs.imports[family] for family in families) * min(1.0, candidates / len(families))
+    cases = sum(map(sum, families.values())) * min(1.0, candidates / len(costs.cases))
+    return 3 * costs.busy * (imports + cases)
+
+
+def candidates(cases: int, sd: float, screen: int, policy: Policy) -> float:
+    """How many cases to expect in the second stage: the changed ones, and those that only seem so."""
+    by_chance = 2 * cases * stats.norm.sf(policy.screen * math.sqrt(screen) / sd)
+    return min(policy.candidates, CHANGED + float(by_chance))
+
+
+def make_plan(
+    costs: Costs, seconds: float, budget: float, pairs: int, policy: Policy, noise: float = 1.0
+) -> tuple[Plan, tuple[str, ...]]:
+    """The shortest plan that sees `policy.aim`, else the one that sees most; and the cases it leaves out.
+
+    It takes at most `seconds`. While no plan fits that would see `policy.gates_at`, the costliest case is
+    left out; where that does not help, the noise is the reason, and the plan that sees most is taken.
+    UserError where not even one case fits.
+    """
+    most = seconds * (1 - SPARED)
+    for needed in (policy.gates_at, math.inf):
+        kept = dict(costs.cases)
+        while kept:
+            plans = _plans(replace(costs, cases=kept), most, budget, pairs, policy, noise)
+            if plan := _best([found for found in plans if found[0] <= needed], policy):
+                return plan, tuple(name for name in costs.cases if name not in kept)
+            kept.pop(_costliest(kept, costs.imports))
+    raise UserError(
+        f"a budget of {budget:.0f} s is too small: {max(0, seconds):.0f} s are left after the preparation, "
+        "and one case takes more; allow more, or choose fewer cases with --case"
+    )
+
+
+def promises(record: GateRecord, former: Sequence[GateRecord]) -> dict[str, float]:
+    """The least slowdown that the plan lets each family see: by the spread in former records, else a guess.
+
+    Infinite where the launches are too few whatever the spread.
+    """
+    spreads: dict[str, list[float]] = {}
+    for view in (view for earlier in former for view in judge(earlier).cases):
+        if view.sd is not None:
+            spreads.setdefault(view.case.family, []).append(view.sd)
+    plan, assumed = record.plan, spread(record.plan.turns)
+    families = dict.fromkeys(case.family for case in record.cases if case.status == "compared")
+    return {
+        family: detectable(median(spreads.get(family, [assumed])), plan.screen, plan.confirm, record.policy)
+        for family in families
+    }
+
+
+def second_stage(
+    record: GateRecord, costs: Costs, seconds: float, turns: Sequence[int] = TURNS
+) -> Confirmation:
+    """What the screen's launches ask to be measured again, in the seconds left; one of `turns` in each."""
+    plan, policy = record.plan, record.policy
+    screened = {case.id: [*d_by_launch(case, record, "screen").values()] for case in record.cases}
+    taken = sum(launch.seconds for launch in record.launches) / len(record.launches)
+    # As the screen found the machine.
+    busier = replace(costs, busy=costs.busy * max(1.0, taken / screen_seconds(costs, plan.turns)))
+    case = launch_seconds(busier, costs.cases, TURNS[0], 3) / len(costs.cases)
+    most = int(seconds * plan.pairs / case / least_launches(policy.candidates, policy))
+    tested, left = choose(screened, {case.id: case.family for case in record.cases}, policy, most)
+    names = tuple(dict.fromkeys(name for hypothesis in tested for name in hypothesis.cases))
+    if not names:
+        return Confirmation(left, (), 0, 0, 0.0)
+    sd = median(stdev(screened[name]) for name in names)
+    time = seconds * (1 - SPARED_AGAIN)
+    launches, chosen = plan_confirmation(busier, names, time, plan, len(tested), sd, policy, turns)
+    return Confirmation((*tested, *left), names, launches, chosen, launch_seconds(busier, names, chosen, 3))
+
+
+def plan_confirmation(
+    costs: Costs,
+    names: Sequence[str],
+    seconds: float,
+    plan: Plan,
+    hypotheses: int,
+    sd: float,
+    policy: Policy,
+    turns: Sequence[int] = TURNS,
+) -> tuple[int, int]:
+    """Launches, and turns in each, in the seconds left: the least that see `policy.aim`, else the most.
+
+    `sd` is how far the screen's launches spread at the cases that are tested, with as many turns as planned.
+    At least as many as a test of so many hypotheses needs, and `DISSENTERS` more where there is time.
+    """
+    needed = least_launches(hypotheses, policy)
+    choices = []
+    for number in turns:
+        each = launch_seconds(costs, names, number, 3)
+        most = min(MOST_CONFIRM, int(seconds / each) * plan.pairs)
+        expected = sd * spread(number) / spread(plan.turns)
+        for launches in range(_even(needed, plan.pairs), most + 1, plan.pairs):
+            seen = detectable(expected, MOST_SCREEN, launches, policy, hypotheses)
+            few = launches < needed + DISSENTERS
+            choices.append((few, max(seen, policy.aim), launches * each, launches, number))
+    if not choices:
+        return needed, turns[0]  # more than there is time for: those that end in time are judged
+    return min(choices)[-2:]
+
+
+def _plans(
+    costs: Costs, most: float, budget: float, pairs: int, policy: Policy, noise: float
+) -> list[tuple[float, float, Plan]]:
+    """Every plan that fits, behind what it sees and what it takes."""
+    least = least_launches(policy.candidates, policy)
+    screens = range(_even(LEAST_SCREEN, pairs), max(MOST_SCREEN, pairs) + 1, pairs)
+    confirms = range(_even(least, pairs), max(MOST_CONFIRM, _even(least, pairs)) + 1, pairs)
+    plans = []
+    for turns in TURNS:
+        sd = spread(turns, noise)
+        each = screen_seconds(costs, turns) / pairs
+        for screen in screens:
+            expected = candidates(len(costs.cases), sd, screen, policy)
+            again = confirm_seconds(costs, turns, expected) / pairs
+            for confirm in confirms:
+                taken = screen * each + confirm * again
+                if taken <= most:
+                    seen = detectable(sd, screen, confirm, policy)
+                    plans.append((seen, taken, Plan(budget, pairs, turns, TURN_SECONDS, screen, confirm)))
+    return plans
+
+
+def _best(plans: Sequence[tuple[float, float, Plan]], policy: Policy) -> Plan | None:
+    enough = [plan for plan in plans if plan[0] <= policy.aim]
+    if enough:
+        return min(enough, key=lambda plan: plan[1])[2]
+    return min(plans, key=lambda plan: plan[:2])[2] if plans else None
+
+
+def _costliest(cases: Mapping[str, Cost], imports: Mapping[str, float]) -> str:
+    """By what the case and its share of its family's imports take."""
+    sizes = Counter(cost.family for cost in cases.values())
+
+    def seconds(name: str) -> float:
+        cost = cases[name]
+        return _case_seconds(cost, TURNS[0]) + imports[cost.family] / sizes[cost.family]
+
+    return max(cases, key=seconds)
+
+
+def _even(launches: int, pairs: int) -> int:
+    """So many or more, that all pairs have the same number."""
+    return pairs * math.ceil(launches / pairs)
+
+
+def _case_seconds(cost: Cost, turns: int) -> float:
+    return cost.ready + (turns + 1) * cost.turn

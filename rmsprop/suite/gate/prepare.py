@@ -1,0 +1,97 @@
+"""Each side once, before anything is measured: what it has, what works, what is built on first use."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from rmsprop.errors import UserError
+from rmsprop.suite.gate.launch import START_SECONDS, Arm, Worker, WorkerError
+from rmsprop.suite.gate.plan import TURN_SECONDS
+
+
+@dataclass(frozen=True)
+class Opened:
+    """How a case was made ready on one side."""
+
+    seconds: float = 0.0
+    used: float = 0.0
+    """Of those, seconds of processor time."""
+    steps: int | None = None
+    """That fill a turn; where it was calibrated."""
+    turn: float = 0.0
+    """Seconds that so many steps took."""
+    skipped: str | None = None
+    failed: str | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One side, and each of its cases."""
+
+    python: str
+    versions: dict[str, str]
+    families: dict[str, str]
+    """Of each case, in the suite's order."""
+    opened: dict[str, Opened]
+
+
+def prepare(
+    arm: Arm,
+    patterns: Sequence[str],
+    advance: Callable[[], None],
+    *,
+    again: bool = False,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Prepared:
+    """Make every case ready once, in a process that is not measured.
+
+    The second side, `again`, takes its cases the other way round and its turns from the first. `advance` is
+    called after each case, and StoppedError raised once `stopped` says so.
+
+    A case that kills the process has failed, and the next one gets a new process. UserError where the side
+    does not start, or no case's id matches a pattern.
+    """
+    with ExitStack() as living:
+        worker, side = _start(arm, living, stopped)
+        families = {
+            case: family
+            for case, family in side["cases"]
+            if not patterns or any(fnmatchcase(case, pattern) for pattern in patterns)
+        }
+        if not families:
+            listed = ", ".join(case for case, _ in side["cases"][:3]) or "no case at all"
+            raise UserError(
+                f"no case of {arm.suite} matches {' or '.join(patterns) or '*'}; it has {listed}, ..."
+            )
+        opened = {}
+        for case in reversed(families) if again else families:
+            try:
+                opened[case] = _open(worker, case, calibrate=not again)
+            except WorkerError as died:
+                opened[case] = Opened(failed=str(died).removeprefix(f"{arm.name}: "))
+                worker, _ = _start(arm, living, stopped)
+            advance()
+    return Prepared(side["python"], side["versions"], families, opened)
+
+
+def _start(arm: Arm, living: ExitStack, stopped: Callable[[], bool]) -> tuple[Worker, dict[str, Any]]:
+    living.close()
+    try:
+        worker = living.enter_context(Worker(arm, stopped=stopped))
+        worker.greet()
+        return worker, worker.answer(START_SECONDS)
+    except WorkerError as error:
+        raise UserError(f"nothing can be measured: {error}") from error
+
+
+def _open(worker: Worker, case: str, *, calibrate: bool) -> Opened:
+    answer = worker.ask(do="open", case=case)
+    if "seconds" not in answer:
+        return Opened(skipped=answer.get("skipped"), failed=answer.get("failed"))
+    if not calibrate:
+        return Opened(answer["seconds"], answer["used"])
+    steps = worker.ask(do="steps", seconds=TURN_SECONDS)["steps"]
+    turn = worker.ask(do="turn", steps=steps)["seconds"]
+    return Opened(answer["seconds"], answer["used"], steps, turn)

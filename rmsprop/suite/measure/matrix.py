@@ -1,0 +1,195 @@
+"""The one list of cases that every runner measures: as data, and the same on every machine.
+
+What a machine or a commit cannot run is skipped with its reason (`measure.subject.skip_reason`), and
+never missing from the list. This module imports no torch.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from rmsprop.errors import UserError
+from rmsprop.suite.measure.shapes import Shape, shapes
+
+IMPLEMENTATIONS = (
+    "scratch",
+    "builtin-loop",
+    "builtin-foreach",
+    "builtin-capturable",
+    "builtin-compiled",
+    "fused",
+)
+"""Those of rmsprop itself. Stated here, so that the list does not depend on the commit under test."""
+DEVICES = ("cpu", "cuda", "mps")
+ITEMSIZE = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
+"""Bytes of one element, by dtype."""
+SIZES = {
+    "single": ("1e3", "1e5", "1e6", "1e7", "1e8", "1e9"),
+    "book": ("6",),
+    "many": ("1e6",),
+    "resnet50": ("25557032",),
+    "gpt2": ("124439808",),
+}
+"""Elements by layout: one tensor; the book's w and b; 1,000 tensors of 1,000; two models' real shapes."""
+THREADS = (1, 0)
+"""torch's intra-op threads; 0 stands for all, as many as torch takes by default."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One point of the matrix."""
+
+    implementation: str
+    """A name in the registry, or package.module:Class."""
+    device: str
+    dtype: str
+    size: str
+    layout: str
+    threads: int
+
+    @property
+    def id(self) -> str:
+        """Such as `scratch-cpu-float32-1e5-single-1t`, or `...-all` for all threads."""
+        threads = f"{self.threads}t" if self.threads else "all"
+        return "-".join((self.implementation, self.device, self.dtype, self.size, self.layout, threads))
+
+    @property
+    def point(self) -> str:
+        """The id without the implementation: the cases of one point are compared with each other."""
+        return self.id.removeprefix(f"{self.implementation}-")
+
+    @classmethod
+    def parse(cls, text: str) -> "Case":
+        """The case of that id."""
+        implementation, device, dtype, size, layout, threads = text.rsplit("-", 5)
+        return cls(
+            implementation, device, dtype, size, layout, int(threads.removesuffix("t").replace("all", "0"))
+        )
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        return shapes(self.layout, self.size)
+
+    @property
+    def elements(self) -> int:
+        return sum(math.prod(shape) for shape in self.shapes)
+
+    @property
+    def bytes(self) -> int:
+        """Of the parameters; the gradients and the squared average have as many each."""
+        return self.elements * ITEMSIZE[self.dtype]
+
+
+@dataclass(frozen=True)
+class Points:
+    """A block of a profile: each device, dtype, (size, layout) and threads with each implementation."""
+
+    devices: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    layouts: tuple[tuple[str, str], ...]
+    threads: tuple[int, ...] = (1,)
+    """On a GPU the threads of the host do not matter, and the cases say 1."""
+    compiled: bool = True
+    """False leaves builtin-compiled to the full profile: it compiles 161 or 1,000 tensors for minutes."""
+
+
+CPU, GPU = ("cpu",), ("cuda", "mps")
+FLOAT32, HALF = ("float32",), ("bfloat16", "float16")
+BOOK, MANY, RESNET50, GPT2 = ((SIZES[layout][0], layout) for layout in ("book", "many", "resnet50", "gpt2"))
+E3, E5, E6, E7, E8, E9 = ((size, "single") for size in SIZES["single"])
+
+PROFILES = {
+    "smoke": (
+        Points(DEVICES, FLOAT32, (E5,)),
+        Points(DEVICES, FLOAT32, (BOOK, E6, MANY), compiled=False),
+    ),
+    "regular": (
+        Points(CPU, FLOAT32, (BOOK, E3)),
+        Points(CPU, FLOAT32, (E5, E6, E7), THREADS),
+        Points(CPU, FLOAT32, (MANY, RESNET50), THREADS, compiled=False),
+        Points(CPU, ("float64", *HALF), (E6,), (0,)),
+        Points(GPU, FLOAT32, (BOOK, E5, E6, E7, E8)),
+        Points(GPU, FLOAT32, (MANY, RESNET50), compiled=False),
+        Points(GPU, HALF, (E7,)),
+    ),
+    "fused": (
+        Points(CPU, FLOAT32, (BOOK, E3, E5, E6, E7), THREADS),
+        Points(CPU, FLOAT32, (MANY, RESNET50, GPT2), THREADS, compiled=False),
+        Points(CPU, ("float64", "bfloat16"), (E6, E7), (0,)),
+        Points(CPU, ("float64", "bfloat16"), (MANY, RESNET50, GPT2), (0,), compiled=False),
+        Points(GPU, (*FLOAT32, "bfloat16"), (BOOK, E5, E6, E7, E8)),
+        Points(GPU, (*FLOAT32, "bfloat16"), (MANY, RESNET50, GPT2), compiled=False),
+    ),
+    "full": (
+        Points(CPU, tuple(ITEMSIZE), (BOOK, E3, E5, E6, E7, E8, MANY, RESNET50, GPT2), THREADS),
+        Points(GPU, tuple(ITEMSIZE), (BOOK, E3, E5, E6, E7, E8, MANY, RESNET50, GPT2)),
+        Points(("cuda",), (*FLOAT32, *HALF), (E9,)),
+    ),
+}
+"""smoke: under a minute. regular: what people ask about, in under 10 minutes on two cores. fused: what
+FusedRMSprop is held to, in a quarter of an hour. full: all, in hours."""
+
+
+def cases(
+    profile: str = "regular", *, others: Iterable[str] = (), **filters: Sequence[str | int]
+) -> list[Case]:
+    """The cases of a profile, implementations of one point next to each other so that noise meets them alike.
+
+    `others` are implementations beyond `IMPLEMENTATIONS`: other people's. Each filter, `implementation`,
+    `device`, `dtype`, `size`, `layout` or `threads`, keeps the values that it holds (all if it is empty).
+    UserError lists the known values of an unknown one.
+    """
+    known: dict[str, tuple[str | int, ...]] = {
+        "implementation": tuple(dict.fromkeys((*IMPLEMENTATIONS, *others))),
+        "device": DEVICES,
+        "dtype": tuple(ITEMSIZE),
+        "size": tuple(dict.fromkeys(size for sizes in SIZES.values() for size in sizes)),
+        "layout": tuple(SIZES),
+        "threads": THREADS,
+    }
+    blocks = PROFILES[str(_one_of("profile", profile, PROFILES))]
+    wanted = {axis: [_one_of(axis, value, known[axis]) for value in filters.get(axis, ())] for axis in known}
+    if unknown := set(filters) - set(known):
+        raise TypeError(f"cases() has no filter {', '.join(sorted(unknown))}")
+    listed = [
+        case
+        for block in blocks
+        for device, dtype, (size, layout), threads in product(
+            block.devices, block.dtypes, block.layouts, block.threads
+        )
+        for name in map(str, known["implementation"])
+        if block.compiled or name != "builtin-compiled"
+        if _kept(case := Case(name, device, dtype, size, layout, threads), wanted)
+    ]
+    if not listed:
+        asked = "; ".join(
+            f"{axis} {', '.join(map(str, values))}" for axis, values in wanted.items() if values
+        )
+        raise UserError(
+            f"profile {profile} has no case with {asked}; loosen a filter, or ask for profile full"
+        )
+    return list(dict.fromkeys(listed))
+
+
+def _kept(case: Case, wanted: dict[str, list[str | int]]) -> bool:
+    return all(not values or getattr(case, axis) in values for axis, values in wanted.items())
+
+
+def _one_of(axis: str, value: str | int, known: Iterable[str | int]) -> str | int:
+    """The known value that equals `value` or, for sizes and threads, is the same number."""
+    listed = list(known)
+    for candidate in listed:
+        if str(candidate) == str(value) or (
+            axis in {"size", "threads"} and _number(candidate) == _number(value)
+        ):
+            return candidate
+    names = ["all" if axis == "threads" and candidate == 0 else str(candidate) for candidate in listed]
+    raise UserError(f"unknown {axis} {value!r}; choose from {', '.join(names)}")
+
+
+def _number(value: str | int) -> float:
+    try:
+        return 0.0 if value == "all" else float(value)
+    except ValueError:
+        return math.nan

@@ -1,0 +1,204 @@
+"""Name -> implementation: what the matrix measures, and the door for other people's optimizers.
+
+A package joins with an entry point in the group `rmsprop.optimizers`, whose value is a subclass of
+`torch.optim.Optimizer` or an `Implementation`:
+
+    [project.entry-points."rmsprop.optimizers"]
+    mine = "package.module:MyRMSprop"
+
+Without one, `package.module:MyRMSprop` itself is a name. A class is constructed with those of the
+matrix's hyperparameters that its signature names: `lr`; `alpha`, else `gamma`, else `rho`; `eps`, else
+`epsilon`. All other arguments keep the class's defaults.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, NoReturn, Protocol
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from rmsprop.errors import UserError
+from rmsprop.suite.measure.matrix import IMPLEMENTATIONS
+
+GROUP = "rmsprop.optimizers"
+"""The entry point group."""
+NOT_HERE = "not in this commit"
+"""Of the rmsprop under test, which may be an older one."""
+
+_NAMES = {"lr": ("lr",), "alpha": ("alpha", "gamma", "rho"), "eps": ("eps", "epsilon")}
+
+
+class Stepper(Protocol):
+    """What an implementation makes: one update of its parameters, in place, from their `.grad`."""
+
+    def step(self) -> Any:
+        """Take one step."""
+
+
+class Make(Protocol):
+    """Constructs a `Stepper` over parameters of one device and dtype."""
+
+    def __call__(self, params: list[Tensor], *, lr: float, alpha: float, eps: float) -> Stepper:
+        """`alpha` is the decay of the squared average, called γ in the book and rho elsewhere."""
+
+
+def _anywhere(_device: torch.device, _dtype: torch.dtype) -> str | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """One way to take an RMSProp step."""
+
+    name: str
+    summary: str
+    """One line."""
+    make: Make
+    eps: float = 1e-8
+    """The ε that it is run with."""
+    eps_inside_sqrt: bool | None = False
+    """The formula to check it by: g / sqrt(s + ε) if True, g / (sqrt(s) + ε) if False, first s = 0.
+
+    None: no formula is known, and it is checked against itself in float64 on the CPU.
+    """
+    unavailable: Callable[[torch.device, torch.dtype], str | None] = _anywhere
+    """Why it cannot run on a device in a dtype (no compiler, not on this device); None if it can."""
+
+
+class Scratch:
+    """The book's functional RMSProp with its states and hyperparameters, as something with `.step()`."""
+
+    def __init__(self, params: list[Tensor], *, lr: float, alpha: float, eps: float) -> None:
+        self._scratch = import_module("rmsprop.optimizers.scratch")
+        self.params = params
+        self.states = self._scratch.init_rmsprop_states(params)
+        self.hyperparams = {"lr": lr, "gamma": alpha, "eps": eps}
+
+    def step(self) -> None:
+        """One step in place."""
+        self._scratch.rmsprop(self.params, self.states, self.hyperparams)
+
+
+def _scratch() -> Implementation:
+    scratch = import_module("rmsprop.optimizers.scratch")
+    return Implementation("scratch", "the book's, ε inside the root", Scratch, scratch.EPS, True)
+
+
+def _builtin(variant: str, summary: str) -> Callable[[], Implementation]:
+    def load() -> Implementation:
+        builtin = import_module("rmsprop.optimizers.builtin")
+        unavailable = getattr(builtin, f"{variant}_unavailable", _anywhere)
+        return Implementation(
+            f"builtin-{variant}", summary, getattr(builtin, variant), unavailable=unavailable
+        )
+
+    return load
+
+
+def _fused() -> Implementation:
+    fused = import_module("rmsprop.optimizers.fused")
+    return Implementation(
+        "fused", "FusedRMSprop, one pass over memory", fused.FusedRMSprop, unavailable=fused.unavailable
+    )
+
+
+_BUILTINS: Mapping[str, Callable[[], Implementation]] = {
+    "scratch": _scratch,
+    "builtin-loop": _builtin("loop", "torch.optim.RMSprop, tensor by tensor"),
+    "builtin-foreach": _builtin("foreach", "torch.optim.RMSprop, foreach=True"),
+    "builtin-capturable": _builtin("capturable", "torch.optim.RMSprop, capturable=True"),
+    "builtin-compiled": _builtin("compiled", "torch.compile of torch.optim.RMSprop's step"),
+    "fused": _fused,
+}
+
+
+def builtins() -> dict[str, Implementation]:
+    """The implementations of this package and of torch that the rmsprop under test has."""
+    known = {}
+    for name, load in _BUILTINS.items():
+        with suppress(ImportError, AttributeError):  # an older commit's
+            known[name] = load()
+    return known
+
+
+def implementations() -> Mapping[str, Implementation]:
+    """All that are built in or installed. One that does not load says so in its summary and when made."""
+    known = builtins()
+    for entry in entry_points(group=GROUP):
+        try:
+            if entry.name in known:
+                raise UserError("the name is taken")
+            known[entry.name] = _implementation(entry.name, entry.load())
+        except (Exception, SystemExit) as error:  # a plug-in may raise anything; the others must not suffer
+            name = f"{entry.name} ({entry.value})" if entry.name in known else entry.name
+            known[name] = _broken(name, f"entry point {entry.name} = {entry.value}: {_line(error)}")
+    return known
+
+
+def implementation(name: str) -> Implementation:
+    """The implementation of that name, or of that `package.module:Class`; UserError lists the known ones.
+
+    LookupError if the rmsprop under test is older than the implementation.
+    """
+    known = implementations()
+    if name in known:
+        return known[name]
+    if name in IMPLEMENTATIONS:
+        raise LookupError(f"{NOT_HERE}: {name}")
+    if ":" in name:
+        return load_optimizer(name)
+    raise UserError(
+        f"unknown implementation {name!r}; choose from {', '.join(known)}, or package.module:Class"
+    )
+
+
+def load_optimizer(spec: str) -> Implementation:
+    """The implementation that `package.module:Class` names; UserError says why it is none."""
+    module, _, attribute = spec.partition(":")
+    if not module or not attribute:
+        raise UserError(f"optimizer {spec!r} is not of the form package.module:Class")
+    try:
+        found = import_module(module)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except (Exception, SystemExit) as error:
+        raise UserError(
+            f"optimizer {spec!r} cannot be imported ({_line(error)}); install it or set PYTHONPATH"
+        ) from error
+    return _implementation(spec, found)
+
+
+def _implementation(name: str, found: object) -> Implementation:
+    if isinstance(found, Implementation):
+        return replace(found, name=name)
+    if not (isinstance(found, type) and issubclass(found, Optimizer)):
+        what = f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
+        raise UserError(f"{name!r} is no torch.optim.Optimizer subclass and no Implementation, but {what}")
+    accepted = inspect.signature(found).parameters
+    chosen = {ours: next((n for n in theirs if n in accepted), None) for ours, theirs in _NAMES.items()}
+    optimizer: Callable[..., Optimizer] = found
+
+    def make(params: list[Tensor], **hyperparameters: float) -> Optimizer:
+        return optimizer(
+            params, **{theirs: hyperparameters[ours] for ours, theirs in chosen.items() if theirs}
+        )
+
+    return Implementation(name, f"{found.__module__}.{found.__qualname__}", make, eps_inside_sqrt=None)
+
+
+def _broken(name: str, error: str) -> Implementation:
+    def make(params: list[Tensor], **hyperparameters: float) -> NoReturn:
+        raise UserError(error)
+
+    return Implementation(name, f"cannot be used: {error}", make, eps_inside_sqrt=None)
+
+
+def _line(error: BaseException) -> str:
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__

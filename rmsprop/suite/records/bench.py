@@ -1,0 +1,87 @@
+"""The record of one case of the benchmark matrix."""
+
+import statistics
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Literal
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from rmsprop.suite.records.environment import Environment
+
+SCHEMA = 1
+_STRICT = ConfigDict(extra="forbid", ser_json_inf_nan="strings")  # JSON has no NaN
+
+Status = Literal["measured", "skipped", "failed"]
+Quantity = Literal["step", "peak", "epoch", "loss", "import", "first_step", "compile"]
+
+UNITS: dict[Quantity, str] = {
+    "step": "seconds",
+    "peak": "bytes",
+    "epoch": "seconds",
+    "loss": "1",
+    "import": "seconds",
+    "first_step": "seconds",
+    "compile": "seconds",
+}
+"""What is measured: a step, the largest extra memory alive in it, an epoch of the book's job and its final
+loss, and the cold start in a fresh process: the imports, construction and first step, and what of that
+step is beyond a steady one, such as compilation."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Axes:
+    """Where a case stands in the matrix; strings and integers only."""
+
+    implementation: str
+    device: str
+    dtype: str
+    size: str
+    """Elements as the matrix names them, such as 1e5."""
+    layout: str
+    """What the parameters look like: single, book, resnet50, gpt2, many."""
+    threads: int
+    """torch's intra-op threads; 0 stands for all."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Measurement:
+    """What a measured case gave."""
+
+    elements: int
+    tensors: int
+    steps_per_sample: int
+    samples: dict[Quantity, tuple[float, ...]]
+    """Raw, in `UNITS`. A sample of `step` is the mean over `steps_per_sample` steps in a row."""
+    ceiling_seconds: float | None
+    """The same run's time for five passes over as many elements: the least a step could take."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class BenchRecord:
+    """One case on one machine at one commit: measured, skipped or failed, and why."""
+
+    environment: Environment
+    axes: Axes
+    status: Status
+    reason: str | None
+    """Why it was skipped or failed; None when measured."""
+    measurement: Measurement | None
+    notes: tuple[str, ...]
+    """What a reader of the numbers must know, such as another ε."""
+    warnings: tuple[str, ...]
+    """Why the numbers cannot be trusted; empty when they can."""
+    kind: Literal["bench"] = "bench"
+    schema: int = SCHEMA
+
+
+def speed_up(records: Iterable[BenchRecord]) -> dict[Axes, float]:
+    """For each measured case: the median step of builtin-loop at the same point over its own."""
+    medians = {
+        record.axes: statistics.median(record.measurement.samples["step"])
+        for record in records
+        if record.measurement
+    }
+    reference = {axes: medians.get(replace(axes, implementation="builtin-loop")) for axes in medians}
+    return {axes: base / medians[axes] for axes, base in reference.items() if base is not None}

@@ -1,0 +1,61 @@
+"""The tidy frame as a file for other tools. `rmsprop.suite.records.frame.COLUMNS` documents its columns."""
+
+import json
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+import pandas as pd
+
+from rmsprop.errors import UserError
+
+
+def export_frame(frame: pd.DataFrame, path: Path, form: str) -> None:
+    """Write the frame to `path` as parquet, csv or json: whole, or not at all.
+
+    Times are UTC. `samples` is a list of numbers in parquet and json, and its JSON text in csv; what is
+    missing is empty in csv and null elsewhere. UserError for another form, without pyarrow, or where `path`
+    cannot be written.
+    """
+    if form not in FORMS:
+        raise UserError(f"--format {form}: choose one of {', '.join(FORMS)}")
+    if form == "parquet" and find_spec("pyarrow") is None:
+        raise UserError(
+            "parquet needs pyarrow: python -m pip install 'rmsprop-bench[parquet]', or choose csv or json"
+        )
+    partial = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            partial = Path(file.name)
+        FORMS[form](frame, partial)
+        partial.chmod(0o644)
+        partial.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}; choose another --output") from error
+    finally:
+        if partial:
+            with suppress(OSError):
+                partial.unlink()
+
+
+def _to_parquet(frame: pd.DataFrame, path: Path) -> None:
+    frame.to_parquet(path, engine="pyarrow", index=False)
+
+
+def _to_csv(frame: pd.DataFrame, path: Path) -> None:
+    texts = [json.dumps(samples.tolist()) for samples in frame["samples"]]
+    frame.assign(samples=texts).to_csv(path, index=False, lineterminator="\n")
+
+
+def _to_json(frame: pd.DataFrame, path: Path) -> None:
+    frame.to_json(path, orient="records", date_format="iso", double_precision=15)
+
+
+FORMS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
+    "parquet": _to_parquet,
+    "csv": _to_csv,
+    "json": _to_json,
+}

@@ -1,0 +1,197 @@
+"""The figures of what a step costs: time and bandwidth against size, speed-ups, layouts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogLocator, NullLocator
+
+from rmsprop.suite.report.figures import INK, Drawing, canvas, finish, legend_below
+from rmsprop.suite.report.tables import MARK
+from rmsprop.suite.report.words import duration
+from rmsprop.suite.verdicts.speed import LAYOUTS, REFERENCE, first_of, last_of
+
+Styles = Mapping[str, dict[str, Any]]
+"""Implementation -> colour, marker and line, the same in each figure."""
+
+_DASHES: dict[str, Any] = {"color": INK, "linestyle": "--", "linewidth": 1.2}
+_HOLLOW = "Hollow: warnings say that the number cannot be trusted."
+
+
+def draw_times(name: str, steps: pd.DataFrame, of: str, styles: Styles) -> Drawing:
+    """Time of one step against elements; `steps` are of `Runs.latest`, at one place and dtype."""
+    with canvas(name, 3.4 + 0.1 * steps["implementation"].nunique()) as figure:
+        axes = _log_axes(figure, of, "seconds per step")
+        legend = _lines(axes, steps, "median", styles)
+        legend |= _ceiling(axes, steps, "ceiling", "five passes over memory")
+        _decades(axes.xaxis, axes.yaxis)
+        axes.yaxis.set_major_formatter(lambda seconds, _: duration(seconds))
+        legend_below(figure, legend)
+        return finish(
+            figure,
+            name,
+            f"Time of one step against size, {of}",
+            f"Time of one step against elements, both logarithmic, {of}: {_fastest(steps)}.",
+            f"Median time of one step, {of}. The dashed line is what the same run needs for five passes over "
+            f"as much memory. {_HOLLOW}",
+        )
+
+
+def draw_bandwidth(name: str, steps: pd.DataFrame, of: str, styles: Styles) -> Drawing:
+    """Effective bandwidth against elements, with that of five plain passes as the ceiling."""
+    scaled = steps.assign(**{c: steps[c] / 1e9 for c in ("bandwidth", "ceiling_bandwidth")})
+    with canvas(name, 3.4 + 0.1 * steps["implementation"].nunique()) as figure:
+        axes = _log_axes(figure, of, "GB/s")
+        legend = _lines(axes, scaled, "bandwidth", styles)
+        legend |= _ceiling(axes, scaled, "ceiling_bandwidth", "five plain passes")
+        _decades(axes.xaxis)
+        _few_digits(axes.yaxis, axes.get_ylim())
+        legend_below(figure, legend)
+        best = last_of(scaled, "bandwidth")
+        return finish(
+            figure,
+            name,
+            f"Effective bandwidth against size, {of}",
+            f"Effective bandwidth of a step against elements, both logarithmic, {of}: the most is "
+            f"{best['bandwidth']:.3g} GB/s by {best['implementation']} at {best['elements']:,.0f} elements.",
+            f"Bytes of five passes over the parameters, the least a step can move, over its time, {of}. "
+            f"The dashed line is the same run’s plain passes. {_HOLLOW}",
+        )
+
+
+def draw_speed_ups(name: str, steps: pd.DataFrame, implementation: str) -> Drawing:
+    """How many times as fast as the reference, a cell for each place and dtype, and size of one tensor."""
+    sizes = steps.drop_duplicates("elements").sort_values("elements")["size"].tolist()
+    rows = list(dict.fromkeys(zip(steps["dtype"], steps["place"], strict=True)))
+    map_ = colormaps["PuOr"]
+    with canvas(name, 0.9 + 0.28 * len(rows)) as figure:
+        axes = figure.add_subplot(xlabel="elements", title=f"{implementation} against {REFERENCE}")
+        axes.title.set_parse_math(False)
+        for step in steps.to_dict("records"):
+            x, y = sizes.index(step["size"]), rows.index((step["dtype"], step["place"]))
+            shade = float(np.clip(0.5 + np.log2(step["ratio"]) / 6, 0.1, 0.9))  # black stays legible on it
+            colour = to_hex(map_(shade))
+            axes.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=colour, linewidth=0))
+            light = 0.2 < shade < 0.8
+            text = f"{step['ratio']:.2f}" + ("" if step["ratio_trusted"] else f" {MARK}")
+            axes.text(x, y, text, ha="center", va="center", fontsize=8.5, color="#111" if light else "#fff")
+        axes.set(xlim=(-0.5, len(sizes) - 0.5), ylim=(len(rows) - 0.5, -0.5))
+        axes.set_xticks(range(len(sizes)), sizes)
+        axes.set_yticks(range(len(rows)), [f"{dtype}, {place}" for dtype, place in rows])
+        axes.tick_params(length=0)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        most, least = last_of(steps, "ratio"), first_of(steps, "ratio")
+        return finish(
+            figure,
+            name,
+            f"Speed-ups of {implementation}",
+            f"How many times as fast as {REFERENCE} {implementation} is, by place, dtype and size: "
+            f"from {least['ratio']:.2f} ({least['place']}, {least['dtype']}, {least['size']}) to "
+            f"{most['ratio']:.2f} ({most['place']}, {most['dtype']}, {most['size']}).",
+            f"How many times as fast as {REFERENCE} at the same point of the same run: orange slower, purple "
+            f"faster. {MARK}: warnings speak against one of the two numbers.",
+        )
+
+
+def draw_layouts(name: str, steps: pd.DataFrame, of: str, styles: Styles) -> Drawing:
+    """Nanoseconds per element by layout, a row for each layout and size."""
+    points = steps.drop_duplicates(["layout", "size"]).to_dict("records")
+    rows = [(point["layout"], point["size"]) for point in points]
+    scaled = steps.assign(nanoseconds=steps["median"] / steps["elements"] * 1e9)
+    with canvas(name, 1.2 + 0.34 * len(rows) + 0.1 * steps["implementation"].nunique()) as figure:
+        axes = figure.add_subplot(
+            xlabel="ns per element", title=of, xscale="log", ylim=(len(rows) - 0.5, -0.5)
+        )
+        legend = {}
+        names = list(dict.fromkeys(scaled["implementation"]))
+        for number, implementation in enumerate(names):
+            mine = scaled[scaled["implementation"] == implementation]
+            offset = 0.5 * ((number + 0.5) / len(names) - 0.5)
+            for step in mine.to_dict("records"):
+                fill = "full" if step["trusted"] else "none"
+                mark = styles[implementation] | {"linestyle": "none", "fillstyle": fill, "markersize": 5.5}
+                axes.plot(step["nanoseconds"], rows.index((step["layout"], step["size"])) + offset, **mark)
+            legend[implementation] = Line2D(
+                [], [], **styles[implementation] | {"linestyle": "none"}, markersize=5.5
+            )
+        axes.set_yticks(range(len(rows)), [_layout_label(*row) for row in rows])
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x", color=INK, alpha=0.15, linewidth=0.6)
+        _few_digits(axes.xaxis, axes.get_xlim())
+        legend_below(figure, legend)
+        fastest = [first_of(row, "nanoseconds") for _, row in scaled.groupby(["layout", "size"], sort=False)]
+        words = "; ".join(
+            f"{_layout_label(row['layout'], row['size'])}: {row['implementation']}, {row['nanoseconds']:.3g}"
+            for row in fastest
+        )
+        return finish(
+            figure,
+            name,
+            f"Time per element by layout, {of}",
+            f"Nanoseconds per element of a step by layout, logarithmic, {of}; the fastest: {words}.",
+            f"Median time of one step per element, by layout of the parameters, {of}. {_HOLLOW}",
+        )
+
+
+def _layout_label(layout: str, size: str) -> str:
+    name = LAYOUTS.get(layout, layout)
+    return f"{name}, {size}" if layout == "single" else name
+
+
+def _log_axes(figure: Figure, title: str, ylabel: str) -> Axes:
+    axes = figure.add_subplot(title=title, xlabel="elements", ylabel=ylabel, xscale="log", yscale="log")
+    axes.margins(x=0.08, y=0.1)
+    return axes
+
+
+def _lines(axes: Axes, steps: pd.DataFrame, column: str, styles: Styles) -> dict[str, Line2D]:
+    legend = {}
+    for name in dict.fromkeys(steps["implementation"]):
+        style = styles[name]
+        line = steps[steps["implementation"] == name]
+        axes.plot(line["elements"], line[column], **style | {"marker": ""}, linewidth=1.3)
+        for trusted, fill in ((True, "full"), (False, "none")):
+            marks = line[line["trusted"] == trusted]
+            markers = style | {"linestyle": "none", "fillstyle": fill}
+            axes.plot(marks["elements"], marks[column], markersize=5.5, **markers)
+        legend[name] = Line2D([], [], markersize=5.5, **style)
+    return legend
+
+
+def _ceiling(axes: Axes, steps: pd.DataFrame, column: str, label: str) -> dict[str, Line2D]:
+    ceiling = steps.groupby("elements")[column].median().dropna()
+    if ceiling.empty:
+        return {}
+    axes.plot(ceiling.index, ceiling, marker="_", **_DASHES)
+    return {label: Line2D([], [], **_DASHES)}
+
+
+def _decades(*axes: Axis) -> None:
+    for axis in axes:
+        axis.set_major_locator(LogLocator())
+        axis.set_minor_locator(NullLocator())
+
+
+def _few_digits(axis: Axis, span: tuple[float, float]) -> None:
+    """Ticks at 1, 2 and 5 where decades alone would be too few."""
+    _decades(axis)
+    if span[1] < 300 * span[0]:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+
+
+def _fastest(steps: pd.DataFrame) -> str:
+    fastest = [first_of(size, "median") for _, size in steps.groupby("elements")]
+    return "the fastest is " + ", ".join(
+        f"{row['implementation']} at {row['elements']:,.0f} elements with {duration(row['median'])}"
+        for row in fastest
+    )

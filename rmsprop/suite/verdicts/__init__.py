@@ -1,0 +1,1 @@
+"""rmsprop/suite/verdicts."""

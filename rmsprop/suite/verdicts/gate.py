@@ -1,0 +1,362 @@
+"""What launches say: which cases go on to the second stage, and which have changed. Pure functions.
+
+The unit is a launch: d = log(head / base) of one pair of live processes. Turns within a launch are not
+independent, and are never pooled. A screen over all cases only chooses what is measured again; the test
+sees fresh launches alone. It is the exact sign-flip test of d - log(1 + margin) > 0, with Holm's correction
+over the hypotheses, so that the chance of any false alarm in a run is at most `policy.alpha`.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from rmsprop.suite.records.gate import GateCase, GateRecord, Hypothesis, Policy
+
+Outcome = Literal["pass", "regression", "failed", "inconclusive"]
+Verdict = Literal["slower", "faster", "not confirmed", "unsteady", "undecided"]
+
+CODES: dict[Outcome, int] = {"pass": 0, "regression": 1, "failed": 2, "inconclusive": 3}
+LEAST_SCREEN = 3
+"""Launches without which a screen says nothing."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the confirming launches say of one hypothesis. Changes are shares: 0.05 is 5% slower."""
+
+    name: str
+    cases: tuple[str, ...]
+    verdict: Verdict
+    """slower, faster: confirmed. unsteady: base moved against itself too. undecided: too few launches."""
+    launches: int
+    change: float | None
+    low: float | None
+    high: float | None
+    """95% interval (Student's t over launches)."""
+    p_value: float | None
+    """Of the sign-flip test, with Holm's correction."""
+    control: float | None
+    """Change of base against base in the same launches."""
+
+
+@dataclass(frozen=True)
+class CaseView:
+    """What is known of one case, by the confirming launches if it has any, else by the screen."""
+
+    case: GateCase
+    launches: int
+    change: float | None
+    low: float | None
+    high: float | None
+    sd: float | None
+    """Of d, between launches."""
+    detectable: float | None
+    """The least slowdown that such a run finds with `policy.power`; None where too little was measured."""
+    gates: bool
+    """Whether that is at most `policy.gates_at`."""
+    finding: Finding | None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The gate's answer, with its reasons."""
+
+    outcome: Outcome
+    reasons: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    cases: tuple[CaseView, ...]
+
+    @property
+    def code(self) -> int:
+        """Exit code."""
+        return CODES[self.outcome]
+
+    def found(self, verdict: Verdict) -> tuple[Finding, ...]:
+        """The findings with that verdict, the largest change first."""
+        chosen = (finding for finding in self.findings if finding.verdict == verdict)
+        return tuple(sorted(chosen, key=lambda finding: -abs(finding.change or 0)))
+
+
+def choose(
+    screened: Mapping[str, Sequence[float]], families: Mapping[str, str], policy: Policy, most: int
+) -> tuple[tuple[Hypothesis, ...], tuple[Hypothesis, ...]]:
+    """The hypotheses that the second stage tests, given each case's d by launch; those it has no room for.
+
+    Cases whose estimate and most of whose launches say slower come first, the largest change first, then
+    those that say faster. `most` is how many cases there is time for. Where more than that say slower, or
+    more than `policy.candidates`, their families are tested, of each those cases that say so, and beside
+    them as many single cases as there is room for: a family hides what befell one of its cases.
+    """
+    slower, faster = (dict(_moved(screened, sign, policy)) for sign in (1, -1))
+    if len(slower) > min(policy.candidates, most):
+        chosen = _by_family(slower, families, policy, most)
+        measured = {name for family in chosen if len(family.cases) > 1 for name in family.cases}
+        singles = [Hypothesis(name, (name,), True) for name in slower if name in measured]
+        chosen += singles[: policy.candidates - len(chosen)]
+    else:
+        chosen = [Hypothesis(name, (name,), True) for name in slower]
+    tested = {name for hypothesis in chosen for name in hypothesis.cases}
+    left = tuple(Hypothesis(name, (name,), True) for name in slower if name not in tested)
+    room = max(0, min(policy.candidates, most) - sum(len(hypothesis.cases) for hypothesis in chosen))
+    return (*chosen, *(Hypothesis(name, (name,), False) for name in list(faster)[:room])), left
+
+
+def _moved(screened: Mapping[str, Sequence[float]], sign: int, policy: Policy) -> list[tuple[str, float]]:
+    line = math.log1p(policy.screen)
+    moved = []
+    for name, d in screened.items():
+        if len(d) < LEAST_SCREEN:
+            continue
+        towards = sign * np.asarray(d)
+        if towards.mean() >= line and (towards > 0).mean() >= policy.agree:
+            moved.append((name, float(towards.mean())))
+    return sorted(moved, key=lambda pair: -pair[1])
+
+
+def _by_family(
+    moved: Mapping[str, float], families: Mapping[str, str], policy: Policy, most: int
+) -> list[Hypothesis]:
+    groups: dict[str, list[str]] = {}
+    for name in moved:  # the largest change first
+        groups.setdefault(families[name], []).append(name)
+    kept = list(groups.items())[: policy.candidates]
+    while sum(len(names) for _, names in kept) > max(most, len(kept)):
+        max((names for _, names in kept), key=len).pop()
+    return [
+        Hypothesis(
+            f"{family}, {len(names)} cases together" if len(names) > 1 else names[0], tuple(names), True
+        )
+        for family, names in kept
+    ]
+
+
+def sign_flip(d: NDArray[np.float64], null: float) -> float:
+    """One-sided p of mean(d) > null, exact: the share of all assignments of signs to d - null that reach it.
+
+    What scipy.stats.permutation_test(permutation_type="samples") gives, in milliseconds where that takes
+    seconds: a page of records and a study need thousands of these.
+    """
+    sums = np.zeros(1)
+    for value in d - null:
+        sums = np.concatenate((sums + value, sums - value))
+    observed = sums[0]
+    return float(np.mean(sums >= observed - 1e-12 * np.abs(sums).max()))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's corrected p values: the chance of any false rejection is at most the level they are held to."""
+    order = np.argsort(p_values)
+    corrected = np.empty(len(p_values))
+    scaled = np.asarray(p_values)[order] * np.arange(len(p_values), 0, -1)
+    corrected[order] = np.minimum(1, np.maximum.accumulate(scaled))
+    return corrected.tolist()
+
+
+def least_launches(hypotheses: int, policy: Policy) -> int:
+    """Launches without which no p value can be small enough: 2^-n <= alpha / hypotheses."""
+    return math.ceil(math.log2(max(1, hypotheses) / policy.alpha))
+
+
+def detectable(sd: float, screen: int, confirm: int, policy: Policy, hypotheses: int | None = None) -> float:
+    """The least slowdown that passes the screen, and alarm line and test, together with `policy.power`.
+
+    `sd` is that of d between launches. Normal approximation, Student's t for the test, Holm at its strictest
+    over so many hypotheses, or as many as there may be. Infinite where there are too few launches.
+    """
+    least = least_launches(hypotheses or policy.candidates, policy)
+    if screen < LEAST_SCREEN or confirm < least:
+        return math.inf
+    z, strictest = _quantiles(confirm, hypotheses or policy.candidates, policy)
+    seen = math.log1p(policy.screen) + z * sd / math.sqrt(screen)
+    alarmed = math.log1p(policy.alarm) + z * sd / math.sqrt(confirm)
+    rejected = math.log1p(policy.margin) + (strictest + z) * sd / math.sqrt(confirm)
+    if confirm == least:  # then every single launch must say so
+        every = float(stats.norm.ppf(((1 + policy.power) / 2) ** (1 / confirm)))
+        rejected = max(rejected, math.log1p(policy.margin) + every * sd)
+    return math.expm1(max(seen, alarmed, rejected))
+
+
+@cache
+def _quantiles(confirm: int, hypotheses: int, policy: Policy) -> tuple[float, float]:
+    """Normal, for either stage's share of the power; Student's, for Holm's smallest level."""
+    share = (1 + policy.power) / 2
+    return float(stats.norm.ppf(share)), float(stats.t.ppf(1 - policy.alpha / hypotheses, confirm - 1))
+
+
+def judge(record: GateRecord) -> Decision:
+    """The decision: the same one for terminal, formats and page."""
+    findings = _findings(record)
+    by_case = {case: finding for finding in findings for case in finding.cases}
+    asked = sum(
+        hypothesis.slower and finding.launches > 0
+        for hypothesis, finding in zip(_in_order(record), findings, strict=True)
+    )
+    views = tuple(_view(case, record, by_case.get(case.id), max(1, asked)) for case in record.cases)
+    reasons = _reasons(record, findings, views)
+    outcome: Outcome = next((outcome for outcome, said in reasons.items() if said), "pass")
+    if record.interrupted and outcome == "regression":
+        outcome = "inconclusive"  # what was asked for was not measured to its end
+    said = tuple(reason for group in reasons.values() for reason in group)
+    return Decision(outcome, said, findings, views)
+
+
+def d_by_launch(case: GateCase, record: GateRecord, stage: str, control: bool = False) -> dict[int, float]:
+    """A case's d (or base against base) in each launch of a stage."""
+    found = {}
+    for sample in case.samples:
+        value = sample.control if control else sample.d
+        if record.launches[sample.launch].stage == stage and value is not None:
+            found[sample.launch] = value
+    return found
+
+
+def _findings(record: GateRecord) -> tuple[Finding, ...]:
+    """Slower and faster hypotheses are corrected apart: only the first can alarm.
+
+    Where the time was too short for so many hypotheses, those that the screen put first are tested: neither
+    its order nor the number of launches knows what the confirming launches say.
+    """
+    found = []
+    null = math.log1p(record.policy.margin)
+    for slower in (True, False):
+        sign = 1 if slower else -1
+        asked = [hypothesis for hypothesis in _in_order(record) if hypothesis.slower is slower]
+        means = [_mean_by_launch(hypothesis, record) for hypothesis in asked]
+        measured = [number for number, d in enumerate(means) if len(d)]
+        launches = min((len(means[number]) for number in measured), default=0)
+        tested = measured[: int(record.policy.alpha * 2**launches)]
+        corrected = holm([sign_flip(sign * means[number], null) for number in tested])
+        p_values = dict(zip(tested, corrected, strict=True))
+        for number, (hypothesis, d) in enumerate(zip(asked, means, strict=True)):
+            control = _mean_by_launch(hypothesis, record, control=True)
+            found.append(_finding(hypothesis, d, control, p_values.get(number), record.policy))
+    return tuple(found)
+
+
+def _in_order(record: GateRecord) -> list[Hypothesis]:
+    """Slower before faster, as they are told."""
+    return sorted(record.hypotheses or (), key=lambda hypothesis: not hypothesis.slower)
+
+
+def _mean_by_launch(hypothesis: Hypothesis, record: GateRecord, control: bool = False) -> NDArray[np.float64]:
+    """For each confirming launch that has all of its cases: the mean d, the log of their geometric mean."""
+    cases = {case.id: case for case in record.cases}
+    each = [d_by_launch(cases[name], record, "confirm", control) for name in hypothesis.cases]
+    launches = sorted(set.intersection(*(set(d) for d in each)))
+    return np.array([np.mean([d[launch] for d in each]) for launch in launches])
+
+
+def _finding(
+    hypothesis: Hypothesis,
+    d: NDArray[np.float64],
+    control: NDArray[np.float64],
+    p_value: float | None,
+    policy: Policy,
+) -> Finding:
+    change, low, high = _interval(d)
+    itself = float(control.mean()) if len(control) else None
+    sign = 1 if hypothesis.slower else -1
+    verdict: Verdict = "not confirmed"
+    if p_value is None:
+        verdict = "undecided"
+    elif p_value <= policy.alpha and sign * d.mean() >= math.log1p(policy.alarm):
+        moved = itself is not None and sign * itself >= sign * d.mean() / 2
+        verdict = "unsteady" if moved else "slower" if hypothesis.slower else "faster"
+    return Finding(
+        name=hypothesis.name,
+        cases=hypothesis.cases,
+        verdict=verdict,
+        launches=len(d),
+        change=change,
+        low=low,
+        high=high,
+        p_value=p_value,
+        control=None if itself is None else math.expm1(itself),
+    )
+
+
+def _view(case: GateCase, record: GateRecord, finding: Finding | None, hypotheses: int) -> CaseView:
+    stages = {
+        stage: np.array([*d_by_launch(case, record, stage).values()]) for stage in ("screen", "confirm")
+    }
+    shown = stages["confirm"] if len(stages["confirm"]) else stages["screen"]
+    change, low, high = _interval(shown)
+    spread = _pooled_sd([*stages.values()])
+    least = None
+    if spread is not None:
+        screen, confirm = len(stages["screen"]), len(stages["confirm"])
+        least = (
+            detectable(spread, screen, confirm, record.policy, hypotheses)
+            if confirm
+            else detectable(spread, screen, record.plan.confirm, record.policy)
+        )
+        least = least if math.isfinite(least) else None
+    return CaseView(
+        case=case,
+        launches=len(shown),
+        change=change,
+        low=low,
+        high=high,
+        sd=spread,
+        detectable=least,
+        gates=least is not None and least <= record.policy.gates_at,
+        finding=finding,
+    )
+
+
+def _interval(d: NDArray[np.float64]) -> tuple[float | None, float | None, float | None]:
+    if not len(d):
+        return None, None, None
+    if len(d) == 1:
+        return math.expm1(d[0]), None, None
+    mean, reach = float(d.mean()), float(stats.t.ppf(0.975, len(d) - 1) * stats.sem(d))
+    return math.expm1(mean), math.expm1(mean - reach), math.expm1(mean + reach)
+
+
+def _pooled_sd(groups: Sequence[NDArray[np.float64]]) -> float | None:
+    """About each group's own mean."""
+    freedom = sum(max(0, len(group) - 1) for group in groups)
+    if freedom < LEAST_SCREEN - 1:
+        return None
+    squares = sum(float(((group - group.mean()) ** 2).sum()) for group in groups if len(group))
+    return math.sqrt(squares / freedom)
+
+
+def _reasons(
+    record: GateRecord, findings: Sequence[Finding], views: Sequence[CaseView]
+) -> dict[Outcome, list[str]]:
+    """What speaks for each outcome but a pass, the gravest first."""
+    policy = record.policy
+    slower = [f"{f.name}: {f.change:+.1%}" for f in findings if f.verdict == "slower"]
+    compared = [view for view in views if view.case.status == "compared"]
+    of = {status: [v.case for v in views if v.case.status == status] for status in ("failed", "lost")}
+    inconclusive = []
+    if record.interrupted:
+        inconclusive.append(record.interrupted)
+    if not any(view.launches for view in compared):
+        inconclusive.append("nothing was measured")
+    elif record.hypotheses is None:
+        inconclusive.append("the screen did not end")
+    elif not any(view.gates for view in compared):
+        inconclusive.append(f"no case could see a slowdown of {policy.gates_at:.0%}")
+    inconclusive += [f"{case.id}: {case.reason}" for case in of["lost"]]
+    for finding in findings:
+        if finding.verdict == "unsteady":
+            inconclusive.append(f"{finding.name}: base against itself moved by {finding.control:+.1%} too")
+        if finding.verdict == "undecided":
+            why = f"{finding.launches} launches are too few" if finding.launches else "there was no room"
+            inconclusive.append(f"{finding.name}: {why} to confirm it")
+    return {
+        "regression": slower,
+        "failed": [
+            *([record.error] if record.error else []),
+            *(f"{case.id}: {case.reason}" for case in of["failed"]),
+        ],
+        "inconclusive": inconclusive,
+    }

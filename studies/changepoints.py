@@ -1,0 +1,432 @@
+"""How well step detectors do: false alarms, power and delay on synthetic series whose steps are known.
+
+`python -m studies.changepoints` writes the raw counts of every detector that
+is installed and prints a summary. asv, ruptures and apache-otava are compared where they can be imported;
+`find_steps` needs none of them. What has a free threshold takes it from the calibrating seeds, the counts
+that are reported come from others.
+"""
+
+import argparse
+import json
+import math
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import signal, stats
+
+from rmsprop.errors import UserError
+from rmsprop.suite.history.series import History, Series, alerts_of
+from rmsprop.suite.records.environment import capture_environment
+from rmsprop.suite.records.store import check_writable, write_atomically
+from rmsprop.suite.verdicts.changepoints import AFTER, BEFORE, find_steps
+
+Floats = NDArray[np.float64]
+Found = list[tuple[int, bool]]
+"""(first point after the step, whether it is slower) of each."""
+Detector = Callable[[Floats], Found]
+
+TOLERANCE = 5
+"""Points by which an alarm may miss the step."""
+CALIBRATE, REPORT = 1, 2
+"""First words of the seeds: those that thresholds are chosen on, those that are reported."""
+LEVEL = 1.0
+"""False alarms per 1,000 points that a threshold is chosen for, on the worst of the null families."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A family of series."""
+
+    family: str
+    """null, step, steps, ramp, or every commit: the null looked at again after each point."""
+    noise: str
+    step: float = 0.0
+    """Share by which the level rises; of `steps`, up and down in turn."""
+    sd: float = 0.02
+    points: int = 100
+    after: int = 0
+    """Points after the step."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one detector did on the series of one setting."""
+
+    detector: str
+    setting: Setting
+    series: int
+    steps: int
+    """True ones in all series."""
+    found: int
+    """Of these, how many have an alarm in their direction within `TOLERANCE`."""
+    exact: int
+    """How many have it at their very point."""
+    slower: int
+    faster: int
+    """Alarms in either direction."""
+    false_slower: int
+    """Alarms that belong to no step."""
+    false_faster: int
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """What `alerts_of` does with the series of a whole matrix."""
+
+    series: int
+    stepped: int
+    """How many of them have a 5% step at sd 2%."""
+    after: int
+    runs: int
+    runs_with_false_alarm: int
+    found: int
+    """Stepped series that are alerted on, over all runs."""
+    alone_runs_with_false_alarm: int
+    alone_found: int
+    """The same without correction for the number of series."""
+
+
+def noise(name: str, n: int, rng: np.random.Generator) -> Floats:
+    """n points of noise of mean 0 and standard deviation 1 (as a family; spikes apart)."""
+    kind, _, parameter = name.partition(" ")
+    white = rng.standard_normal(n)
+    if kind == "white":
+        return white
+    if kind == "AR(1)":
+        phi, warm = float(parameter), 100
+        drawn = rng.standard_normal(n + warm) * math.sqrt(1 - phi**2)
+        return np.asarray(signal.lfilter([1.0], [1.0, -phi], drawn)[warm:])
+    if kind == "t":
+        df = float(parameter)
+        return np.asarray(rng.standard_t(df, n) / math.sqrt(df / (df - 2)))
+    if kind == "bimodal":  # the upper mode has that share of the points; modes of a tenth of the width
+        share = float(parameter)
+        upper = (rng.random(n) < share) - share
+        return np.asarray((upper + 0.1 * white) / math.sqrt(share * (1 - share) + 0.01))
+    if kind == "spikes":  # single points, up to ten standard deviations high
+        return np.asarray(white + (rng.random(n) < float(parameter)) * rng.uniform(3, 10, n))
+    raise ValueError(f"no noise {name!r}")
+
+
+NULLS = ("white", "AR(1) 0.3", "AR(1) 0.6", "AR(1) 0.9", "t 3", "bimodal 0.5", "bimodal 0.1", "spikes 0.03")
+
+
+def draw(setting: Setting, rng: np.random.Generator) -> tuple[Floats, Found]:
+    """One series of positive values, and its true steps."""
+    logs = setting.sd * noise(setting.noise, setting.points, rng)
+    rise = math.log1p(setting.step)
+    true: Found = []
+    if setting.family == "step":
+        true = [(setting.points - setting.after, True)]
+        logs[-setting.after :] += rise
+    elif setting.family == "steps":
+        # Four levels more, each of 25 points or more.
+        slack = np.sort(rng.integers(0, setting.points - 5 * 25 + 1, 4))
+        true = [(int(at) + 25 * i, i % 2 == 1) for i, at in enumerate(slack, start=1)]
+        for at, up in true:
+            logs[at:] += rise if up else -rise
+    elif setting.family == "ramp":
+        logs += rise * np.clip((np.arange(setting.points) - setting.points / 2) / 20, 0, 1)
+    return np.exp(logs), true
+
+
+OURS = "rmsprop"
+
+
+def find(values: Floats) -> Found:
+    """`find_steps`."""
+    return [(step.index, step.ratio > 1) for step in find_steps(values)]
+
+
+def t_scan(values: Floats, alpha: float) -> Found:
+    """Student's t at each split, Bonferroni over the splits, binary segmentation: blind to neighbours."""
+    logs, found, parts = np.log(values), [], [(0, len(values))]
+    while parts:
+        start, end = parts.pop()
+        n = end - start
+        if n < BEFORE + AFTER:
+            continue
+        cuts = np.arange(BEFORE, n - AFTER + 1)
+        part = logs[start:end] - logs[start:end].mean()
+        before = np.cumsum(part)[cuts - 1]
+        gap = -before / (n - cuts) - before / cuts
+        within = part @ part - gap**2 * cuts * (n - cuts) / n
+        t = gap / np.sqrt(np.maximum(within, 1e-300) / (n - 2) * (1 / cuts + 1 / (n - cuts)))
+        best = int(np.argmax(np.abs(t)))
+        if 2 * stats.t.sf(abs(t[best]), n - 2) * len(cuts) <= alpha:
+            cut = start + int(cuts[best])
+            found.append((cut, bool(gap[best] > 0)))
+            parts += [(start, cut), (cut, end)]
+    return sorted(found)
+
+
+def asv_steps(values: Floats, threshold: float) -> Found:
+    """asv's own: `asv.step_detect`, with `regressions_thresholds`; it reports regressions alone."""
+    from asv.step_detect import detect_regressions, detect_steps  # noqa: PLC0415
+
+    _, _, positions = detect_regressions(detect_steps(list(values)), threshold=threshold)
+    return [(after, True) for _, after, _, _ in positions or ()]
+
+
+def ruptures_pelt(values: Floats, penalty: float, kernel: str) -> Found:
+    """ruptures' kernel PELT on logs in units of their noise (from differences); penalty in units of log n."""
+    import ruptures  # noqa: PLC0415
+
+    logs = np.log(values)
+    logs = logs / (stats.median_abs_deviation(np.diff(logs), scale="normal") / math.sqrt(2))
+    fitted = ruptures.KernelCPD(kernel=kernel, min_size=AFTER).fit(logs)
+    return _directed(values, fitted.predict(pen=penalty * math.log(len(logs)))[:-1])
+
+
+def otava(values: Floats, p_value: float) -> Found:
+    """apache-otava's E-divisive with t-tests, as its command line calls it."""
+    from otava.analysis import compute_change_points  # noqa: PLC0415
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of levels without any spread
+        points, _ = compute_change_points(values.tolist(), max_pvalue=p_value)
+    return _directed(values, [point.index for point in points])
+
+
+def _directed(values: Floats, cuts: Sequence[int]) -> Found:
+    ends = [0, *cuts, len(values)]
+    return [
+        (int(cut), bool(np.median(values[cut:end]) > np.median(values[start:cut])))
+        for cut, start, end in zip(cuts, ends, ends[2:], strict=False)
+    ]
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A detector with a free threshold."""
+
+    name: str
+    detect: Callable[..., Found]
+    parameter: str
+    grid: tuple[float, ...]
+    """From the most alarms to the fewest."""
+    default: float
+    """What it does when nobody says otherwise."""
+
+
+RIVALS = (
+    Rival("t scan", t_scan, "alpha", (0.1, 0.03, 0.01, 1e-3, 1e-5, 1e-8, 1e-12), 0.1),
+    Rival("asv", asv_steps, "threshold", (0.0, 0.02, 0.05, 0.1, 0.2), 0.05),
+    Rival("ruptures linear", partial(ruptures_pelt, kernel="linear"), "penalty", (1, 2, 4, 8, 16, 32, 64), 2),
+    Rival("ruptures rbf", partial(ruptures_pelt, kernel="rbf"), "penalty", (0.1, 0.25, 0.5, 1, 2, 4), 1),
+    Rival("otava", otava, "p_value", (1e-3, 1e-4, 1e-6, 1e-9, 1e-13), 1e-3),
+)
+
+
+def detectors(series: int) -> tuple[dict[str, Detector], list[str]]:
+    """Every detector that is here, as it comes and with its threshold chosen; and what is absent, and why."""
+    probe = np.exp(0.02 * noise("white", 40, np.random.default_rng(0)))
+    chosen: dict[str, Detector] = {OURS: find}
+    absent = []
+    for rival in RIVALS:
+        at = [partial(rival.detect, **{rival.parameter: value}) for value in rival.grid]
+        try:
+            at[0](probe)
+        except ImportError as error:
+            absent.append(f"{rival.name}: {error}")
+            continue
+        kept = {rival.default: "by default"}
+        for name, nulls in (("for white noise", ("white",)), ("for all noise", NULLS)):
+            suits = (
+                value
+                for value, candidate in zip(rival.grid, at, strict=True)
+                if all(_false_alarms(candidate, null, series) <= LEVEL for null in nulls)
+            )
+            value = next(suits, None)
+            if value is None:
+                absent.append(f"{rival.name}: no {rival.parameter} {name}")
+            else:
+                kept[value] = f"{kept[value]}, {name}" if value in kept else name
+        for value, name in kept.items():
+            chosen[f"{rival.name}, {rival.parameter} {value:g} {name}"] = at[rival.grid.index(value)]
+    return chosen, absent
+
+
+def _false_alarms(detect: Detector, null: str, series: int) -> float:
+    cell = score("", detect, Setting("null", null, sd=0.04), series, CALIBRATE)
+    return cell.false_slower / (series * cell.setting.points) * 1000
+
+
+def score(name: str, detect: Detector, setting: Setting, series: int, seeds: int = REPORT) -> Cell:
+    """Run a detector over the series of a setting; the same series for every detector."""
+    cell = Cell(name, setting, series, 0, 0, 0, 0, 0, 0, 0)
+    for number in range(series):
+        words = [seeds, number, *json.dumps(asdict(setting)).encode()]
+        values, true = draw(setting, np.random.default_rng(words))
+        found = _every_commit(detect, values) if setting.family == "every commit" else detect(values)
+        false = [
+            (at, up)
+            for at, up in found
+            if not any(up == truth and abs(at - place) <= TOLERANCE for place, truth in true)
+        ]
+        cell = replace(
+            cell,
+            steps=cell.steps + len(true),
+            found=cell.found + _near(true, found, TOLERANCE),
+            exact=cell.exact + _near(true, found, 0),
+            slower=cell.slower + sum(up for _, up in found),
+            faster=cell.faster + sum(not up for _, up in found),
+            false_slower=cell.false_slower + sum(up for _, up in false),
+            false_faster=cell.false_faster + sum(not up for _, up in false),
+        )
+    return cell
+
+
+def _near(true: Found, found: Found, tolerance: int) -> int:
+    return sum(any(up == u and abs(at - place) <= tolerance for at, u in found) for place, up in true)
+
+
+def _every_commit(detect: Detector, values: Floats) -> Found:
+    """All alarms of someone who looks after each of the points from the 20th on; each is counted once."""
+    raised: Found = []
+    for end in range(20, len(values) + 1):
+        for at, up in detect(values[:end]):
+            if not any(up == former and abs(at - place) <= TOLERANCE for place, former in raised):
+                raised.append((at, up))
+    return raised
+
+
+def settings() -> Iterator[Setting]:
+    """What every detector is scored on."""
+    for null in NULLS:
+        for sd in (0.01, 0.02, 0.04):
+            yield Setting("null", null, sd=sd)
+        for after in (3, 6, 12):
+            yield Setting("step", null, step=0.05, after=after)
+        yield Setting("steps", null, step=0.05, points=300)
+    for step in (0.05, 0.1):
+        yield Setting("ramp", "white", step=step)
+
+
+def finer_settings() -> Iterator[Setting]:
+    """What `find_steps` is scored on besides."""
+    for null in NULLS:
+        for points in (20, 50, 300):
+            yield Setting("null", null, sd=0.04, points=points)
+    for step in (0.02, 0.05, 0.1):
+        for sd in (0.01, 0.02, 0.04):
+            for after in (1, 2, 3, 4, 6, 8, 12):
+                yield Setting("step", "white", step=step, sd=sd, after=after)
+    for points in (20, 30, 50, 300):
+        for after in (3, 6):
+            yield Setting("step", "white", step=0.05, points=points, after=after)
+
+
+def matrix(series: int, stepped: int, after: int, runs: int) -> Matrix:
+    """`alerts_of` on the histories of many cases, of which some have a 5% step at sd 2%."""
+    counts = np.zeros(4, dtype=int)
+    commits = tuple(f"{i:040x}" for i in range(100))
+    times = tuple(datetime.fromtimestamp(i, UTC) for i in range(100))
+    step, null = Setting("step", "white", step=0.05, after=after), Setting("null", "white")
+    for run in range(runs):
+        rng = np.random.default_rng([REPORT, series, stepped, after, run])
+        rows = tuple(
+            Series("m", "e", str(i), "step", "seconds", "asv", commits, times, values)
+            for i in range(series)
+            for values, _ in [draw(step if i < stepped else null, rng)]
+        )
+        together = {int(a.series.case) for a in alerts_of(History(rows, ())) if a.direction == "slower"}
+        alone = {int(one.case) for one in rows if any(up for _, up in find(one.values))}
+        for column, alerted in ((0, together), (2, alone)):
+            counts[column] += any(case >= stepped for case in alerted)
+            counts[column + 1] += sum(case < stepped for case in alerted)
+    return Matrix(series, stepped, after, runs, *(int(count) for count in counts))
+
+
+def study(series: int) -> dict[str, Any]:
+    """The whole record: `series` series for each setting, of which the rivals get a twentieth."""
+    few = max(series // 20, 1)
+    chosen, absent = detectors(few)
+    cells = [
+        score(name, detect, setting, series if name == OURS else few)
+        for setting in settings()
+        for name, detect in chosen.items()
+    ]
+    common = set(settings())
+    cells += [score(OURS, find, one, series) for one in finer_settings() if one not in common]
+    again = [Setting("every commit", null, sd=0.04) for null in NULLS]
+    cells += [score(OURS, find, setting, few) for setting in again]
+    runs = max(series // 5, 1)
+    matrices = [
+        matrix(80, stepped, after, runs) for stepped, after in ((0, 3), (1, 3), (1, 6), (16, 3), (16, 6))
+    ]
+    return {
+        "kind": "alerts-study",
+        "schema": 1,
+        "environment": asdict(capture_environment()),
+        "versions": dict(_versions()),
+        "absent": absent,
+        "tolerance": TOLERANCE,
+        "cells": [asdict(cell) for cell in cells],
+        "matrices": [asdict(one) for one in matrices],
+    }
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for package in ("numpy", "scipy", "asv", "ruptures", "apache-otava"):
+        try:
+            yield package, version(package)
+        except ImportError:
+            continue
+
+
+def summary(record: dict[str, Any]) -> str:
+    """Worst false alarms, power and F1 of each detector, a line each."""
+    lines = [f"{'detector':44} {'false/1,000':>12} {'found, 3 after':>15} {'6 after':>8} {'F1':>6}"]
+    cells = [Cell(**{**cell, "setting": Setting(**cell["setting"])}) for cell in record["cells"]]
+    for name in dict.fromkeys(cell.detector for cell in cells):
+        mine = [cell for cell in cells if cell.detector == name]
+        nulls = [cell for cell in mine if cell.setting.family == "null" and cell.setting.points == 100]
+        worst = max(cell.false_slower / cell.series / cell.setting.points * 1000 for cell in nulls)
+        power = [_share(mine, Setting("step", "white", step=0.05, after=after)) for after in (3, 6)]
+        many = [cell for cell in mine if cell.setting == Setting("steps", "white", step=0.05, points=300)]
+        lines.append(f"{name:44} {worst:12.2f} {power[0]:15.1%} {power[1]:8.1%} {f1(many[0]):6.2f}")
+    lines += [f"absent: {line}" for line in record["absent"]]
+    return "\n".join(lines)
+
+
+def f1(cell: Cell) -> float:
+    """Harmonic mean of precision and recall, of alarms in either direction."""
+    true_alarms = cell.slower + cell.faster - cell.false_slower - cell.false_faster
+    precision = true_alarms / max(cell.slower + cell.faster, 1)
+    recall = cell.found / max(cell.steps, 1)
+    return 2 * precision * recall / max(precision + recall, 1e-300)
+
+
+def _share(cells: Iterable[Cell], setting: Setting) -> float:
+    return next(cell.found / cell.steps for cell in cells if cell.setting == setting)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Score every detector, write the record, print the summary."""
+    parser = argparse.ArgumentParser(prog="python -m studies.changepoints", description=__doc__)
+    parser.add_argument("--output", type=Path, default=Path("studies/results/alerts-study"), help="folder")
+    parser.add_argument("--series", type=int, default=1000, help="for each setting; a twentieth for rivals")
+    options = parser.parse_args(arguments)
+    if options.series < 1:
+        raise UserError(f"--series {options.series}: expected 1 or more")
+    check_writable(options.output)
+    record = study(options.series)
+    environment = record["environment"]
+    stamp = environment["started"].replace("-", "").replace(":", "").removesuffix("+0000") + "Z"
+    path = options.output / environment["machine"] / f"{stamp}.json"
+    write_atomically(path, json.dumps(record) + "\n")
+    print(summary(record))
+    print(f"record: {path}")
+
+
+if __name__ == "__main__":
+    main()

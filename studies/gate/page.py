@@ -1,0 +1,293 @@
+"""The page of the gate's study: what runs whose truth is known say of its alarms and its power."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from jinja2 import PackageLoader
+
+from rmsprop.suite.gate.formats import percent
+from rmsprop.suite.records.gate import Policy
+from rmsprop.suite.report.render import html, markdown
+from rmsprop.suite.report.site import Page
+from rmsprop.suite.report.tables import Cell, Table, capped
+from rmsprop.suite.report.words import count, when
+from studies.gate.figures import draw_power
+from studies.gate.other_tools import RivalRun
+from studies.gate.resampling import GOAL, Drawn, Resampled
+from studies.gate.scores import (
+    GATE,
+    Live,
+    Rate,
+    Scenario,
+    Score,
+    Study,
+    powers,
+    scores,
+    spreads,
+)
+
+_LISTED = 500
+
+
+TEMPLATES = PackageLoader("studies.gate")
+
+
+def pages(study: Study) -> Iterable[Page]:
+    """One page, if the gate was studied."""
+    if not study.runs:
+        return
+    scored = scores(study.runs)
+    own = [score for score in scored if score.rule == GATE]
+    found = powers(study.runs)
+    drawings = (draw_power(found),) if found else ()
+    context = {
+        "headlines": _headlines(own),
+        "facts": _facts(study),
+        "live": _live_table(own),
+        "power": _power_table(study.runs),
+        "rules": _rules_table(scored),
+        "spread": _spread_table(study.runs),
+        "rivals": _rivals_table(study.rivals) if study.rivals else None,
+        "resampled": [(_chosen(one), _resampled_table(one)) for one in study.resampled],
+        "drawings": drawings,
+    }
+    yield Page(
+        "gate-study.html",
+        "The gate, tested where the truth is known",
+        html("study.html.j2", TEMPLATES, runs=_runs_table(study.runs), **context),
+        nav="Gate study",
+        markdown=markdown("study.md.j2", TEMPLATES, **context),
+        figures=drawings,
+    )
+
+
+def _headlines(own: Sequence[Score]) -> list[str]:
+    """The gate's own design in a sentence for each kind of run."""
+    said = []
+    for score in own:
+        if score.design != "turns":
+            continue
+        runs = count(score.alarms.of, "run")
+        least, most = score.cases
+        cases = f"{least} to {most} cases" if least < most else count(most, "case")
+        ends = f"{cases}; the longest took {score.seconds:.0f} s."
+        if score.inconclusive:
+            ends = f"{score.inconclusive} more came to no conclusion; {ends}"
+        if score.scenario.slowed:
+            said.append(
+                f"{_words(score.scenario)}: a slower case named in {score.right.hits} of {runs}, every one "
+                f"that gates in {score.whole.hits}, {count(score.wrong, 'other case')} named; {ends}"
+            )
+        else:
+            gained = f", called faster in {score.right.hits}" if score.right.of else ""
+            said.append(
+                f"{_words(score.scenario)}: {count(score.alarms.hits, 'alarm')} in {runs}{gained}; {ends}"
+            )
+    return said
+
+
+def _words(scenario: Scenario) -> str:
+    if scenario.slowed is None:
+        kinds = {
+            "aa": "The same tree twice",
+            "docs": "A change of a text",
+            "load": "Others use the processors",
+        }
+        return kinds.get(scenario.kind, f"The slower tree as base ({_work(scenario)})")
+    return f"{scenario.implementation} slower by {_work(scenario)}"
+
+
+def _work(scenario: Scenario) -> str:
+    if scenario.how == "offset":
+        return f"{scenario.amount * 1e6:g} µs"
+    kinds = {"memory": " more memory traffic", "passes": " (more passes)"}
+    return f"{scenario.amount:.0%}{kinds.get(scenario.how, '')}"
+
+
+def _facts(study: Study) -> dict[str, str]:
+    environments = [run.record.environment for run in study.runs]
+    machines = sorted({f"{one.processor}, {count(one.cpus, 'processor')}" for one in environments})
+    days = {one.started[:10] for one in environments}
+    commits = Counter(_commit(run) for run in study.runs)
+    return {
+        "Runs": f"{len(study.runs)}, on {count(len(machines), 'machine')} and {count(len(days), 'day')}",
+        "Machines": "; ".join(machines),
+        "The gate at": ", ".join(f"{commit} ({count(many, 'run')})" for commit, many in commits.items()),
+        "Load when they began": f"{min(e.load for e in environments)} to {max(e.load for e in environments)}",
+    }
+
+
+def _commit(run: Live) -> str:
+    of = run.record.environment
+    return f"{(of.commit or 'no commit')[:9]}{' with local changes' if of.dirty else ''}"
+
+
+def _live_table(own: Sequence[Score]) -> Table:
+    rows = tuple(
+        (
+            _words(score.scenario),
+            score.design,
+            _changes(score),
+            score.alarms.words,
+            score.right.words if score.right.of else "–",
+            score.whole.words if score.whole.of else "–",
+            Cell(str(score.wrong), score.wrong),
+            Cell(str(score.inconclusive), score.inconclusive),
+            Cell(f"{score.seconds:.0f} s", score.seconds),
+        )
+        for score in own
+    )
+    columns = (
+        "What is true",
+        "Design",
+        "Measured change of a slower case",
+        "Runs that alarm",
+        "That name a slower case",
+        "That name all that gate",
+        "Wrong names",
+        "Inconclusive",
+        "Longest run",
+    )
+    return Table("Live runs of the whole gate", columns, rows)
+
+
+def _changes(score: Score) -> str:
+    if score.change is None:
+        return "–"
+    low, middle, high = score.change
+    return f"{percent(middle)} ({percent(low)} to {percent(high)})"
+
+
+def _power_table(runs: Sequence[Live]) -> Table:
+    rows = tuple(
+        (
+            Cell(_between(power.low, power.high), max(power.low, -1.0)),
+            power.duration,
+            Cell(power.found.words, power.found.hits / power.found.of),
+        )
+        for power in powers(runs)
+    )
+    columns = ("Measured change", "Duration", "Named")
+    return Table("Slower cases that the gate names, by what they really cost", columns, rows)
+
+
+def _between(low: float, high: float) -> str:
+    if math.isinf(low):
+        return f"below {high:.0%}"
+    return f"from {low:.0%}" if math.isinf(high) else f"{low:.0%} to {high:.0%}"
+
+
+def _rules_table(scored: Sequence[Score]) -> Table:
+    rows = tuple(
+        (
+            _words(score.scenario),
+            score.design,
+            score.rule,
+            score.alarms.words,
+            score.found.words if score.found.of else "–",
+            Cell(str(score.wrong), score.wrong),
+        )
+        for score in scored
+    )
+    columns = (
+        "What is true",
+        "Design",
+        "Rule",
+        "Runs that alarm",
+        "Slower cases that are named",
+        "Wrong names",
+    )
+    return Table("What other rules say of the very same launches", columns, rows)
+
+
+def _spread_table(runs: Sequence[Live]) -> Table:
+    rows = tuple(
+        (
+            one.duration,
+            one.design,
+            Cell(f"{one.sd[1]:.2%} ({one.sd[0]:.2%} to {one.sd[2]:.2%})", one.sd[1]),
+            Cell("never" if math.isinf(one.sees) else f"{one.sees:.1%}", min(one.sees, 1e9)),
+            Cell(one.blind.words, one.blind.hits / one.blind.of),
+        )
+        for one in spreads(runs)
+    )
+    columns = ("Duration", "Design", "Between launches (quartiles)", "Sees from (median)", "Cannot gate")
+    return Table("How far the ratio of a launch spreads, and what that lets the gate see", columns, rows)
+
+
+def _rivals_table(rivals: Sequence[RivalRun]) -> Table:
+    groups: dict[tuple[str, str, str], list[RivalRun]] = {}
+    for run in rivals:
+        groups.setdefault((run.scenario, run.tool, run.command), []).append(run)
+    rows = tuple(
+        (
+            _words(Scenario.parse(scenario)),
+            Cell(command),
+            Rate(sum(bool(run.slower) for run in group), len(group)).words,
+            ", ".join(str(len(run.slower)) for run in group),
+            f"{max(run.seconds for run in group):.0f} s",
+        )
+        for (scenario, _, command), group in groups.items()
+    )
+    columns = ("What is true", "Command", "Runs that alarm", "Cases called slower in each", "Longest run")
+    return Table("Other tools on the same two commits, on cases of the same matrix", columns, rows)
+
+
+def _resampled_table(one: Resampled) -> Table:
+    runs = {half: len(started) for half, started in one.runs.items()}
+    rows = tuple((f"{drawn.half}, {count(runs[drawn.half], 'run')}", *_drawn(drawn)) for drawn in one.drawn)
+    columns = (
+        "Half",
+        "Screen, margin, alarm line",
+        "True change",
+        "Matrices that alarm",
+        "Slower cases that are named",
+        "Wrong names",
+        "Undecided",
+    )
+    where = f"{count(one.machines, 'machine')} and {count(one.days, 'day')}"
+    return Table(f"Matrices drawn from runs without a change, on {where}", columns, rows)
+
+
+def _chosen(one: Resampled) -> str:
+    return (
+        f"The first half of the runs chooses {_policy(one.chosen)}: of the policies that alarm in at most "
+        f"{one.chosen.alpha:.0%} of the matrices without a change the one that names most at {GOAL:.0%}. The "
+        f"second half says what that is worth. The gate's own is {_policy(Policy())}, for machines that are "
+        "noisier than this one, and all runs say what that is worth."
+    )
+
+
+def _policy(policy: Policy) -> str:
+    return f"{policy.screen:.1%}, {policy.margin:.1%}, {policy.alarm:.1%}"
+
+
+def _drawn(drawn: Drawn) -> tuple[str | Cell, ...]:
+    return (
+        _policy(drawn.policy),
+        Cell(f"{drawn.change:.0%}" if drawn.change else "none", drawn.change),
+        # No intervals: the same few launches stand behind all of the matrices.
+        Cell(f"{drawn.alarms:,} of {drawn.matrices:,}", drawn.alarms / drawn.matrices),
+        Cell(f"{drawn.found / drawn.asked:.0%}", drawn.found / drawn.asked) if drawn.asked else "–",
+        Cell(str(drawn.wrong), drawn.wrong),
+        Cell(str(drawn.undecided), drawn.undecided),
+    )
+
+
+def _runs_table(runs: Sequence[Live]) -> Table:
+    rows = [
+        (
+            when(run.record.environment.started),
+            run.scenario.name,
+            run.design,
+            Cell(run.decision.outcome, status=run.decision.outcome),
+            "; ".join(f"{one.name} {percent(one.change)}" for one in run.decision.found("slower")),
+            Cell(f"{run.record.seconds:.0f} s", run.record.seconds),
+            Cell(f"{run.record.environment.load:.1f}", run.record.environment.load),
+            _commit(run),
+        )
+        for run in runs
+    ]
+    columns = ("When", "What is true", "Design", "Outcome", "Called slower", "Took", "Load before", "Gate at")
+    return capped("Every live run", columns, rows, _LISTED)

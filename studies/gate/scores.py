@@ -1,0 +1,326 @@
+"""What runs of the gate whose truth is known say of it: alarms, power, wrong names, spread. Pure functions.
+
+A study's runs are records of the gate below gate-study/<scenario>/<design>/<machine>/, so that a folder
+names what is true of them; `studies.gate.study` makes them.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from rmsprop.suite.records.gate import GateRecord
+from rmsprop.suite.records.store import Problem, read_folder, read_gate
+from rmsprop.suite.verdicts.gate import Decision, d_by_launch, holm, judge
+from studies.gate.other_tools import RivalRun, read_rivals
+from studies.gate.resampling import Resampled, read_resampled
+
+FOLDER = "gate-study"
+UNCHANGED = ("aa", "docs", "load")
+GATE = "gate"
+RULES = (GATE, "no second stage", "fixed 5%", "fixed 10%", "Mann-Whitney p < 0.002 and 10%")
+"""The gate's own, and what others would say of the same launches."""
+CLASSES = (
+    ("a step below 50 us", 0.0, 5e-5),
+    ("50 to 500 us", 5e-5, 5e-4),
+    ("0.5 to 3 ms", 5e-4, 3e-3),
+    ("a step fills a turn", 3e-3, math.inf),
+)
+"""Of duration: name, least and most seconds of a step."""
+CHANGES = (-math.inf, 0.01, 0.02, 0.03, 0.04, 0.06, 0.1, math.inf)
+"""Edges of the measured changes by which power is told."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is true of a live run; its folder's name."""
+
+    kind: str
+    """aa, docs, load, inject or swapped."""
+    implementation: str = ""
+    how: str = "passes"
+    amount: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """Such as aa, or inject+scratch+passes+0.05."""
+        if self.kind in UNCHANGED:
+            return self.kind
+        return f"{self.kind}+{self.implementation}+{self.how}+{self.amount:g}"
+
+    @classmethod
+    def parse(cls, name: str) -> "Scenario":
+        """The scenario of that name; ValueError if it is none."""
+        kind, *rest = name.split("+")
+        if kind in UNCHANGED and not rest:
+            return cls(kind)
+        if kind not in ("inject", "swapped") or len(rest) != 3:
+            raise ValueError(f"no scenario of the gate's study: {name}")
+        return cls(kind, rest[0], rest[1], float(rest[2]))
+
+    @property
+    def slowed(self) -> str | None:
+        """The implementation that is slower in head, if one is."""
+        return self.implementation if self.kind == "inject" else None
+
+
+@dataclass(frozen=True)
+class Live:
+    """A live run, judged."""
+
+    scenario: Scenario
+    design: str
+    """turns, or sequential for the ablation."""
+    record: GateRecord
+
+    @cached_property
+    def decision(self) -> Decision:
+        """The gate's own."""
+        return judge(self.record)
+
+    @cached_property
+    def slowed(self) -> frozenset[str]:
+        """The cases that are slower in head."""
+        compared = (case for case in self.record.cases if case.samples)
+        return frozenset(case.id for case in compared if case.family == self.scenario.slowed)
+
+    @cached_property
+    def gained(self) -> bool:
+        """Whether the implementation whose base was slowed is called faster."""
+        families = {case.id: case.family for case in self.record.cases}
+        found = {families[name] for finding in self.decision.found("faster") for name in finding.cases}
+        return self.scenario.implementation in found
+
+    def named(self, rule: str) -> set[str]:
+        """The cases that a rule calls slower."""
+        if rule == GATE:
+            return {name for finding in self.decision.found("slower") for name in finding.cases}
+        return named_by(self.record, rule)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """So many of so many, with the exact 95% interval (Clopper and Pearson)."""
+
+    hits: int
+    of: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """From and to; everything where there is nothing to go by."""
+        if not self.of:
+            return 0.0, 1.0
+        found = stats.binomtest(self.hits, self.of).proportion_ci(0.95, "exact")
+        return float(found.low), float(found.high)
+
+    @property
+    def words(self) -> str:
+        """Such as `0 of 10 (0.0% to 30.8%)`."""
+        low, high = self.interval
+        return f"{self.hits} of {self.of} ({low:.1%} to {high:.1%})" if self.of else "none"
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a rule said of the runs of one scenario and design."""
+
+    scenario: Scenario
+    design: str
+    rule: str
+    alarms: Rate
+    """Runs that name a case, of those that came to a conclusion."""
+    inconclusive: int
+    """Runs that did not: they say nothing of alarms."""
+    cases: tuple[int, int]
+    """Least and most cases that a run compared: on a busy machine the budget may leave some out."""
+    right: Rate
+    """Runs that name a case that is slower, or where the sides are swapped faster; of none otherwise."""
+    whole: Rate
+    """Runs that name every slower case that could gate."""
+    found: Rate
+    """Slower cases that are named, over all runs."""
+    wrong: int
+    """Other cases that are named, over all runs."""
+    change: tuple[float, float, float] | None
+    """Least, median and largest measured change of a slower case, by the launches of all these runs."""
+    seconds: float
+    """Of the longest run."""
+
+
+@dataclass(frozen=True)
+class Power:
+    """How often cases of that measured change and duration were named."""
+
+    low: float
+    high: float
+    duration: str
+    found: Rate
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How far d spreads from launch to launch, by how long a step takes."""
+
+    design: str
+    duration: str
+    sd: tuple[float, float, float]
+    """Quartiles over cases and runs."""
+    sees: float
+    """Median of the least detectable slowdowns; infinite where most have none."""
+    blind: Rate
+    """Cases that cannot gate."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that is on record of it."""
+
+    runs: tuple[Live, ...] = ()
+    """Oldest first."""
+    rivals: tuple[RivalRun, ...] = ()
+    resampled: tuple[Resampled, ...] = ()
+
+
+def read_study(results: Path) -> tuple[Study, list[Problem]]:
+    """All runs below studies/results/gate-study/ with those of other tools, and the files that are none."""
+
+    def live(path: Path) -> Live:
+        scenario, design = path.parts[-4:-2]
+        return Live(Scenario.parse(scenario), design, read_gate(path))
+
+    runs, problems = read_folder(results / FOLDER, live)
+    rivals, unread = read_rivals(results)
+    resampled, damaged = read_resampled(results)
+    runs.sort(key=lambda run: run.record.environment.started)
+    return Study(tuple(runs), tuple(rivals), tuple(resampled)), [*problems, *unread, *damaged]
+
+
+def scores(runs: Iterable[Live]) -> list[Score]:
+    """Each scenario and design, by each rule."""
+    groups: dict[tuple[Scenario, str], list[Live]] = {}
+    for run in runs:
+        groups.setdefault((run.scenario, run.design), []).append(run)
+    return [_score(group, rule) for group in groups.values() for rule in RULES]
+
+
+def _score(every: Sequence[Live], rule: str) -> Score:
+    group = [run for run in every if run.decision.outcome in ("pass", "regression")]
+    asked = [run for run in group if run.slowed]
+    named = {id(run): run.named(rule) for run in group}
+    whole = 0
+    for run in asked:
+        gated = {view.case.id for view in run.decision.cases if view.gates} & run.slowed
+        whole += bool(gated) and gated <= named[id(run)]
+    right = [bool(named[id(run)] & run.slowed) for run in asked]
+    if every[0].scenario.kind == "swapped" and rule == GATE:
+        right = [run.gained for run in group]
+    changes = sorted(measured_changes(group).values())
+    compared = [sum(bool(case.samples) for case in run.record.cases) for run in every]
+    return Score(
+        scenario=every[0].scenario,
+        design=every[0].design,
+        rule=rule,
+        alarms=Rate(sum(bool(found) for found in named.values()), len(group)),
+        right=Rate(sum(right), len(right)),
+        whole=Rate(whole, len(asked)),
+        inconclusive=len(every) - len(group),
+        cases=(min(compared), max(compared)),
+        found=Rate(
+            sum(len(named[id(run)] & run.slowed) for run in asked), sum(len(run.slowed) for run in asked)
+        ),
+        wrong=sum(len(named[id(run)] - run.slowed) for run in group),
+        change=(changes[0], float(np.median(changes)), changes[-1]) if changes else None,
+        seconds=max(run.record.seconds for run in every),
+    )
+
+
+def measured_changes(runs: Sequence[Live]) -> dict[str, float]:
+    """What the slower cases of runs of one scenario really cost: by all launches of all of them."""
+    d: dict[str, list[float]] = {}
+    for run in runs:
+        for case in run.record.cases:
+            if case.id in run.slowed:
+                d.setdefault(case.id, []).extend(sample.d for sample in case.samples)
+    return {name: math.expm1(np.mean(values)) for name, values in d.items()}
+
+
+def powers(runs: Iterable[Live]) -> list[Power]:
+    """How often the gate names a slower case, by what it really costs and how long its step takes."""
+    groups: dict[Scenario, list[Live]] = {}
+    for run in runs:
+        if run.design == "turns" and run.slowed:
+            groups.setdefault(run.scenario, []).append(run)
+    seen: dict[tuple[int, str], list[bool]] = {}
+    for group in groups.values():
+        changes = measured_changes(group)
+        for run in group:
+            named = run.named(GATE)
+            for case in run.record.cases:
+                if case.id in run.slowed:
+                    edge = int(np.searchsorted(CHANGES, changes[case.id], side="right")) - 1
+                    base = float(np.median([sample.base for sample in case.samples]))
+                    seen.setdefault((edge, duration_of(base)), []).append(case.id in named)
+    order = [name for name, _, _ in CLASSES]
+    return [
+        Power(low, high, name, Rate(sum(seen[index, name]), len(seen[index, name])))
+        for index, (low, high) in enumerate(pairwise(CHANGES))
+        for name in order
+        if (index, name) in seen
+    ]
+
+
+def duration_of(seconds: float) -> str:
+    """The class of a step that takes so long."""
+    return next(name for name, low, high in CLASSES if low <= seconds < high)
+
+
+def spreads(runs: Iterable[Live]) -> Iterator[Spread]:
+    """By design and duration, over all cases of all runs."""
+    groups: dict[tuple[str, str], list[tuple[float, float, bool]]] = {}
+    for run in runs:
+        for view in run.decision.cases:
+            if view.sd is not None:
+                name = duration_of(float(np.median([sample.base for sample in view.case.samples])))
+                seen = groups.setdefault((run.design, name), [])
+                seen.append((view.sd, view.detectable or math.inf, view.gates))
+    for design in dict.fromkeys(design for design, _ in groups):
+        for name, _, _ in CLASSES:
+            if chosen := groups.get((design, name)):
+                sd, sees, gates = zip(*chosen, strict=True)
+                quartiles = tuple(float(q) for q in np.quantile(sd, (0.25, 0.5, 0.75)))
+                blind = Rate(len(gates) - sum(gates), len(gates))
+                yield Spread(design, name, quartiles, float(np.median(sees)), blind)  # type: ignore[arg-type]
+
+
+def named_by(record: GateRecord, rule: str) -> set[str]:
+    """The cases that a rule that others use calls slower, by the launches of the screen.
+
+    Mann-Whitney takes all launches of a case: it pools what others call samples.
+    """
+    d = {case.id: np.array([*d_by_launch(case, record, "screen").values()]) for case in record.cases}
+    d = {name: values for name, values in d.items() if len(values)}
+    if rule == "no second stage":
+        null, line = math.log1p(record.policy.margin), math.log1p(record.policy.alarm)
+        corrected = holm(
+            [float(stats.ttest_1samp(x, null, alternative="greater").pvalue) for x in d.values()]
+        )
+        return {
+            name
+            for (name, x), p in zip(d.items(), corrected, strict=True)
+            if p <= record.policy.alpha and x.mean() >= line
+        }
+    if rule.startswith("fixed"):
+        line = math.log1p(float(rule.split()[1].removesuffix("%")) / 100)
+        return {name for name, x in d.items() if np.median(x) >= line}
+    found = set()
+    for case in record.cases:
+        base, head = ([getattr(sample, side) for sample in case.samples] for side in ("base", "head"))
+        larger = len(base) > 1 and np.median(head) > 1.1 * np.median(base)
+        if larger and stats.mannwhitneyu(head, base, alternative="two-sided").pvalue < 0.002:
+            found.add(case.id)
+    return found

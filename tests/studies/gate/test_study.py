@@ -1,0 +1,161 @@
+import multiprocessing
+import time
+
+import psutil
+import pytest
+import torch
+from torch import nn
+
+from rmsprop.suite.measure import registry
+from studies.gate.injection import inject, key, slowed
+from studies.gate.other_tools import read_rivals, slower_by_asv, slower_by_pytest_benchmark
+from studies.gate.scores import Scenario, read_study
+from studies.gate.study import _load, change, main
+
+
+class Counted:
+    """A stepper that counts the elements that it was given."""
+
+    elements = 0
+
+    def __init__(self, params, *, lr):
+        self.params = params
+
+    def step(self):
+        for p in self.params:
+            Counted.elements += p.numel()
+
+
+def taken(how, amount, shapes, steps=200, tuned=None):
+    """Elements stepped through for each element of as many steps without the extra work."""
+    params = [nn.Parameter(torch.ones(shape)) for shape in shapes]
+    for p in params:
+        p.grad = torch.ones_like(p)
+    stepper = slowed(Counted, how, amount, tuned)(params, lr=0.1)
+    Counted.elements = 0
+    for _ in range(steps):
+        stepper.step()
+    return Counted.elements / sum(p.numel() for p in params) / steps
+
+
+@pytest.mark.parametrize("shapes", [[(5,)], [(10,)] * 1000])
+@pytest.mark.parametrize("amount", [0.02, 0.05, 0.2])
+def test_extra_passes_are_the_share_of_a_step(shapes, amount):
+    assert taken("passes", amount, shapes) == pytest.approx(1 + amount, abs=0.006)
+
+
+def test_extra_passes_over_a_large_tensor_are_the_share_of_its_elements():
+    assert taken("passes", 0.1, [(1_000_000,)]) == pytest.approx(1.1)
+
+
+def test_a_list_of_parameters_may_have_an_amount_of_its_own():
+    tuned = {key("float32", 10_000, 1000): 0.2, key("float32", 5, 1): 0.5}
+    assert taken("passes", 0.1, [(10,)] * 1000, tuned=tuned) == pytest.approx(1.2)
+    assert taken("passes", 0.1, [(10,)] * 100, tuned=tuned) == pytest.approx(1.1)
+
+
+@pytest.mark.parametrize("how", ["work", "offset", "memory"])
+def test_other_extra_work_leaves_the_step_alone(how):
+    amount = 0.1 if how == "memory" else 1e-6
+    assert taken(how, amount, [(1000,)]) == 1.0
+
+
+def test_an_injected_tree_is_slower_and_as_right(tmp_path):
+    folder = tmp_path / "rmsprop" / "optimizers"
+    folder.mkdir(parents=True)
+    (folder / "registry.py").write_text("builtins = dict\n")
+    inject(tmp_path, "scratch", "passes", 0.5)
+    inject(tmp_path, "scratch", "passes", 0.25, {"float32 6 1": 0.1})
+    text = (folder / "registry.py").read_text()
+    assert text.count("slowed(") == 1
+    assert "slowed(known['scratch'].make, 'passes', 0.25, {'float32 6 1': 0.1})" in text
+    compile(text, "registry.py", "exec")
+    compile((folder / "injection.py").read_text(), "injection.py", "exec")
+
+    make = registry.builtins()["scratch"].make
+    found = []
+    for maker in (make, slowed(make, "passes", 0.25)):
+        params = [nn.Parameter(torch.linspace(-1, 1, 50))]
+        stepper = maker(params, lr=0.01, alpha=0.9, eps=1e-6)
+        for step in range(20):
+            params[0].grad = torch.full((50,), 0.1 * step)
+            stepper.step()
+        found.append(params[0].detach())
+    assert torch.equal(*found)
+
+
+def test_what_other_tools_say_is_read():
+    asv = (
+        "| Change | Before [0a1b] | After [2c3d] | Ratio | Benchmark (Parameter) |\n"
+        "| + | 12.3±0.1μs | 15.0±0.2μs | 1.22 |"
+        " steps.Small.time_1000_steps('scratch', 'cpu-float32-6-book-1t') |\n"
+        "| - | 12.3±0.1μs | 10.0±0.2μs | 0.81 |"
+        " steps.Small.time_1000_steps('fused', 'cpu-float32-6-book-1t') |\n"
+    )
+    assert slower_by_asv(asv) == ("scratch-cpu-float32-6-book-1t",)
+    pytest_benchmark = (
+        "Performance has regressed:\n\tbenchmarks/bench_steps.py::test_step[fused-cpu-float32-1e3-single-1t]"
+        " (0001_base) - Field 'median' has failed PercentageRegressionCheck: 7.1 > 5.0\n"
+    )
+    assert slower_by_pytest_benchmark(pytest_benchmark) == ("fused-cpu-float32-1e3-single-1t",)
+
+
+def test_pytest_benchmark_runs_on_two_commits_and_is_stored(tmp_path, capsys):
+    tool = ("--tool", "pytest-benchmark", "--how", "offset", "--amount", "5e-5")
+    arguments = ("inject", "--implementation", "scratch", *tool, "--results", str(tmp_path))
+    assert main([*arguments, "--case", "scratch-cpu-float32-6-book-1t"]) == 0, capsys.readouterr().err
+    runs, problems = read_rivals(tmp_path)
+    assert problems == []
+    assert runs[0].slower == ("scratch-cpu-float32-6-book-1t",)
+    assert (runs[0].scenario, runs[0].tool) == ("inject+scratch+offset+5e-05", "pytest-benchmark")
+
+
+BOOK = "scratch-cpu-float32-6-book-1t"
+
+
+def live(results, *arguments):
+    """A short live run of one case, as it is read again."""
+    assert main([*arguments, "--case", BOOK, "--budget", "4m", "--aim", "10", "--results", str(results)]) == 0
+    study, problems = read_study(results)
+    assert problems == []
+    return study.runs[-1]
+
+
+def test_a_base_that_does_more_makes_head_faster_and_is_no_alarm(tmp_path):
+    slower = ("--implementation", "scratch", "--how", "offset", "--amount", "5e-5")
+    run = live(tmp_path, "swapped", *slower)
+    assert (run.scenario.kind, run.design, run.gained) == ("swapped", "turns", True)
+    assert run.decision.outcome != "regression"
+
+
+def test_the_neighbour_of_a_run_under_load_works_as_long_as_it_runs():
+    with _load(wanted=True):
+        (neighbour,) = multiprocessing.active_children()
+        before = psutil.Process(neighbour.pid).cpu_times().user
+        deadline = time.monotonic() + 60
+        while psutil.Process(neighbour.pid).cpu_times().user <= before and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert psutil.Process(neighbour.pid).cpu_times().user > before
+    assert multiprocessing.active_children() == []
+    with _load(wanted=False):
+        assert multiprocessing.active_children() == []
+
+
+def test_a_scenario_changes_what_it_says_and_nothing_else(tmp_path):
+    change(Scenario("aa"), tmp_path)
+    change(Scenario("load"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    change(Scenario("docs"), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["NOTES.md"]
+
+
+def test_other_tools_want_whole_ids(tmp_path, capsys):
+    assert main(["aa", "--tool", "asv", "--case", "scratch-*", "--results", str(tmp_path)]) == 2
+    assert "whole ids" in capsys.readouterr().err
+
+
+def test_a_study_without_runs_says_what_to_run(tmp_path, capsys):
+    assert main(["resample", "--results", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert "the first half of 0 live runs without a change has 0 launches" in error
+    assert "run `python -m studies.gate.study aa --runs 10`" in error

@@ -1,0 +1,106 @@
+"""`rmsprop alerts`: its table, its JSON and its exit codes."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from rmsprop.errors import UserError
+from rmsprop.suite.cli.main import app
+
+COMMITS = [f"{i:08x}" * 5 for i in range(40)]
+
+
+@pytest.fixture
+def alerts(monkeypatch, tmp_path):
+    """Run the command in a folder that is no checkout: the exit code, and what it printed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+
+    def run(*options):
+        result = CliRunner().invoke(app, ["alerts", *options])
+        if isinstance(result.exception, UserError):
+            raise result.exception
+        return result.exit_code, result.output
+
+    return run
+
+
+def step(values, ratio):
+    return values * np.where(np.arange(len(values)) < 30, 1, ratio)
+
+
+def test_a_slower_step_is_shown_and_exits_1(alerts, tmp_path, write_asv, steady):
+    write_asv(tmp_path / "results", COMMITS, {"scratch": step(steady(40), 1.1)})
+    code, output = alerts()
+    assert code == 1
+    assert "scratch-cpu-float32-1e3-single-1t" in output
+    assert COMMITS[29][:9] in output
+    assert "1 series of up to 40 commits, 1 of them long enough" in output
+
+
+def test_a_faster_step_is_shown_and_exits_0(alerts, tmp_path, write_asv, steady):
+    write_asv(tmp_path / "results", COMMITS, {"scratch": step(steady(40), 0.9)})
+    code, output = alerts()
+    assert code == 0
+    assert "-9." in output or "-10." in output
+
+
+def test_no_step_exits_0_and_says_so(alerts, tmp_path, write_asv, steady):
+    write_asv(tmp_path / "results", COMMITS, {"scratch": steady(40)})
+    assert alerts()[0] == 0
+    assert "no step" in alerts()[1]
+
+
+@pytest.mark.parametrize("commits", [0, 1, 10])
+def test_too_short_a_history_exits_3_and_says_what_is_there(alerts, tmp_path, write_asv, steady, commits):
+    (tmp_path / "results").mkdir()
+    write_asv(tmp_path / "results", COMMITS[:commits], {"scratch": steady(commits)})
+    code, output = alerts()
+    assert code == 3
+    assert "not enough history" in output
+    assert commits == 0 or f"1 series of up to {commits} commits, 0 of them long enough" in output
+
+
+def test_a_missing_folder_is_wrong_use(alerts):
+    with pytest.raises(UserError, match="no folder nowhere"):
+        alerts("--results", "nowhere")
+
+
+def test_recent_must_be_one_or_more(alerts, tmp_path):
+    (tmp_path / "results").mkdir()
+    assert alerts("--recent", "0")[0] == 2
+
+
+def test_old_steps_do_not_alarm_when_the_recent_ones_are_asked_for(alerts, tmp_path, write_asv, steady):
+    write_asv(tmp_path / "results", COMMITS, {"scratch": step(steady(40), 1.1)})
+    assert alerts("--recent", "5")[0] == 0
+    assert alerts("--recent", "15")[0] == 1
+
+
+def test_json_holds_the_same(alerts, tmp_path, write_asv, steady):
+    write_asv(tmp_path / "results", COMMITS, {"scratch": step(steady(40), 1.1)})
+    code, output = alerts("--json")
+    answer = json.loads(output)
+    [alert] = answer["alerts"]
+    assert code == 1
+    assert (alert["last_good"], alert["first_bad"]) == (COMMITS[29], COMMITS[30])
+    assert (alert["direction"], alert["unmeasured"]) == ("slower", None)
+    assert (answer["series"], answer["long_enough"], answer["left_out"]) == (1, 1, [])
+
+
+def test_a_machine_on_which_all_became_slower_at_once_is_suspected(alerts, tmp_path, write_asv, steady):
+    every = {f"case{i}": step(steady(40, seed=i), 1.3) for i in range(8)}
+    write_asv(tmp_path / "results", COMMITS, every)
+    assert "8 of 8 series: rather the machine than the code?" in alerts()[1]
+
+
+def test_damaged_files_are_named(alerts, tmp_path, write_asv, steady):
+    write_asv(tmp_path / "results", COMMITS, {"scratch": steady(40)})
+    (tmp_path / "results" / "asv" / "box" / "cut.json").write_text("{")
+    code, output = alerts()
+    assert code == 0
+    assert "left out" in output
+    assert "cut.json" in output

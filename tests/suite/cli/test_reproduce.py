@@ -1,0 +1,204 @@
+"""The command line through its real entry point."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from rmsprop.suite.cli import main as cli
+from rmsprop.suite.records.store import read_reproduction, read_reproductions
+
+COMMAND = Path(sys.executable).with_name("rmsprop")
+QUICK = ("--seeds", "400", "--runs", "6")
+
+
+def rmsprop(*arguments, **environment):
+    clean = {name: value for name, value in os.environ.items() if name != "RMSPROP_DATA"}
+    return subprocess.run(
+        [str(COMMAND), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=clean | {"COLUMNS": "160"} | environment,
+    )
+
+
+@pytest.fixture(scope="module")
+def reproduced(tmp_path_factory, real_data):
+    folder = tmp_path_factory.mktemp("results")
+    return rmsprop("reproduce", *QUICK, "--data", real_data, "--output", folder), folder
+
+
+def test_the_section_is_reproduced_on_the_real_rows(reproduced):
+    answer, folder = reproduced
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    digits = ("-0.010599", "0.000000", "-2.382563", "-0.158591")
+    losses_and_seconds = ("0.243452", "0.243676", "0.049984", "0.043637", "1.145")
+    for printed in digits + losses_and_seconds:
+        assert printed in answer.stdout
+    assert "not reproduced" not in answer.stdout
+    assert "data: real" in answer.stdout
+    [record], problems = read_reproductions(folder)
+    assert not problems
+    assert record.data.source == "real"
+    assert (len(record.programs["scratch"].losses), record.programs["concise"].ensemble.seeds) == (6, 400)
+
+
+def test_the_record_holds_no_path_of_the_machine(reproduced, real_data):
+    _, folder = reproduced
+    [path] = folder.glob("**/*.json")
+    assert str(real_data.parent) not in path.read_text()
+    assert str(Path.home()) not in path.read_text()
+
+
+def test_the_report_is_made_from_the_record(reproduced, tmp_path):
+    _, folder = reproduced
+    answer = rmsprop("report", "--results", folder, "--output", tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert "0.243452" in (tmp_path / "index.html").read_text()
+
+
+def test_the_surrogate_is_used_when_asked_for_and_said_everywhere(tmp_path):
+    answer = rmsprop("reproduce", *QUICK, "--data", "surrogate", "--output", tmp_path)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "data: surrogate" in answer.stdout
+    [record], _ = read_reproductions(tmp_path)
+    assert (record.data.source, record.data.sha256) == ("surrogate", None)
+
+
+def test_json_is_for_programs_and_alone_on_stdout(tmp_path):
+    answer = rmsprop("reproduce", *QUICK, "--data", "surrogate", "--output", tmp_path, "--json")
+    verdicts = json.loads(answer.stdout)
+    assert len(verdicts["verdicts"]) == 56
+    assert Path(verdicts["record"]).is_file()
+    assert verdicts["order"]["book"] == pytest.approx(1.145, abs=0.001)
+
+
+def test_what_cannot_be_called_reproduced_is_exit_code_1(tmp_path):
+    """A single seed stands below or above the printed value, and says nothing of the central 99%."""
+    answer = rmsprop("reproduce", "--seeds", 1, "--runs", 1, "--data", "surrogate", "--output", tmp_path)
+    assert answer.returncode == 1, answer.stdout
+    assert "undecided" in answer.stdout
+    assert "--seeds" in answer.stdout
+
+
+BAD = {
+    "an unknown device": (["--device", "tpu"], "choose one of cpu, cuda, mps"),
+    "an unknown dtype": (["--dtype", "int8"], "choose one of float64"),
+    "no seeds": (["--seeds", "0"], "expected at least 1"),
+    "fewer than no runs": (["--runs", "-3"], "expected at least 1"),
+    "more seeds than memory": (["--seeds", "1000000000000"], "GiB are free"),
+    "no such file": (["--data", "nowhere.dat"], "nowhere.dat"),
+    "not a number": (["--seeds", "many"], "valid integer"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_clear_line_exit_code_2_and_nothing_written(name, tmp_path):
+    arguments, expected = BAD[name]
+    folder = tmp_path / "results"
+    answer = rmsprop("reproduce", *QUICK, "--data", "surrogate", *arguments, "--output", folder)
+    assert answer.returncode == 2, answer.stdout + answer.stderr
+    assert expected in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert not list(tmp_path.glob("**/*.json"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_cuda_asked_for_and_absent_is_exit_code_2(tmp_path):
+    answer = rmsprop("reproduce", *QUICK, "--device", "cuda", "--output", tmp_path)
+    assert answer.returncode == 2
+    assert "finds none here" in answer.stderr
+
+
+def test_altered_data_are_refused_with_both_checksums(tmp_path, real_data):
+    altered = tmp_path / "altered.dat"
+    altered.write_text(real_data.read_text().replace("126.201", "126.202", 1))
+    answer = rmsprop("reproduce", *QUICK, "--output", tmp_path / "results", RMSPROP_DATA=str(altered))
+    assert answer.returncode == 2
+    assert str(altered) in answer.stderr
+    assert "10ee06e6" in answer.stderr
+
+
+def test_an_output_folder_that_cannot_be_written_is_known_before_the_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    answer = rmsprop("reproduce", "--seeds", 10**6, "--runs", 10**6, "--output", tmp_path / "file")
+    assert answer.returncode == 2
+    assert "cannot write" in answer.stderr
+
+
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_keeps_and_judges_what_was_finished(kill, tmp_path):
+    with subprocess.Popen(
+        [str(COMMAND), "reproduce", "--data", "surrogate", "--runs", "100000", "--output", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert "looking for" in process.stderr.readline()
+        assert "data: surrogate" in process.stderr.readline()
+        time.sleep(3)
+        process.send_signal(kill)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    assert "interrupted" in out
+    [path] = tmp_path.glob("**/*.json")
+    record = read_reproduction(path)
+    assert record.interrupted
+    assert 0 < len(record.programs["scratch"].losses) < 100_000
+    assert record.programs["scratch"].ensemble is None
+
+
+def test_an_interrupted_ensemble_keeps_the_seeds_that_were_trained(tmp_path):
+    command = [str(COMMAND), "reproduce", "--data", "surrogate", "--runs", "1", "--seeds", "10000000"]
+    with subprocess.Popen(
+        [*command, "--output", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "COLUMNS": "160"},
+    ) as process:
+        assert "looking for" in process.stderr.readline()
+        assert "data: surrogate" in process.stderr.readline()
+        time.sleep(8)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    [record], _ = read_reproductions(tmp_path)
+    seeds = record.programs["scratch"].ensemble.seeds
+    assert 0 < seeds < 10_000_000
+    assert f"{seeds:,} seeds" in out
+
+
+def test_a_results_folder_that_is_not_there_is_wrong_use_and_the_report_is_left(tmp_path):
+    answer = rmsprop("report", "--results", tmp_path / "typo", "--output", tmp_path / "reports")
+    assert answer.returncode == 2
+    assert "there is no folder" in answer.stderr
+    assert not (tmp_path / "reports").exists()
+
+
+def test_reproduce_twice_gives_the_same_losses(tmp_path):
+    for _ in range(2):
+        rmsprop("reproduce", *QUICK, "--data", "surrogate", "--output", tmp_path)
+    (first, second), _ = read_reproductions(tmp_path)
+    for program in ("scratch", "concise"):
+        assert first.programs[program].losses == second.programs[program].losses
+        assert first.programs[program].ensemble.quantiles == second.programs[program].ensemble.quantiles
+
+
+def test_a_mistake_of_the_program_is_one_line_and_never_looks_like_a_slowdown(monkeypatch, capsys):
+    def broken():
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(cli, "app", broken)
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert stopped.value.code == 2
+    assert "ZeroDivisionError in test_cli.py" in capsys.readouterr().err

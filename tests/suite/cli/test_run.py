@@ -1,0 +1,169 @@
+"""`rmsprop run` and `rmsprop export` through the real entry point."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rmsprop.errors import UserError
+from rmsprop.suite.cli import run_all as runner
+from rmsprop.suite.cli.run_all import Plan, plan_of
+from rmsprop.suite.records.frame import COLUMNS
+from rmsprop.suite.records.store import read_reproductions
+
+COMMAND = Path(sys.executable).with_name("rmsprop")
+CHECKOUT = Path(__file__).parents[3]
+
+
+def rmsprop(*arguments, cwd):
+    return subprocess.run(
+        [str(COMMAND), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "160"},
+    )
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """What `rmsprop run` said in a folder that is no checkout, and the folder."""
+    folder = tmp_path_factory.mktemp("ran")
+    return rmsprop("run", "--data", "surrogate", cwd=folder), folder
+
+
+def test_one_command_reproduces_and_reports_and_ends_with_the_page_and_three_sentences(ran):
+    answer, folder = ran
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    page, *sentences = answer.stdout.splitlines()
+    assert (folder / page).is_file()
+    assert [sentence.partition("?")[0] for sentence in sentences] == [
+        "Does the book hold",
+        "How fast is a step",
+        "What changed",
+    ]
+    assert "6 of 6 reproduced, on the surrogate rows" in sentences[0]
+    [record], problems = read_reproductions(folder / "results")
+    assert (len(record.programs["scratch"].losses), problems) == (20, [])
+
+
+def test_without_a_checkout_it_says_so_and_goes_on(ran):
+    answer, _ = ran
+    assert "steps are not measured: that needs the root of a checkout" in answer.stderr
+    assert "run `rmsprop bench` in a checkout" in answer.stdout
+
+
+def test_one_display_shows_every_stage(ran):
+    answer, _ = ran
+    for stage in ("sequential runs", "seeds", "report"):
+        assert stage in answer.stderr
+
+
+BEGUN = """
+import sys
+import rmsprop.suite.cli.main, rmsprop.suite.cli.run_all as run
+
+def reproduce(*data, progress, real=run.reproduce, **how):
+    return real(*data, progress=lambda *stage: (print("begun", flush=True), progress(*stage)), **how)
+
+run.reproduce = reproduce
+run._SIZES["smoke"] = (100, 1_000_000)
+sys.argv[1:] = ["run", "--data", "surrogate"]
+rmsprop.suite.cli.main.main()
+"""
+
+
+def test_an_interrupt_keeps_and_reports_what_was_finished(tmp_path):
+    with subprocess.Popen(
+        [sys.executable, "-c", BEGUN], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    ) as process:
+        assert "begun" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, out + err
+    assert "interrupted: what was finished is kept and reported" in err
+    assert "2 not run; interrupted" in out
+    [record], _ = read_reproductions(tmp_path / "results")
+    assert record.interrupted
+    assert (tmp_path / "reports" / "index.html").is_file()
+
+
+def test_an_interrupt_while_measuring_keeps_the_reproduction(tmp_path, monkeypatch):
+    def interrupted(*_args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "_bench", interrupted)
+    done = []
+    plan = Plan("smoke", seeds=100, runs=1, cases=("a case",))
+    outcome = runner.run(
+        plan, tmp_path / "results", tmp_path / "reports", "surrogate", lambda *stage: done.append(stage)
+    )
+    assert outcome.interrupted
+    assert "interrupted" in outcome.remarks[0]
+    assert len(read_reproductions(tmp_path / "results")[0]) == 1
+    assert {name for name, _, _ in done} == {"sequential runs", "seeds", "report"}
+
+
+def test_the_stages_of_a_plan_are_what_is_counted_down(tmp_path):
+    done = {}
+
+    def count(stage, number, _doing):
+        done[stage] = done.get(stage, 0) + number
+
+    plan = Plan("smoke", seeds=300, runs=2, cases=())
+    runner.run(plan, tmp_path / "results", tmp_path / "reports", "surrogate", count)
+    assert done == plan.stages == {"sequential runs": 2, "seeds": 600, "report": 1}
+
+
+def test_in_a_checkout_the_plan_has_the_profiles_cases(monkeypatch):
+    monkeypatch.chdir(CHECKOUT)
+    monkeypatch.syspath_prepend(str(CHECKOUT))
+    smoke, regular = plan_of("smoke"), plan_of("regular")
+    assert 0 < len(smoke.cases) < len(regular.cases)
+    assert (smoke.stages["cases"], regular.seeds) == (len(smoke.cases), 10_000)
+
+
+def test_an_unknown_profile_is_refused():
+    with pytest.raises(UserError, match="choose one of smoke, regular"):
+        plan_of("enormous")
+
+
+def test_export_writes_the_committed_rows_with_their_columns(tmp_path):
+    answer = rmsprop("export", "--results", CHECKOUT / "results", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    with (tmp_path / "rmsprop.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == list(COLUMNS)
+    assert answer.stdout.strip() == f"rmsprop.csv: {len(rows) - 1:,} rows"
+    assert len(rows) > 1_000
+
+
+def test_export_of_a_folder_that_is_not_there_is_wrong_use(tmp_path):
+    answer = rmsprop("export", "--results", tmp_path / "typo", cwd=tmp_path)
+    assert answer.returncode == 2
+    assert "there is no folder" in answer.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_example_plots_from_the_exported_frame(tmp_path):
+    rmsprop("export", "--results", CHECKOUT / "results", "--output", tmp_path / "frame.csv", cwd=tmp_path)
+    answer = subprocess.run(
+        [sys.executable, CHECKOUT / "examples" / "plot_frame.py", "frame.csv", "plot.svg"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert "builtin-loop" in (tmp_path / "plot.svg").read_text()
+
+
+def test_every_column_is_explained_in_the_documentation():
+    text = (CHECKOUT / "docs" / "report.md").read_text("utf-8")
+    for name, (_, meaning) in COLUMNS.items():
+        assert f"| `{name}` | {meaning} |" in text

@@ -1,0 +1,226 @@
+"""Results become series in the order of commits, and series become alerts."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from rmsprop.suite.history.series import alerts_of, read_history
+from tests.conftest import CHECKOUT
+
+
+@pytest.fixture
+def slowed(tmp_path, repository, write_asv, steady):
+    """40 commits; scratch became 10% slower at the 31st, the loop at none. The 30th was not measured."""
+    folder, commits = repository
+    scratch = steady(40)
+    scratch[30:] *= 1.1
+    measured = [i for i in range(40) if i != 29]
+    write_asv(
+        tmp_path,
+        [commits[i] for i in measured],
+        {"scratch": scratch[measured], "builtin-loop": steady(40, seed=1)[measured]},
+        hours=measured,
+    )
+    return tmp_path, folder, commits
+
+
+def test_a_slowed_commit_is_named_with_the_last_good_one_and_those_between(slowed):
+    results, folder, commits = slowed
+    history = read_history(results, folder)
+    [alert] = alerts_of(history)
+    assert alert.series.case == "scratch-cpu-float32-1e3-single-1t"
+    assert (alert.last_good, alert.first_bad) == (commits[28], commits[30])
+    assert alert.unmeasured == 1
+    assert (alert.direction, alert.points_after) == ("slower", 10)
+    assert alert.low < 1.1 < alert.high
+    assert history.problems == ()
+
+
+def test_a_series_has_its_machine_environment_unit_and_times(slowed):
+    results, folder, commits = slowed
+    series = {one.case: one for one in read_history(results, folder).series}
+    one = series["builtin-loop-cpu-float32-1e3-single-1t"]
+    assert (one.machine, one.environment, one.runner) == ("box", "py3.11-torch2", "asv")
+    assert (one.quantity, one.unit) == ("step", "seconds")
+    assert one.commits[0] == commits[0]
+    assert len(one.commits) == len(one.times) == len(one.values) == 39
+    assert one.times[0].isoformat() == "2026-01-01T00:00:00+00:00"
+    assert one.values == pytest.approx(1e-5, rel=0.1)
+
+
+def test_commits_stand_in_the_order_of_the_history_whatever_their_dates(
+    tmp_path, repository, write_asv, steady
+):
+    folder, commits = repository
+    write_asv(tmp_path, commits[:20], {"scratch": steady(20)}, hours=range(20, 0, -1))
+    [series] = read_history(tmp_path, folder).series
+    assert list(series.commits) == commits[:20]
+
+
+def test_without_a_checkout_commits_stand_in_the_order_of_their_dates(
+    tmp_path, repository, write_asv, steady
+):
+    _, commits = repository
+    write_asv(tmp_path, commits[:20], {"scratch": steady(20)}, hours=range(20, 0, -1))
+    for repo in (None, tmp_path):
+        history = read_history(tmp_path, repo)
+        assert list(history.series[0].commits) == commits[19::-1]
+        assert history.commits == ()
+
+
+def test_a_commit_that_the_checkout_lacks_stands_where_its_date_puts_it(
+    tmp_path, repository, write_asv, steady
+):
+    folder, commits = repository
+    mixed = [*commits[:5], "e" * 40, *commits[5:8], "f" * 40]
+    write_asv(tmp_path, mixed, {"scratch": steady(10)}, hours=[0, 1, 2, 3, 4, 4.5, 5, 6, 7, 1000])
+    [series] = read_history(tmp_path, folder).series
+    assert list(series.commits) == mixed
+
+
+def test_how_many_commits_lie_unmeasured_is_not_said_without_a_checkout(slowed):
+    results, _, _ = slowed
+    [alert] = alerts_of(read_history(results, None))
+    assert alert.unmeasured is None
+
+
+def test_an_older_step_is_not_recent(slowed):
+    results, folder, _ = slowed
+    history = read_history(results, folder)
+    assert len(alerts_of(history, recent=10)) == 1
+    assert alerts_of(history, recent=9) == ()
+    without = read_history(results, None)
+    assert (len(alerts_of(without, recent=10)), len(alerts_of(without, recent=9))) == (1, 0)
+
+
+def test_machines_are_never_mixed(tmp_path, write_asv, steady):
+    commits = [f"{i:08x}" * 5 for i in range(40)]
+    write_asv(tmp_path, commits[:20], {"scratch": steady(20)}, machine="slow")
+    write_asv(tmp_path, commits[20:], {"scratch": steady(20) / 2}, machine="fast")
+    history = read_history(tmp_path, None)
+    assert {series.machine for series in history.series} == {"slow", "fast"}
+    assert alerts_of(history) == ()
+
+
+def test_our_own_records_of_several_commits_are_a_series(tmp_path, repository, write_benches, steady):
+    folder, commits = repository
+    seconds = steady(40)
+    seconds[20:] *= 0.9
+    write_benches(tmp_path, commits, seconds)
+    [alert] = alerts_of(read_history(tmp_path, folder))
+    assert alert.series.runner == "bench"
+    assert alert.series.environment == "py3.11.7-torch2.13.0"
+    assert (alert.direction, alert.first_bad) == ("faster", commits[20])
+
+
+def test_measurements_of_local_changes_and_of_wheels_belong_to_no_commit(tmp_path, write_benches):
+    write_benches(tmp_path, ["a" * 40], [1e-5], dirty=True)
+    write_benches(tmp_path / "wheel", ["b" * 40], [1e-5])
+    assert read_history(tmp_path, None).series == ()
+
+
+def test_the_gates_ratio_to_the_parent_is_evidence_by_itself(tmp_path, repository, write_gates):
+    folder, commits = repository
+    rng = np.random.default_rng(0)
+    launches = [*0.015 * rng.standard_normal((7, 6)), 0.015 * rng.standard_normal(6) + np.log(1.08)]
+    write_gates(tmp_path, commits[:9], launches)
+    history = read_history(tmp_path, folder)
+    [series] = history.series
+    assert (series.runner, series.unit, len(series.values)) == ("gate", "1", 8)
+    assert series.values == pytest.approx(np.exp(np.mean(launches, axis=1)))
+    [alert] = alerts_of(history)
+    assert (alert.last_good, alert.first_bad) == (commits[7], commits[8])
+    assert (alert.direction, alert.points_after, alert.unmeasured) == ("slower", 1, 0)
+    assert alert.ratio == pytest.approx(1.08, abs=0.02)
+    assert alert.low < alert.ratio < alert.high
+
+
+def test_small_but_certain_ratios_of_the_gate_and_few_launches_are_no_alert(tmp_path, write_gates):
+    commits = [f"{i:08x}" * 5 for i in range(3)]
+    certain = 0.01 + 1e-4 * np.arange(6)
+    write_gates(tmp_path, commits, [certain, [0.2, 0.21]])
+    assert alerts_of(read_history(tmp_path, None)) == ()
+
+
+def test_the_gates_ratio_is_held_against_its_margin_not_against_nothing(tmp_path, write_gates):
+    """Sure to be no 0%, and not sure to be more than the 1% that two trees may differ by."""
+    d = [0.013, 0.018, 0.021, 0.022, 0.025, 0.028]
+    write_gates(tmp_path, ["0" * 40, "1" * 40], [d])
+    assert stats.ttest_1samp(d, 0.0, alternative="greater").pvalue < 1e-4
+    assert stats.ttest_1samp(d, np.log(1.01), alternative="greater").pvalue > 1e-3
+    assert alerts_of(read_history(tmp_path, None)) == ()
+
+
+def test_a_ratio_that_base_against_itself_shows_too_is_no_alert(tmp_path, write_gates):
+    d = [0.1, 0.11, 0.1, 0.12, 0.1, 0.11, 0.1, 0.1]
+    commits = ["0" * 40, "1" * 40]
+    write_gates(tmp_path / "steady", commits, [d], stage="confirm", control=0.0)
+    write_gates(tmp_path / "unsteady", commits, [d], stage="confirm", control=0.08)
+    assert len(alerts_of(read_history(tmp_path / "steady", None))) == 1
+    assert alerts_of(read_history(tmp_path / "unsteady", None)) == ()
+
+
+@pytest.mark.parametrize("other", [{"versions": {"torch": "2.12.0"}}, {"python": "3.12.1"}, {"dirty": True}])
+def test_a_gate_of_two_interpreters_or_of_local_changes_says_nothing_of_commits(tmp_path, write_gates, other):
+    write_gates(tmp_path, ["a" * 40, "b" * 40], [[0.1, 0.1, 0.1, 0.11]], **other)
+    history = read_history(tmp_path, None)
+    assert history.series == ()
+    assert history.problems == ()
+
+
+def test_one_series_of_many_must_be_surer_than_one_alone(tmp_path, write_asv, steady):
+    commits = [f"{i:08x}" * 5 for i in range(60)]
+    scratch = steady(60, seed=4)
+    scratch[57:] *= 1.05
+    write_asv(tmp_path / "alone", commits, {"scratch": scratch})
+    others = {f"other{i}": steady(60, seed=300 + i) for i in range(60)}
+    write_asv(tmp_path / "many", commits, {"scratch": scratch} | others)
+    assert len(alerts_of(read_history(tmp_path / "alone", None))) == 1
+    assert alerts_of(read_history(tmp_path / "many", None)) == ()
+
+
+def test_a_step_of_all_series_is_named_for_all(tmp_path, write_asv, steady):
+    commits = [f"{i:08x}" * 5 for i in range(60)]
+    all_slower = {f"case{i}": steady(60, seed=i) * np.where(np.arange(60) < 50, 1, 1.1) for i in range(10)}
+    write_asv(tmp_path, commits, all_slower)
+    assert len(alerts_of(read_history(tmp_path, None))) == 10
+
+
+def test_damaged_files_are_named_once_and_the_rest_is_read(slowed):
+    results, folder, commits = slowed
+    bad = results / "asv" / "box" / f"{commits[3][:8]}-py3.11-torch2.json"
+    bad.write_text("{")
+    (results / "gate").mkdir()
+    (results / "gate" / "cut.json").write_text('{"kind": "gate"}')
+    history = read_history(results, folder)
+    assert sorted(problem.path.name for problem in history.problems) == sorted([bad.name, "cut.json"])
+    assert len(history.series[0].commits) == 38
+    assert len(alerts_of(history)) == 1
+
+
+def test_an_asv_file_without_the_commits_date_is_used_all_the_same(tmp_path, write_asv, steady):
+    write_asv(tmp_path, ["a" * 40], {"scratch": steady(1)})
+    [path] = (tmp_path / "asv" / "box").glob("*.json")
+    path.write_text(path.read_text().replace('"date"', '"no date"'))
+    [series] = read_history(tmp_path, None).series
+    assert series.commits == ("a" * 40,)
+
+
+def test_one_commit_or_no_results_are_no_alert(tmp_path, write_asv, steady):
+    assert read_history(tmp_path, None).series == ()
+    write_asv(tmp_path, ["a" * 40], {"scratch": steady(1)})
+    history = read_history(tmp_path, None)
+    assert alerts_of(history) == ()
+    assert not history.series[0].long_enough
+
+
+def test_the_results_of_this_checkout_are_a_history():
+    if not (CHECKOUT / "results" / "asv").is_dir():
+        pytest.skip("needs the checkout's results/asv")
+    history = read_history(CHECKOUT / "results", CHECKOUT)
+    assert {"asv", "bench"} <= {series.runner for series in history.series}
+    assert not [problem for problem in history.problems if "asv" in problem.path.parts]
+    for series in history.series:
+        assert len(series.commits) == len(set(series.commits)) == len(series.times) == len(series.values)
+        assert np.all(series.values > 0)
+    alerts_of(history)

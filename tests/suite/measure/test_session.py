@@ -1,0 +1,321 @@
+"""`rmsprop bench`: each case's record is on disk when it ends, and a rerun goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from rmsprop.suite.measure import session as runner
+from rmsprop.suite.measure.matrix import PROFILES, Case, cases
+from rmsprop.suite.measure.session import EFFORTS, Effort, bench, measure
+from rmsprop.suite.measure.workload import CaseSkippedError
+from rmsprop.suite.records.bench import speed_up
+from rmsprop.suite.records.frame import read_frame
+from rmsprop.suite.records.store import read_bench
+
+COMMAND = Path(sys.executable).with_name("rmsprop")
+CHECKOUT = Path(__file__).parents[3]
+QUICK = Effort(case_seconds=0.02, book_runs=1, cold=False)
+LOOP = Case("builtin-loop", "cpu", "float32", "1e3", "single", 1)
+SCRATCH = replace(LOOP, implementation="scratch")
+ABSENT = replace(LOOP, device="mps" if not torch.backends.mps.is_available() else "cuda")
+
+PLUG_INS = """
+import torch
+
+class Same(torch.optim.RMSprop):
+    pass
+
+class Wrong(torch.optim.RMSprop):
+    def step(self, closure=None):
+        super().step(closure)
+        with torch.no_grad():
+            self.param_groups[0]["params"][0].view(-1)[3] = float("nan")
+
+class Raises(torch.optim.RMSprop):
+    def step(self, closure=None):
+        raise RuntimeError("no luck today")
+
+class Exits(torch.optim.RMSprop):
+    def step(self, closure=None):
+        raise SystemExit(7)
+
+class Idle(torch.optim.RMSprop):
+    def step(self, closure=None):
+        pass
+
+class RaisesLate(torch.optim.RMSprop):
+    steps = 0
+
+    def step(self, closure=None):
+        RaisesLate.steps += 1
+        if RaisesLate.steps > 60:
+            raise ValueError("enough is enough")
+        super().step(closure)
+
+not_an_optimizer = 3
+"""
+
+
+@pytest.fixture
+def clean_commit(monkeypatch, make_environment):
+    """As on a commit without local changes."""
+    monkeypatch.setattr(runner, "capture_environment", make_environment)
+
+
+def rmsprop(*arguments, cwd=CHECKOUT, **environment):
+    return subprocess.run(
+        [str(COMMAND), "bench", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "160", **environment},
+    )
+
+
+def test_a_measured_case_has_samples_a_ceiling_and_its_extra_memory(make_environment):
+    record = measure([LOOP], make_environment(), QUICK)[LOOP]
+    assert record.status == "measured"
+    measured = record.measurement
+    assert (measured.elements, measured.tensors) == (1000, 1)
+    assert len(measured.samples["step"]) >= runner.MIN_SAMPLES
+    assert all(seconds > 0 for seconds in measured.samples["step"])
+    assert 4000 <= measured.samples["peak"][0] < 4100  # one temporary of float32, and a step counter
+    assert measured.ceiling_seconds > 0
+
+
+def test_the_books_layout_also_runs_the_books_job_and_the_cold_start(make_environment):
+    case = Case("builtin-loop", "cpu", "float32", "6", "book", 1)
+    record = measure([case], make_environment(), replace(QUICK, cold=True, book_runs=2))[case]
+    samples = record.measurement.samples
+    assert len(samples["epoch"]) == len(samples["loss"]) == 2
+    assert all(0.2416 < loss < 0.256 for loss in samples["loss"])
+    assert samples["import"][0] > 0
+    assert samples["first_step"][0] > 0
+
+
+def test_the_records_of_a_point_are_on_disk_before_the_next_point_begins(tmp_path, clean_commit):
+    seen = []
+    larger = replace(LOOP, size="1e5")
+
+    def progress(case, record):
+        seen.append((case, record is not None, len(list(tmp_path.rglob("*.json")))))
+
+    bench([LOOP, SCRATCH, larger], tmp_path, QUICK, progress=progress)
+    assert seen == [
+        (LOOP, False, 0),
+        (LOOP, True, 1),
+        (SCRATCH, True, 2),
+        (larger, False, 2),
+        (larger, True, 3),
+    ]
+
+
+def test_the_implementations_of_a_point_and_the_five_passes_take_turns(monkeypatch, make_environment):
+    turns = []
+    take = runner._Run.turn
+    monkeypatch.setattr(
+        runner._Run, "turn", lambda run: (turns.append(run.workload.case.implementation), take(run))
+    )
+    records = measure([LOOP, SCRATCH], make_environment(), QUICK)
+    rounds = [tuple(turns[i : i + 3]) for i in range(0, len(turns), 3)]
+    loop, scratch, passes = "builtin-loop", "scratch", "five-passes"
+    assert set(rounds) == {(loop, scratch, passes), (scratch, passes, loop), (passes, loop, scratch)}
+    counted = {len(record.measurement.samples["step"]) for record in records.values()}
+    assert counted == {len(rounds) - 1}
+    assert len({record.measurement.ceiling_seconds for record in records.values()}) == 1
+
+
+def test_without_a_ceiling_the_steps_are_measured_and_a_note_says_why(monkeypatch, make_environment):
+    def refuse(case):
+        raise CaseSkippedError("out of memory")
+
+    monkeypatch.setattr(runner, "five_passes", refuse)
+    record = measure([LOOP], make_environment(), QUICK)[LOOP]
+    assert record.measurement.samples["step"]
+    assert record.measurement.ceiling_seconds is None
+    assert record.notes == ("ceiling not measured: out of memory",)
+
+
+def test_what_the_memory_does_not_hold_at_once_is_measured_in_groups(tmp_path, monkeypatch, clean_commit):
+    together = []
+    kept, needed = runner.memory_kept(LOOP), runner.memory_needed(LOOP)
+    monkeypatch.setattr(runner, "memory_available", lambda device: needed + 2 * kept)
+    real = runner.measure
+    monkeypatch.setattr(runner, "measure", lambda cases, *rest: together.append(cases) or real(cases, *rest))
+    point = [replace(LOOP, implementation=name) for name in ("scratch", "builtin-loop", "builtin-foreach")]
+    records = bench(point, tmp_path, QUICK)
+    assert together == [point[:2], point[2:]]
+    assert [record.status for record in records] == ["measured"] * 3
+
+
+def test_a_rerun_measures_only_what_is_not_on_record(tmp_path, clean_commit):
+    first = bench([LOOP], tmp_path, QUICK)
+    measured = []
+    records = bench(
+        [LOOP, SCRATCH], tmp_path, QUICK, progress=lambda case, record: measured.append((case, record))
+    )
+    assert [case for case, record in measured if record is None] == [SCRATCH]
+    assert records[0] == first[0]
+    assert len(bench([LOOP], tmp_path, QUICK, again=True)) == 1
+    assert len(list(tmp_path.rglob("builtin-loop*.json"))) == 2
+
+
+def test_other_versions_and_other_peoples_optimizers_are_measured_again(
+    tmp_path, monkeypatch, make_environment
+):
+    theirs = replace(LOOP, implementation="torch.optim:RMSprop")
+    for python in ("3.11.7", "3.12.1"):
+        monkeypatch.setattr(
+            runner, "capture_environment", lambda python=python: make_environment(python=python)
+        )
+        bench([LOOP, theirs], tmp_path, QUICK)
+    assert len(list(tmp_path.rglob("builtin-loop*.json"))) == 2
+    bench([LOOP, theirs], tmp_path, QUICK)
+    assert len(list(tmp_path.rglob("builtin-loop*.json"))) == 2
+    assert len(list(tmp_path.rglob("torch.optim*.json"))) == 3
+
+
+def test_what_is_measured_beside_the_steps_may_fail_without_losing_them(make_environment, monkeypatch):
+    def fails(*_arguments):
+        raise RuntimeError("no profiler here")
+
+    monkeypatch.setattr(runner, "peak_extra_bytes", fails)
+    record = measure([LOOP], make_environment(), QUICK)[LOOP]
+    assert record.status == "measured"
+    assert record.notes == ("peak memory not measured: no profiler here",)
+
+
+def test_with_local_changes_everything_is_measured_again(tmp_path, monkeypatch, make_environment):
+    monkeypatch.setattr(runner, "capture_environment", lambda: make_environment(dirty=True))
+    for _ in range(2):
+        bench([LOOP], tmp_path, QUICK)
+    assert len(list(tmp_path.rglob("*dirty*/*.json"))) == 2
+
+
+def test_a_damaged_record_is_measured_anew_and_not_overwritten(tmp_path, clean_commit):
+    bench([LOOP], tmp_path, QUICK)
+    [path] = tmp_path.rglob("*.json")
+    path.write_text("{")
+    bench([LOOP], tmp_path, QUICK)
+    assert path.read_text() == "{"
+    frame, [problem] = read_frame(tmp_path)
+    assert problem.path == path
+    assert set(frame.implementation) == {"builtin-loop"}
+
+
+def test_what_cannot_run_here_is_skipped_with_its_reason_and_on_record(tmp_path, clean_commit):
+    [record] = bench([ABSENT], tmp_path, QUICK)
+    assert record.status == "skipped"
+    assert "no device" in record.reason
+    [path] = tmp_path.rglob("*.json")
+    assert read_bench(path) == record
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "reason"),
+    [
+        ("plugins:Same", "measured", None),
+        ("plugins:Wrong", "failed", "found nan"),
+        ("plugins:Raises", "failed", "no luck today"),
+        ("plugins:RaisesLate", "failed", "enough is enough"),
+        ("plugins:Exits", "failed", "7"),
+        ("plugins:Idle", "failed", "no parameter has moved"),
+    ],
+)
+def test_someone_elses_optimizer_gets_a_record_and_fails_alone(
+    tmp_path, monkeypatch, clean_commit, name, status, reason
+):
+    (tmp_path / "plugins.py").write_text(PLUG_INS)
+    monkeypatch.syspath_prepend(tmp_path)
+    theirs = replace(LOOP, implementation=name)
+    records = bench([theirs, LOOP], tmp_path / "results", QUICK)
+    assert [record.status for record in records] == [status, "measured"]
+    assert records[0].reason is None if reason is None else reason in records[0].reason
+
+
+def test_an_optimizer_that_cannot_be_used_fails_its_own_cases_with_its_message(tmp_path):
+    (tmp_path / "plugins.py").write_text(PLUG_INS)
+    answer = rmsprop(
+        "--profile", "smoke", "--device", "cpu", "--size", "1e5", "--implementation", "builtin-loop",
+        # named, and so measured whatever --implementation chooses
+        "--optimizer", "plugins:not_an_optimizer", "--optimizer", "nowhere:Nothing",
+        "--output", tmp_path / "results", PYTHONPATH=str(tmp_path),
+    )  # fmt: skip
+    assert answer.returncode == 1, answer.stderr
+    assert "no torch.optim.Optimizer" in answer.stdout
+    assert "cannot be imported" in answer.stdout
+    assert "Traceback" not in answer.stderr
+    frame, _ = read_frame(tmp_path / "results")
+    status = frame[frame.quantity == "step"].set_index("implementation").status
+    assert status.to_dict() == {
+        "builtin-loop": "measured", "plugins:not_an_optimizer": "failed", "nowhere:Nothing": "failed",
+    }  # fmt: skip
+
+
+def test_an_optimizer_without_a_module_is_wrong_use(tmp_path):
+    answer = rmsprop("--optimizer", "Mine", "--output", tmp_path)
+    assert answer.returncode == 2
+    assert "expected package.module:Class" in answer.stderr
+
+
+def test_an_unknown_axis_value_lists_the_known_ones(tmp_path):
+    answer = rmsprop("--dtype", "int8", "--output", tmp_path)
+    assert answer.returncode == 2
+    assert "float64, float32, bfloat16, float16" in answer.stderr
+
+
+def test_outside_a_checkout_it_says_where_to_run(tmp_path):
+    answer = rmsprop(cwd=tmp_path)
+    assert answer.returncode == 2
+    assert "root of a checkout" in answer.stderr
+
+
+def test_the_command_ends_in_a_table_with_speed_ups(tmp_path):
+    answer = rmsprop(
+        "--profile", "smoke", "--device", "cpu", "--size", "1e5", "--implementation", "scratch",
+        "--implementation", "builtin-loop", "--output", tmp_path,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    assert "cpu float32 single 1e5 1t" in answer.stdout
+    assert "x loop" in answer.stdout
+    assert "1.00" in answer.stdout
+
+
+def test_killed_anywhere_everything_finished_is_still_there(tmp_path):
+    with subprocess.Popen(
+        [str(COMMAND), "bench", "--profile", "smoke", "--device", "cpu", "--output", str(tmp_path)],
+        cwd=CHECKOUT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        deadline = time.monotonic() + 60
+        while len(list(tmp_path.rglob("[!.]*.json"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    frame, problems = read_frame(tmp_path)
+    assert problems == []
+    finished = len(frame[frame.quantity == "step"])
+    assert finished >= 2
+    answer = rmsprop("--profile", "smoke", "--device", "cpu", "--size", "1e5", "--output", tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert len(read_frame(tmp_path)[0]) > len(frame)
+
+
+def test_speed_up_is_the_loops_median_over_the_cases(make_environment):
+    records = measure([LOOP, SCRATCH], make_environment(), QUICK)
+    ratios = {axes.implementation: ratio for axes, ratio in speed_up(records.values()).items()}
+    assert ratios["builtin-loop"] == 1
+    assert ratios["scratch"] > 0
+
+
+def test_each_profile_has_its_effort():
+    assert set(EFFORTS) == set(PROFILES)
+    assert all(cases(profile) for profile in EFFORTS)

@@ -1,0 +1,155 @@
+"""One report of made-up records, built once."""
+
+import re
+from dataclasses import replace
+from functools import partial
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from rmsprop.suite.records.bench import Axes, BenchRecord, Measurement
+from rmsprop.suite.records.store import write_bench, write_reproduction
+from rmsprop.suite.report import performance, reproduction
+from rmsprop.suite.report.pages import build_report
+
+MARKUP = "other<b>.x|y:$_Mine$*`"
+
+
+class Page(HTMLParser):
+    """An HTML page as its elements and its text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.hidden = False
+        self.feed(html)
+        self.text = re.sub(r"\s+", " ", self.text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self.hidden = tag in {"script", "style"}
+
+    def handle_endtag(self, tag):
+        self.hidden = False
+
+    def handle_data(self, data):
+        self.text += "" if self.hidden else data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="session")
+def page_of():
+    """A page that stands in a folder of reports, parsed."""
+    return lambda reports, name="index": Page((reports / f"{name}.html").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def twin_of():
+    """The Markdown twin in a folder of reports, as plain text."""
+    return lambda reports: unescape((reports / "README.md").read_text("utf-8")).replace("\\", "")
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory, make_record) -> Path:
+    """A folder with one complete record."""
+    folder = tmp_path_factory.mktemp("results")
+    write_reproduction(folder, make_record())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reports(tmp_path_factory, results) -> Path:
+    """The report of `results`."""
+    folder = tmp_path_factory.mktemp("reports")
+    build_report(results, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def interrupted(make_record):
+    """A record of a run that was stopped before its first training ended."""
+    record = make_record(runs=0)
+    programs = {name: replace(program, ensemble=None) for name, program in record.programs.items()}
+    return replace(record, programs=programs, interrupted=True)
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Pages without figures, which take longest: for tests that read words alone."""
+    monkeypatch.setattr(reproduction, "draw_reproduction", lambda frames: {})
+    monkeypatch.setattr(performance, "figures_of", lambda rows, name, styles: ())
+
+
+def store_bench(
+    results,
+    environment,
+    implementation="builtin-loop",
+    step=2e-4,
+    *,
+    name=None,
+    status="measured",
+    reason=None,
+    **changes,
+):
+    """Store a benchmark record; `changes` are axes, facts of the machine, or parts of the record."""
+    facts = {"device": "cpu", "dtype": "float32", "size": "1e5", "layout": "single", "threads": 1}
+    facts |= {key: changes.pop(key) for key in list(changes) if key in facts}
+    axes = Axes(implementation, **facts)
+    samples = {"step": changes.pop("steps", (step,) * 7), **changes.pop("samples", {})}
+    elements, warnings = int(float(axes.size)), changes.pop("warnings", ())
+    notes = changes.pop("notes", ())
+    measured = Measurement(elements, 1, 50, samples, changes.pop("ceiling", 1e-5))
+    record = BenchRecord(
+        environment=environment(**changes),
+        axes=axes,
+        status=status,
+        reason=reason,
+        measurement=measured if status == "measured" else None,
+        notes=notes,
+        warnings=warnings,
+    )
+    made = record.environment
+    stem = re.sub(r"\W+", "_", "-".join(map(str, (implementation, *facts.values()))))
+    write_bench(results / "bench" / made.machine / (made.commit or "wheel") / f"{name or stem}.json", record)
+
+
+def store_matrix(put):
+    """Four implementations at three sizes, a busy hour, skips, a failure, and the book's job."""
+    for size, step in (("1e3", 1e-5), ("1e5", 1e-4), ("1e6", 1e-3)):
+        put("builtin-loop", step, size=size, ceiling=step / 4, samples={"peak": (4096.0,)})
+        put("builtin-foreach", step / 2, size=size, ceiling=step / 4, samples={"peak": (8192.0,)})
+        put("scratch", step * 4, size=size, warnings=("busy: other processes took 51% of the processors",))
+        put("builtin-capturable", size=size, status="skipped", reason="capturable runs on CUDA alone")
+    put(MARKUP, 4e-4, size="1e5")
+    put(MARKUP, size="1e6", status="failed", reason="NaN in <x> at 3")
+    put(size="1e6", device="mps", status="skipped", reason="no device: no mps here")
+    book = {"epoch": (0.025,), "loss": (0.2425,), "import": (1.5,), "first_step": (0.002,)}
+    put("builtin-loop", 3e-5, size="6", layout="book", samples=book)
+
+
+@pytest.fixture
+def put(tmp_path, make_environment):
+    """Store one benchmark record below tmp_path/results."""
+    return partial(store_bench, tmp_path / "results", make_environment)
+
+
+@pytest.fixture
+def matrix(put):
+    """A small matrix below tmp_path/results."""
+    store_matrix(put)
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory, make_record, make_environment) -> Path:
+    """results/ of a reproduction, a matrix and a damaged file, and reports/, the site of them."""
+    folder = tmp_path_factory.mktemp("whole")
+    store_matrix(partial(store_bench, folder / "results", make_environment))
+    write_reproduction(folder / "results", make_record())
+    (folder / "results" / "bench" / "cut.json").write_text("{")
+    build_report(folder / "results", folder / "reports")
+    return folder

@@ -1,0 +1,65 @@
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from rmsprop.suite.records.gate import GateCase
+from rmsprop.suite.report import gate
+from rmsprop.suite.report.gate_figures import draw_forests
+from rmsprop.suite.verdicts.gate import judge
+from tests.suite.conftest import simulate  # noqa: F401 (a fixture)
+
+AWKWARD = "fam$ily<b>-1"
+
+
+@pytest.fixture
+def record(simulate):  # noqa: F811
+    made = simulate(np.random.default_rng(1), {"a-1": math.log(1.08), "a-2": 0.0, AWKWARD: 0.0}, sd=0.01)
+    lost = GateCase("a-3", "a", "lost", "head: not in this commit", None, ())
+    return replace(made, cases=(*made.cases, lost))
+
+
+def pages_of(*records):
+    return list(gate.pages(SimpleNamespace(gates=records)))
+
+
+def test_without_a_run_there_is_no_page():
+    assert pages_of() == []
+
+
+def test_the_newest_run_is_in_the_navigation_and_links_every_other(record):
+    older = replace(record, environment=replace(record.environment, started="2025-01-02T03:04:05+00:00"))
+    newest, other = pages_of(older, record)
+    assert (newest.nav, other.nav) == ("Gate", None)
+    assert newest.path == "gate.html"
+    assert f'href="{other.path}"' in newest.body
+    assert "2025-01-02 03:04 UTC" in newest.body
+    assert newest.markdown
+    assert not other.markdown
+
+
+def test_a_page_says_what_slowed_what_was_lost_and_what_could_not_be_seen(record):
+    (page,) = pages_of(record)
+    for words in ("Slower: a-1 +", "head: not in this commit", "Sees from", "Base against itself"):
+        assert words in page.body
+        if words != "Sees from":
+            assert words in page.markdown.replace("\\", "")
+    assert "<b>" not in page.body.replace("&lt;b&gt;", "")
+
+
+def test_a_forest_plot_names_each_case_and_its_interval(record):
+    drawings = draw_forests(record, judge(record))
+    assert [drawing.name for drawing in drawings] == ["gate-a", "gate-fam-ily-b"]
+    assert "a-1 +" in drawings[0].alt
+    assert "a-3" not in drawings[0].alt
+
+
+def test_a_run_that_measured_nothing_has_a_page_too(record):
+    (page,) = pages_of(replace(record, cases=(), launches=(), hypotheses=None))
+    assert "nothing was measured" in page.body
+
+
+def test_the_same_record_gives_the_same_bytes(record):
+    assert pages_of(record) == pages_of(record)

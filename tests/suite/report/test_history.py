@@ -1,0 +1,176 @@
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from rmsprop.suite.history.series import Alert, History, Series
+from rmsprop.suite.report import history
+from rmsprop.suite.report.pages import build_report, read_inputs
+
+NUMBER = 12
+
+
+def series(case="scratch-cpu-float32-1e5-single-1t", step=None, number=NUMBER, **changes):
+    values = np.full(number, 1e-4)
+    if step is not None:
+        values[step:] *= 2
+    return Series(
+        **{
+            "machine": "example-2cpu",
+            "environment": "torch2.13",
+            "case": case,
+            "quantity": "step",
+            "unit": "seconds",
+            "runner": "asv",
+            "commits": tuple(f"{i:040x}" for i in range(number)),
+            "times": tuple(datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=i) for i in range(number)),
+            "values": values,
+        }
+        | changes
+    )
+
+
+def alert(one, at):
+    return Alert(one, one.commits[at - 1], one.commits[at], 2.0, 1.9, 2.1, 1e-4, "slower", NUMBER - at, 0)
+
+
+@pytest.fixture
+def page_with(tmp_path):
+    """The page of these series and alerts."""
+
+    def make(found, alerts=(), **changes):
+        inputs = replace(
+            read_inputs(tmp_path), history=History(tuple(found), ()), alerts=tuple(alerts), **changes
+        )
+        pages = list(history.pages(inputs))
+        return pages[0] if pages else None
+
+    return make
+
+
+def test_a_step_is_marked_in_the_figure_and_leads_to_its_commit(page_with):
+    one = series(step=8)
+    body = page_with([one], [alert(one, 8)]).body
+    anchor = f"commit-{one.commits[8][:12]}"
+    assert f'xlink:href="#{anchor}"' in body
+    assert f'<th scope="row" id="{anchor}">' in body
+    assert ">2.00×</text>" in body
+    assert ">100% slower</span>" in body
+    assert "A triangle marks the first commit after a step." in body
+    assert f"to 2.00 times at {one.commits[8][:9]}" in body
+
+
+def test_more_memory_is_not_called_slower(page_with):
+    one = series(step=8, quantity="peak", unit="bytes")
+    assert ">100% more</span>" in page_with([one], [alert(one, 8)]).body
+
+
+def test_without_a_step_the_page_says_so(page_with):
+    page = page_with([series()])
+    assert "No step in 1 series over commits." in page.body
+    assert "No step was found." in page.body
+    assert "No step in 1 series over commits." in page.markdown
+
+
+def test_a_history_too_short_for_a_step_is_not_said_to_have_none(page_with):
+    one = series()
+    short = replace(one, commits=one.commits[:7], times=one.times[:7], values=one.values[:7])
+    page = page_with([short])
+    assert "Too short a history to say: up to 7 commits" in page.body
+    assert "Too short for a step." in page.body
+    assert "No step" not in page.body.replace("No step is marked.", "")
+
+
+def test_a_step_that_the_gate_measured_in_one_pair_counts_its_series(page_with):
+    one = series(number=2, runner="gate", unit="1", launches=((0.05,) * 4,) * 2)
+    assert "1 step in 1 series over commits" in page_with([one], [alert(one, 1)]).body
+
+
+def test_without_a_history_there_is_no_page(page_with):
+    assert page_with([]) is None
+
+
+def test_implementations_of_one_point_share_a_figure(page_with):
+    names = ("scratch", "builtin-loop", "made.up:Other")
+    body = page_with([series(f"{name}-cpu-float32-1e5-single-1t") for name in names]).body
+    assert body.count("<svg") == 1
+    for name in names:
+        assert f">{name}</text>" in body
+
+
+def test_figures_with_a_step_stand_before_the_others_and_what_is_beyond_the_cap_is_counted(page_with):
+    many = [series(f"scratch-cpu-float32-{size}-single-1t") for size in range(1, 30)]
+    stepped = series("scratch-cpu-float32-77-single-1t", step=8)
+    page = page_with([*many, stepped], [alert(stepped, 8)])
+    titles = re.findall(r"<title[^>]*>(History of .*?)</title>", page.body)
+    assert len(titles) == 24
+    assert "float32 77 single" in titles[0]
+    assert "6 further figures are left out" in page.body
+    assert len(page.figures) == 4
+
+
+def test_figures_end_where_the_page_would_grow_too_large(page_with, monkeypatch):
+    monkeypatch.setattr(history, "_FIGURES_BYTES", 50_000)
+    body = page_with([series(f"scratch-cpu-float32-{size}-single-1t") for size in range(1, 10)]).body
+    assert 0 < body.count("<svg") < 9
+    assert f"{9 - body.count('<svg')} further figures are left out" in body
+    assert len(body) < 80_000
+
+
+def test_names_of_figures_differ_also_between_environments(page_with):
+    page = page_with([series(environment=f"torch2.{minor}") for minor in (12, 13)])
+    assert len({drawing.name for drawing in page.figures}) == 2
+
+
+def test_a_thousand_commits_are_drawn_as_the_newest_two_hundred(page_with):
+    body = page_with([series(number=1_000)]).body
+    assert "over 200 commits" in body
+    assert len(body) < 300_000
+
+
+def test_asvs_own_site_is_linked_where_it_is_published(page_with):
+    assert 'href="asv/index.html"' in page_with([series()], asv_site=True).body
+    body = page_with([series()]).body
+    assert 'href="asv/index.html"' not in body
+    assert "asv publish" in body
+
+
+def test_ratios_of_the_gate_are_a_series_of_their_own(page_with):
+    ratios = series(runner="gate", unit="1", values=np.full(NUMBER, 1.01))
+    body = page_with([series(), ratios]).body
+    assert body.count("<svg") == 2
+    assert ">1.01</td>" in body
+
+
+def asv_file(commit, day, value):
+    return {
+        "commit_hash": commit,
+        "date": int(datetime(2026, 1, day, tzinfo=UTC).timestamp() * 1000),
+        "params": {"pip+torch": "2.13.0"},
+        "result_columns": ["result", "params", "version", "started_at", "duration"],
+        "results": {
+            "steps.Small.time_100_steps": [
+                [value], [["'scratch'"], ["'cpu-float32-1e5-single-1t'"]], "1", 1795406906639, 0.6,
+            ]
+        },
+        "version": 2,
+    }  # fmt: skip
+
+
+def test_a_step_in_asvs_results_is_found_shown_and_said_on_the_overview(tmp_path, page_of, twin_of):
+    folder = tmp_path / "results" / "asv" / "m"
+    folder.mkdir(parents=True)
+    for day in range(1, 29):
+        value = (1.0 + 0.01 * (day % 3)) * (2e-2 if day > 14 else 1e-2)
+        content = asv_file(f"{day:02}" * 20, day, value)
+        (folder / f"{day:02}-env.json").write_text(json.dumps(content))
+    report = build_report(tmp_path / "results", tmp_path / "reports")
+    assert "1 step in 1 series over commits" in report.sentences[2]
+    for name in ("index", "history"):
+        text = page_of(tmp_path / "reports", name).text
+        assert "slower" in text
+        assert "151515151" in text
+    assert "slower" in twin_of(tmp_path / "reports")

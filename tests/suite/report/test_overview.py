@@ -1,0 +1,131 @@
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from rmsprop.suite.history.series import Alert, History, Series
+from rmsprop.suite.records.store import write_reproduction
+from rmsprop.suite.report import overview
+from rmsprop.suite.report.pages import build_report, read_inputs
+
+pytestmark = pytest.mark.usefixtures("undrawn")
+
+
+def test_each_claim_is_one_line_that_leads_to_its_evidence(reports, page_of):
+    page, evidence = page_of(reports), page_of(reports, "reproduction")
+    ids = {attributes.get("id") for _, attributes in evidence.elements}
+    links = [link["href"] for link in page.all("a") if link["href"].startswith("reproduction.html#")]
+    assert len(links) == 8
+    assert {link.partition("#")[2] for link in links} <= ids
+    assert page.text.count("reproduced: ") == 6
+
+
+def test_every_link_of_the_site_leads_somewhere(tmp_path, put, make_record, page_of):
+    put()
+    write_reproduction(tmp_path / "results", make_record())
+    built = build_report(tmp_path / "results", tmp_path / "reports")
+    pages = {
+        path.stem: page_of(tmp_path / "reports", path.stem) for path in built.paths if path.suffix == ".html"
+    }
+    assert set(pages) == {"index", "reproduction", "performance", "problems"}
+    for name, page in pages.items():
+        for link in page.all("a"):
+            target, _, anchor = link["href"].partition("#")
+            found = pages[target.removesuffix(".html") or name]
+            assert not anchor or anchor in {attributes.get("id") for _, attributes in found.elements}, link
+
+
+def test_headline_ratios_have_intervals_and_lead_to_the_machine(tmp_path, put, page_of):
+    for name, step in (("builtin-loop", 4e-4), ("builtin-compiled", 1e-4)):
+        put(name, steps=tuple(step * (1 + 0.01 * i) for i in range(7)))
+    build_report(tmp_path / "results", tmp_path / "reports")
+    page = page_of(tmp_path / "reports")
+    assert "4.00× (3.77 to 4.24)" in page.text
+    assert "performance.html#machine-example-2cpu" in {link["href"] for link in page.all("a")}
+
+
+def series(**changes):
+    times = tuple(datetime(2026, 1, day, tzinfo=UTC) for day in range(1, 13))
+    facts = {
+        "machine": "example-2cpu",
+        "environment": "torch2.13",
+        "case": "scratch-cpu-float32-1e5-single-1t",
+        "quantity": "step",
+        "unit": "seconds",
+        "runner": "asv",
+        "commits": tuple(digit * 40 for digit in "123456789abc"),
+        "times": times,
+        "values": np.array([1e-4] * 11 + [2e-4]),
+    }
+    return Series(**facts | changes)
+
+
+@pytest.fixture
+def inputs(results):
+    """Of one record, with one step in its history."""
+    one = series()
+    alert = Alert(one, "b" * 40, "c" * 40, 2.0, 1.9, 2.1, 1e-4, "slower", 1, 0)
+    return replace(read_inputs(results), history=History((one,), ()), alerts=(alert,))
+
+
+def test_the_three_sentences_answer_the_three_questions(inputs):
+    holds, fast, changed = overview.sentences(inputs)
+    assert holds == "Does the book hold? Yes: of the printed values that decide, 6 of 6 reproduced."
+    assert "run `rmsprop bench` in a checkout" in fast
+    assert changed == "What changed? 1 step in 1 series over commits."
+
+
+def test_a_history_too_short_for_a_step_is_not_called_unchanged(inputs):
+    one = series()
+    short = replace(one, commits=one.commits[:7], times=one.times[:7], values=one.values[:7])
+    words = overview.sentences(replace(inputs, history=History((short,), ()), alerts=()))[2]
+    assert words == "What changed? Too short a history to say: up to 7 commits, and a step takes 11."
+    words = overview.sentences(replace(inputs, history=History((one, short), ()), alerts=()))[2]
+    assert words == "What changed? No step in 1 series over commits."
+
+
+def test_what_cannot_be_trusted_is_counted(tmp_path, put):
+    put("builtin-loop", warnings=("busy: others",))
+    put("scratch")
+    (tmp_path / "results" / "bench" / "cut.json").write_text("{")
+    words = overview.sentences(read_inputs(tmp_path / "results"))[2]
+    assert words.endswith("warnings speak against 1 of 2 times that are shown; 1 file left out.")
+
+
+def test_the_fastest_is_named_with_its_ratio(tmp_path, put):
+    put("builtin-loop", 4e-4)
+    put("builtin-compiled", 1e-4)
+    words = overview.sentences(read_inputs(tmp_path / "results"))[1]
+    assert words == (
+        "How fast is a step? builtin-compiled takes 100 µs on example-2cpu (cpu, 1 thread, float32, 1e5, one "
+        "tensor), 4.00× (4.00 to 4.00) as fast as builtin-loop."
+    )
+
+
+def test_a_step_stands_on_the_overview_and_leads_to_its_commits(inputs):
+    [page] = overview.pages(inputs)
+    assert 'class="status slower">100% slower' in re.sub(r"\s+", " ", page.body)
+    assert 'href="history.html#commit-cccccccccccc"' in page.body
+
+
+def test_nothing_measured_gives_a_page_that_says_what_to_run(tmp_path, page_of, twin_of):
+    (tmp_path / "empty").mkdir()
+    report = build_report(tmp_path / "empty", tmp_path / "reports")
+    assert {path.name for path in report.paths} == {"README.md", "index.html", "problems.html"}
+    page = page_of(tmp_path / "reports").text
+    for command in ("rmsprop reproduce", "rmsprop bench", "asv run"):
+        assert command in page
+    assert "rmsprop reproduce" in twin_of(tmp_path / "reports")
+
+
+def test_every_machine_is_listed_also_one_that_only_reproduced(
+    tmp_path, put, page_of, make_record, make_environment
+):
+    put(machine="bencher", gpu="Example GPU")
+    write_reproduction(tmp_path / "results", make_record(environment=make_environment(machine="reader")))
+    build_report(tmp_path / "results", tmp_path / "reports")
+    text = page_of(tmp_path / "reports").text
+    for words in ("bencher", "reader", "Example GPU"):
+        assert words in text

@@ -1,0 +1,41 @@
+import pandas as pd
+import pytest
+
+from rmsprop.suite.report.words import commit_name, count, duration, measure, moment, size_of, slug
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (9.996e-4, "1 ms"),
+        (1.234e-5, "12.3 µs"),
+        (9.99e-4, "999 µs"),
+        (3e-9, "3 ns"),
+        (61.25, "61.2 s"),
+        (4321.0, "4,320 s"),
+        (0.0, "0 ns"),
+    ],
+)
+def test_a_time_has_three_digits_and_a_unit(seconds, words):
+    assert duration(seconds) == measure(seconds, "seconds") == words
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(0, "0 B"), (24, "24 B"), (4096, "4.0 KiB"), (4e6, "3.81 MiB")]
+)
+def test_memory_has_a_unit(number, words):
+    assert size_of(number) == measure(number, "bytes") == words
+
+
+def test_what_is_missing_has_words():
+    assert moment(pd.NaT) == "unknown"
+    assert commit_name(None, None) == "an installed wheel"
+    assert commit_name("0123456789ab", True) == "012345678 with local changes"
+
+
+def test_one_is_singular():
+    assert (count(1, "case"), count(1200, "case")) == ("1 case", "1,200 cases")
+
+
+def test_a_slug_is_safe_in_a_files_name_and_an_address():
+    assert slug("../a <b>|c d") == "a-b-c-d"

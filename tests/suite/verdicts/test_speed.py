@@ -1,0 +1,87 @@
+import pytest
+
+from rmsprop.suite.records.frame import read_frame
+from rmsprop.suite.verdicts.speed import Runs
+
+OLDER, NEWER = "2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00"
+
+
+def steps(tmp_path):
+    """The steps that are shown, by implementation."""
+    return Runs.of(read_frame(tmp_path / "results")[0]).steps().set_index("implementation")
+
+
+def test_the_latest_record_of_a_case_counts(tmp_path, put):
+    put("scratch", 1e-4, started=NEWER)
+    put("scratch", 3e-4, name="again-2", started=NEWER.replace("00:00+", "09:00+"))
+    put("scratch", 7e-4, started=OLDER, commit="f" * 40)
+    assert steps(tmp_path).loc["scratch", "median"] == 3e-4
+
+
+def test_of_two_records_of_one_second_the_one_written_later_counts(tmp_path, put):
+    put("scratch", 1e-4, name="case")
+    put("scratch", 2e-4, name="case-2")
+    put("scratch", 3e-4, name="case-10")
+    assert steps(tmp_path).loc["scratch", "median"] == 3e-4
+
+
+def test_a_clean_commit_goes_before_later_local_changes(tmp_path, put):
+    put("scratch", 1e-4, started=OLDER)
+    put("scratch", 9e-4, started=NEWER, commit="d" * 40, dirty=True)
+    assert steps(tmp_path).loc["scratch", "median"] == 1e-4
+
+
+def test_a_skip_hides_no_case_that_ran_but_a_failure_does(tmp_path, put):
+    put("scratch", 1e-4, started=OLDER)
+    put("scratch", started=NEWER, commit="c" * 40, status="skipped", reason="no device today")
+    assert steps(tmp_path).loc["scratch", "median"] == 1e-4
+    put("scratch", started=NEWER, commit="d" * 40, status="failed", reason="NaN")
+    assert "scratch" not in steps(tmp_path).index
+
+
+def test_a_ratio_is_taken_within_one_run_alone(tmp_path, put):
+    put("builtin-loop", 4e-4, started=OLDER, commit="a" * 40)
+    put("scratch", 2e-4, started=OLDER, commit="a" * 40)
+    put("builtin-loop", 1e-4, started=NEWER, commit="b" * 40)
+    found = steps(tmp_path)
+    assert found.loc["builtin-loop", "median"] == 1e-4
+    assert found.loc["scratch", "ratio"] == 2.0
+    put("builtin-foreach", 1e-4, started=NEWER, commit="c" * 40)
+    assert steps(tmp_path).loc["builtin-foreach"].isna()["ratio"]
+
+
+def test_a_ratios_interval_holds_it_and_is_that_of_the_two_medians(tmp_path, put):
+    put("builtin-loop", steps=(1.9, 2.0, 2.0, 2.0, 2.0, 2.0, 2.2))
+    put("scratch", steps=(0.9, 1.0, 1.0, 1.0, 1.0, 1.0, 1.1))
+    put("builtin-foreach", steps=(1.0, 1.0, 1.0))
+    found = steps(tmp_path)
+    assert found.loc["scratch", ["low", "ratio", "high"]].tolist() == pytest.approx([1.9 / 1.1, 2, 2.2 / 0.9])
+    assert found.loc["builtin-foreach", "ratio"] == 2.0
+    assert found.loc["builtin-foreach", ["low", "high"]].isna().all()
+
+
+def test_a_reference_that_cannot_be_trusted_marks_each_ratio_against_it(tmp_path, put):
+    put("builtin-loop", 2e-4, warnings=("stolen: the hypervisor took 9% of the processor time",))
+    put("scratch", 1e-4)
+    found = steps(tmp_path)
+    assert found["trusted"].to_dict() == {"scratch": True, "builtin-loop": False}
+    assert not found["ratio_trusted"].any()
+
+
+def test_bandwidth_is_that_of_five_passes_over_the_elements(tmp_path, put):
+    put("builtin-loop", 1e-3, size="1e6", dtype="bfloat16", ceiling=5e-4)
+    found = steps(tmp_path).loc["builtin-loop"]
+    assert found["bandwidth"] == pytest.approx(5 * 1e6 * 2 / 1e-3)
+    assert found["ceiling_bandwidth"] == pytest.approx(5 * 1e6 * 2 / 5e-4)
+
+
+def test_machines_go_from_the_newest_to_the_oldest(tmp_path, put):
+    put(machine="a", started=OLDER)
+    put(machine="b", started=NEWER)
+    assert Runs.of(read_frame(tmp_path / "results")[0]).machines == ("b", "a")
+
+
+def test_an_empty_frame_has_no_runs(tmp_path):
+    runs = Runs.of(read_frame(tmp_path)[0])
+    assert runs.latest.empty
+    assert (runs.machines, runs.implementations) == ((), ())
