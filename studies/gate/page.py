@@ -11,7 +11,7 @@ from rmsprop.suite.records.gate import Policy
 from rmsprop.suite.report.render import html, markdown
 from rmsprop.suite.report.site import Page
 from rmsprop.suite.report.tables import Cell, Table, capped
-from rmsprop.suite.report.words import count, when
+from rmsprop.suite.words import count, when
 from studies.gate.figures import draw_power
 from studies.gate.other_tools import RivalRun
 from studies.gate.resampling import GOAL, Drawn, Resampled

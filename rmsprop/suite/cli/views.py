@@ -26,7 +26,7 @@ from rich.table import Table
 from rmsprop.book.claims import PRIMARY, PROGRAMS
 from rmsprop.suite.gate.formats import headline, interval, note_on, percent, side
 from rmsprop.suite.measure import reproduction
-from rmsprop.suite.records.bench import Axes, BenchRecord, speed_up
+from rmsprop.suite.records.bench import Axes, BenchRecord
 from rmsprop.suite.records.gate import GateRecord
 from rmsprop.suite.records.reproduction import ReproductionRecord
 from rmsprop.suite.records.store import short_commit
@@ -34,6 +34,7 @@ from rmsprop.suite.verdicts.changepoints import SHORTEST
 from rmsprop.suite.verdicts.gate import Decision
 from rmsprop.suite.verdicts.gate import judge as judge_gate
 from rmsprop.suite.verdicts.reproduction import Verdict, agreement, judge, judge_order
+from rmsprop.suite.verdicts.speed import speed_ups
 
 if TYPE_CHECKING:  # pandas, which only this command's caller needs
     from rmsprop.suite.history.series import Alert, History
@@ -178,7 +179,7 @@ def _bench_table(measured: list[BenchRecord]) -> Table:
     for column in ("step", "ns/elem", "x loop", "ceil", "MiB"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("not to be trusted")
-    faster = speed_up(measured)
+    faster = speed_ups(measured)
     point = None
     for record in measured:
         assert record.measurement is not None
@@ -193,7 +194,7 @@ def _bench_table(measured: list[BenchRecord]) -> Table:
             escape(f"  {record.axes.implementation}"),
             _seconds(step),
             f"{step / record.measurement.elements * 1e9:.3g}",
-            "" if ratio is None else f"{ratio:.2f}",
+            "" if ratio is None else f"{ratio.ratio:.2f}",
             "" if ceiling is None else f"{ceiling / step:.0%}",
             "" if peak is None else f"{peak[0] / 2**20:.2f}",
             ", ".join(f"[yellow]{warning.partition(':')[0]}[/]" for warning in record.warnings),

@@ -1,8 +1,5 @@
 """The record of one case of the benchmark matrix."""
 
-import statistics
-from collections.abc import Iterable
-from dataclasses import replace
 from typing import Literal
 
 from pydantic import ConfigDict
@@ -74,14 +71,3 @@ class BenchRecord:
     """Why the numbers cannot be trusted; empty when they can."""
     kind: Literal["bench"] = "bench"
     schema: int = SCHEMA
-
-
-def speed_up(records: Iterable[BenchRecord]) -> dict[Axes, float]:
-    """For each measured case: the median step of builtin-loop at the same point over its own."""
-    medians = {
-        record.axes: statistics.median(record.measurement.samples["step"])
-        for record in records
-        if record.measurement
-    }
-    reference = {axes: medians.get(replace(axes, implementation="builtin-loop")) for axes in medians}
-    return {axes: base / medians[axes] for axes, base in reference.items() if base is not None}

@@ -11,8 +11,8 @@ from rmsprop.suite.report.performance_figures import draw_layouts
 from rmsprop.suite.report.render import html, markdown
 from rmsprop.suite.report.site import Inputs, Page
 from rmsprop.suite.report.tables import MARK, Cell, Table, marked
-from rmsprop.suite.report.words import duration
-from rmsprop.suite.verdicts.speed import POINT, REFERENCE, as_rows, measured_steps, ratio_interval
+from rmsprop.suite.verdicts.speed import POINT, REFERENCE, as_rows, measured_steps, speed_up
+from rmsprop.suite.words import duration
 
 PATH = "fused.html"
 NAME = "fused"
@@ -101,7 +101,7 @@ def _held_to(point: pd.DataFrame) -> Iterator[tuple[str | Cell, ...]]:
         yield _aim(own, f"{least:g} times {REFERENCE}", compare(point, REFERENCE), least)
     for rival in _rivals(point):
         yield _aim(own, f"no slower than {rival}", compare(point, rival), 1.0)
-    if own["elements"] >= CEILING_FROM and pd.notna(own["ceiling"]):
+    if own["elements"] >= CEILING_FROM and own["ceiling"] is not None:
         yield _ceiling(own)
 
 
@@ -133,7 +133,7 @@ def rivals_table(points: list[pd.DataFrame]) -> Table:
         default = compare(point, REFERENCE)
         others = [compare(point, name) for name in _rivals(point)]
         nearest = min(others, key=lambda other: other.ratio, default=None)
-        share: str = "–" if pd.isna(own["ceiling"]) else f"{own['ceiling'] / own['median']:.0%}"
+        share: str = "–" if own["ceiling"] is None else f"{own['ceiling'] / own['median']:.0%}"
         rows.append(
             (
                 _where(own),
@@ -150,10 +150,10 @@ def rivals_table(points: list[pd.DataFrame]) -> Table:
 def compare(point: pd.DataFrame, other: str) -> Comparison:
     """FusedRMSprop against another implementation at one point."""
     own, rival = _of(point, NAME), _of(point, other)
-    low, high = ratio_interval(rival["samples"], own["samples"])
-    ratio = rival["median"] / own["median"]
+    found = speed_up(rival["samples"], own["samples"])
+    low, high = found.interval or (float("nan"), float("nan"))
     in_turns = own["started"] == rival["started"]
-    return Comparison(other, ratio, low, high, bool(in_turns and own["trusted"] and rival["trusted"]))
+    return Comparison(other, found.ratio, low, high, bool(in_turns and own["trusted"] and rival["trusted"]))
 
 
 def _rivals(point: pd.DataFrame) -> list[str]:

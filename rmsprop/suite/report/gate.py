@@ -10,8 +10,8 @@ from rmsprop.suite.report.gate_figures import draw_forests
 from rmsprop.suite.report.render import html, markdown
 from rmsprop.suite.report.site import Inputs, Page
 from rmsprop.suite.report.tables import Cell, Table, capped
-from rmsprop.suite.report.words import count, slug, when
 from rmsprop.suite.verdicts.gate import Decision, judge
+from rmsprop.suite.words import count, slug, when
 
 PATH = "gate.html"
 _PAGES = 50

@@ -12,9 +12,9 @@ from rmsprop.suite.report.history_figures import anchor_of, draw_history
 from rmsprop.suite.report.render import html, markdown
 from rmsprop.suite.report.site import Inputs, Page
 from rmsprop.suite.report.tables import Cell, Table, capped
-from rmsprop.suite.report.words import count, measure, slug
 from rmsprop.suite.verdicts.changepoints import SHORTEST
 from rmsprop.suite.verdicts.speed import in_order
+from rmsprop.suite.words import count, measure, slug
 
 PATH = "history.html"
 _FIGURES = 24

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from rmsprop.suite.history.series import Alert, Series
 from rmsprop.suite.report.figures import INK, VERMILLION, Drawing, canvas, finish, legend_below
-from rmsprop.suite.report.words import count, measure, slug
+from rmsprop.suite.words import count, measure, slug
 
 _POINTS = 200
 """The newest that are drawn."""

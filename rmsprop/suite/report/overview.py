@@ -9,8 +9,8 @@ from rmsprop.suite.report import history, performance, problems, reproduction
 from rmsprop.suite.report.render import html, markdown
 from rmsprop.suite.report.site import Inputs, Page
 from rmsprop.suite.report.tables import MARK, Cell, Table, capped
-from rmsprop.suite.report.words import count, duration, moment, text
 from rmsprop.suite.verdicts.speed import REFERENCE, first_of, measured_steps
+from rmsprop.suite.words import count, duration, when
 
 _HEADLINES = 4
 """Tables of speed-ups, one for each machine and device."""
@@ -134,7 +134,7 @@ def _machines_table(inputs: Inputs) -> Table:
                 _last(here["processor"]),
                 _last(here["gpu"]) or "–",
                 _last(here["cpus"]) or "–",
-                moment(here["started"].max()),
+                when(None if here["started"].isna().all() else here["started"].max()),
                 f"{len(measured_steps(here)):,}",
             )
         )
@@ -153,4 +153,4 @@ def _machines_table(inputs: Inputs) -> Table:
 
 def _last(values: pd.Series) -> str:
     known = values.dropna()
-    return text(known.iloc[-1]) if len(known) else ""
+    return str(known.iloc[-1]) if len(known) else ""

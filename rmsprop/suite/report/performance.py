@@ -25,14 +25,12 @@ from rmsprop.suite.report.performance_tables import (
 from rmsprop.suite.report.render import html, markdown
 from rmsprop.suite.report.site import Inputs, Page
 from rmsprop.suite.report.tables import MARK, Cell, Table, capped, marked
-from rmsprop.suite.report.words import commit_name, count, duration, moment, slug, text
 from rmsprop.suite.verdicts.crossovers import crossovers
 from rmsprop.suite.verdicts.speed import (
     CASE,
     LAYOUTS,
     POINT,
     REFERENCE,
-    RUN,
     RUNNERS,
     Runs,
     as_rows,
@@ -40,6 +38,7 @@ from rmsprop.suite.verdicts.speed import (
     last_of,
     measured_steps,
 )
+from rmsprop.suite.words import commit_name, count, duration, slug, when
 
 PATH = "performance.html"
 _IN_FULL = 4
@@ -201,7 +200,7 @@ def _comparability(point: pd.DataFrame) -> tuple[int, float, bool]:
 
 def _machine_row(machine: str, device: str, steps: list[Row], names: Iterable[str]) -> tuple[str | Cell, ...]:
     found = {step["implementation"]: step for step in steps}
-    ceilings = [step["ceiling_bandwidth"] for step in steps if pd.notna(step["ceiling_bandwidth"])]
+    ceilings = [step["ceiling_bandwidth"] for step in steps if step["ceiling_bandwidth"] is not None]
     ceiling = max(ceilings, default=None)
     return (
         Cell(machine, href=f"{PATH}#{anchor_of(machine)}"),
@@ -218,12 +217,12 @@ def _time_cell(step: Row | None) -> str | Cell:
 
 def _facts(rows: pd.DataFrame) -> dict[str, str]:
     newest = last_of(rows, "started")
-    machine = [text(newest["processor"]) or newest["machine"]]
-    if pd.notna(newest["cpus"]):
+    machine = [newest["processor"] or newest["machine"]]
+    if newest["cpus"] is not None:
         machine.append(f"{newest['cpus']} logical processors")
-    if gpu := text(newest["gpu"]):
+    if gpu := newest["gpu"]:
         machine.append(gpu)
-    if governor := text(newest["governor"]):
+    if governor := newest["governor"]:
         machine.append(f"governor {governor}")
     facts = {"Machine": ", ".join(machine)}
     if rows["load"].notna().any():
@@ -237,15 +236,15 @@ def _facts(rows: pd.DataFrame) -> dict[str, str]:
 
 def _runs_table(rows: pd.DataFrame) -> Table:
     listed: list[tuple[str | Cell, ...]] = []
-    for _, run in rows.groupby(RUN, dropna=False, sort=False):
+    for _, run in rows.groupby("run", sort=False):
         newest = last_of(run, "started")
         listed.append(
             (
-                moment(newest["started"]),
-                "rmsprop bench" if newest["runner"] == "bench" else text(newest["runner"]),
+                when(newest["started"]),
+                "rmsprop bench" if newest["runner"] == "bench" else newest["runner"],
                 commit_name(newest["commit"], newest["dirty"]),
-                text(newest["torch"]) or "unknown",
-                text(newest["python"]) or "unknown",
+                newest["torch"] or "unknown",
+                newest["python"] or "unknown",
                 f"{len(run.drop_duplicates(CASE)):,}",
             )
         )

@@ -16,8 +16,8 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from rmsprop.suite.report.figures import INK, Drawing, canvas, finish, legend_below
 from rmsprop.suite.report.tables import MARK
-from rmsprop.suite.report.words import duration
 from rmsprop.suite.verdicts.speed import LAYOUTS, REFERENCE, first_of, last_of
+from rmsprop.suite.words import duration
 
 Styles = Mapping[str, dict[str, Any]]
 """Implementation -> colour, marker and line, the same in each figure."""

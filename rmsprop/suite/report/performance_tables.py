@@ -6,8 +6,8 @@ import pandas as pd
 
 from rmsprop.suite.records.frame import Row
 from rmsprop.suite.report.tables import Cell, Table, capped, marked
-from rmsprop.suite.report.words import count, duration, size_of
 from rmsprop.suite.verdicts.speed import CASE, POINT, REFERENCE, as_rows
+from rmsprop.suite.words import count, duration, size_of
 
 MAX_IMPLEMENTATIONS = 12
 """Columns of one table, lines of one figure."""
@@ -47,11 +47,11 @@ def _step_table(place: str, steps: pd.DataFrame, names: Iterable[str]) -> Table:
 def _step_row(point: pd.DataFrame, names: list[str]) -> tuple[str | Cell, ...]:
     cases = {row["implementation"]: row for row in as_rows(point)}
     first = next(iter(cases.values()))
-    elements: str = "–" if pd.isna(first["elements"]) else f"{first['elements']:,.0f}"
+    elements: str = "–" if first["elements"] is None else f"{first['elements']:,.0f}"
     measured = [row for row in cases.values() if row["status"] == "measured"]
     best = min(measured, key=lambda row: row["median"], default=None)
     ceiling: str | Cell = "–"
-    if best is not None and best["median"] and pd.notna(best["ceiling"]):
+    if best is not None and best["median"] and best["ceiling"] is not None:
         share = best["ceiling"] / best["median"]
         words = marked(f"{share:.0%}", best["trusted"])
         ceiling = Cell(f"{words} ({best['implementation']})", share)
@@ -62,7 +62,7 @@ def _step_row(point: pd.DataFrame, names: list[str]) -> tuple[str | Cell, ...]:
             cells.append("–" if case is None else case["status"])
             continue
         cell = marked(duration(case["median"]), case["trusted"])
-        if pd.notna(case["ratio"]) and name != REFERENCE:
+        if case["ratio"] is not None and name != REFERENCE:
             ratio = f"{case['ratio']:.2f}×"
             cell += f", {marked(ratio, case['ratio_trusted'])}"
         cells.append(Cell(cell, case["median"]))

@@ -8,7 +8,7 @@ from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictU
 from markupsafe import Markup
 
 from rmsprop.suite.report.tables import Cell
-from rmsprop.suite.report.words import when
+from rmsprop.suite.words import when
 
 
 def html(template: str, *others: BaseLoader, **context: Any) -> str:

@@ -14,9 +14,9 @@ from rmsprop.suite.report.render import html, markdown
 from rmsprop.suite.report.reproduction_figures import NAMES, draw_reproduction
 from rmsprop.suite.report.site import Inputs, Page
 from rmsprop.suite.report.tables import MARK, Cell, Table, capped, marked
-from rmsprop.suite.report.words import count, duration, when
 from rmsprop.suite.verdicts.reproduction import hyperparameters_in_words
 from rmsprop.suite.verdicts.speed import Runs, where
+from rmsprop.suite.words import count, duration, when
 
 PATH = "reproduction.html"
 _SUBJECTS = {"rmsprop_2d": "2-D RMSProp", "adagrad_2d": "2-D AdaGrad", **NAMES}

@@ -58,7 +58,7 @@ def crossover(sizes: pd.DataFrame) -> str:
 
 def _side(row: Row) -> str:
     ratio, low, high = row["ratio"], row["low"], row["high"]
-    if np.isnan(low):
+    if low is None:
         low, high = ratio * (1 - _LEVEL), ratio * (1 + _LEVEL)
     return "level with" if low <= 1 <= high else ("faster than" if ratio > 1 else "slower than")
 

@@ -1,26 +1,30 @@
-"""The benchmark frame -> the rows that are shown: on each machine, the latest of each case.
+"""How fast a step is, and how many times as fast as `torch.optim.RMSprop`'s loop: records -> verdicts.
 
-Of a machine's runners the first of `RUNNERS` that measured anything is shown. Ratios are taken within one run
-(machine, commit and torch) alone, since only there has the same hour's noise met both sides.
+Two times are compared only where they were measured in turns, since only there has the same noise met both.
+The rows of one turn are those that `rmsprop bench` measured together, or those of one file of asv's or
+pytest-benchmark's. A run is one invocation: turns of the same machine, commit and versions.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cache
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from rmsprop.suite.measure.registry import builtins
+from rmsprop.suite.measure.matrix import DEVICES, IMPLEMENTATIONS, ITEMSIZE
+from rmsprop.suite.records.bench import Axes, BenchRecord
 from rmsprop.suite.records.frame import AXES, Row
-from rmsprop.suite.report.words import count
+from rmsprop.suite.verdicts.medians import median_interval
+from rmsprop.suite.words import commit_name, count, when
 
 REFERENCE = "builtin-loop"
+"""What each time is compared with: torch.optim.RMSprop as it runs by default on a CPU."""
 RUNNERS = ("bench", "pytest-benchmark", "asv")
-"""asv keeps neither ceilings nor warnings."""
-RUN = ["machine", "commit", "dirty", "torch"]
+"""The best first: asv keeps neither ceilings nor warnings."""
 CASE = list(AXES)
 POINT = [axis for axis in AXES if axis != "implementation"]
 LAYOUTS = {
@@ -32,74 +36,175 @@ LAYOUTS = {
 }
 PASSES = 5
 """Over memory, that a step cannot do without: read p, g, s; write p, s."""
-ITEMSIZE = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 
-_DEVICES = ("cpu", "cuda", "mps")
 _DTYPES = ("float32", "float64", "bfloat16", "float16")
 _ALL_THREADS = 10**6
 """Stands after every number of threads."""
 _SIDES = 0.975
 """Confidence of either median's interval, so that their ratio's has 95%."""
+_PAUSE = pd.Timedelta(minutes=30)
+"""Records do not name their run: between two turns of one run less time passes than this."""
+_SOFTWARE = ["machine", "runner", "commit", "dirty", "torch", "python"]
+
+
+@dataclass(frozen=True)
+class SpeedUp:
+    """How many times as fast as the reference an implementation is.
+
+    Attributes
+    ----------
+    ratio
+        The reference's median time over the implementation's: above 1 the implementation is faster.
+    interval
+        At least 95%: the ends of either median's 97.5% interval against each other. None where either has
+        fewer than seven samples. It speaks of these samples, not of another hour.
+    """
+
+    ratio: float
+    interval: tuple[float, float] | None
+
+
+def speed_up(reference: Sequence[float] | np.ndarray, own: Sequence[float] | np.ndarray) -> SpeedUp:
+    """Compare the times of two implementations that were measured in turns.
+
+    Parameters
+    ----------
+    reference, own
+        Samples in seconds, one at least and all above 0.
+    """
+    ends = [median_interval(np.asarray(samples, dtype=float), _SIDES) for samples in (reference, own)]
+    interval = None
+    if ends[0] and ends[1]:
+        interval = ends[0][0] / ends[1][1], ends[0][1] / ends[1][0]
+    return SpeedUp(float(np.median(reference) / np.median(own)), interval)
+
+
+def speed_ups(records: Iterable[BenchRecord]) -> dict[Axes, SpeedUp]:
+    """The speed-up of each measured case whose reference was measured in turns with it."""
+    turns: dict[Any, dict[Axes, Sequence[float]]] = defaultdict(dict)
+    for record in records:
+        if record.measurement:
+            turn = (record.environment.machine, record.environment.started)
+            turns[turn][record.axes] = record.measurement.samples["step"]
+    found = {}
+    for samples in turns.values():
+        for axes, own in samples.items():
+            reference = samples.get(replace(axes, implementation=REFERENCE))
+            if reference and statistics.median(own) > 0:
+                found[axes] = speed_up(reference, own)
+    return found
+
+
+@dataclass(frozen=True)
+class Run:
+    """One invocation of a runner on one machine.
+
+    Attributes
+    ----------
+    label
+        A letter, unique on its machine; A is the newest run.
+    started, ended
+        When its first and its last turn began; None where no file says.
+    cases
+        How many cases of it are shown.
+    """
+
+    label: str
+    machine: str
+    runner: str
+    commit: str | None
+    dirty: bool | None
+    torch: str | None
+    python: str | None
+    started: datetime | None
+    ended: datetime | None
+    cases: int
+
+    @property
+    def words(self) -> str:
+        """Such as `2026-01-02 03:04 UTC, commit 012345678`."""
+        return f"{when(self.started)}, commit {commit_name(self.commit, self.dirty)}"
 
 
 @dataclass(frozen=True)
 class Runs:
-    """What was measured last, everywhere."""
+    """What was measured last of each case on each machine, with all that was measured beside it.
 
-    latest: pd.DataFrame
-    """One row for each quantity of each case on each machine, in the order of the tables.
-
-    Beside the frame's columns: trusted, whether no warning speaks against it; elements as a number, NaN
-    where unknown; place, such as `cpu, all threads`; point, such as `1e5, one tensor, all threads`. For steps
-    alone: ratio, how many times as fast as `REFERENCE` at the same point of the same run, low and high, its
-    95% interval, and ratio_trusted; bandwidth and ceiling_bandwidth, bytes a second of five passes in its
-    time and in the ceiling's.
+    Attributes
+    ----------
+    rows
+        Every row of each turn that holds the latest row of some case, in the order of the tables. Beside the
+        frame's columns: `turn` and `run`, numbers that tell them apart, and `label`, the run's; `latest`,
+        whether it is the last of its case; `trusted`, whether no warning speaks against it; `elements` as a
+        number, NaN where unknown; `place`, such as `cpu, all threads`; `point`, such as `1e5, one tensor,
+        all threads`. For steps alone: `ratio`, `low` and `high` as in `SpeedUp`, NaN where the turn lacks the
+        reference, and `ratio_trusted`; `bandwidth` and `ceiling_bandwidth`, bytes a second of five passes in
+        its time and in the ceiling's.
+    machines
+        Those with rows, the most recently measured first.
+    implementations
+        Those with rows: ours in their order, then the others by name.
+    runs
+        Those with rows by machine, the newest first.
     """
+
+    rows: pd.DataFrame
     machines: tuple[str, ...]
-    """Those with rows, the most recently measured first."""
     implementations: tuple[str, ...]
-    """Those with rows: ours in the registry's order, then the others by name."""
+    runs: tuple[Run, ...]
 
     @classmethod
     def of(cls, frame: pd.DataFrame) -> "Runs":
         """The runs of what `rmsprop.suite.records.frame.read_frame` read."""
-        rows = _of_best_runner(frame)
-        latest = _ordered(_described(_with_ratios(_latest(rows, ["machine", *CASE]), rows)))
-        times = latest.groupby("machine", sort=True)["started"].max().map(_seconds)
+        rows = _with_turns(_of_best_runner(frame))
+        rows = rows.assign(latest=_is_latest(rows))
+        rows = rows[rows["turn"].isin(set(rows.loc[rows["latest"], "turn"]))]
+        runs = tuple(_runs(rows))
+        labels = {number: run.label for number, run in runs}
+        rows = rows.assign(label=rows["run"].map(labels).astype(str))
+        rows = _ordered(_described(_with_ratios(rows)))
+        times = rows.groupby("machine", sort=True)["started"].max().map(_seconds)
         machines = sorted(times.index, key=lambda machine: (-times[machine], machine))
-        return cls(latest, tuple(machines), tuple(in_order(latest["implementation"], builtins())))
+        names = in_order(rows["implementation"], IMPLEMENTATIONS)
+        return cls(rows, tuple(machines), tuple(names), tuple(run for _, run in runs))
+
+    @property
+    def latest(self) -> pd.DataFrame:
+        """One row for each quantity of each case on each machine."""
+        return self.rows[self.rows["latest"]]
 
     def on(self, machine: str) -> pd.DataFrame:
-        """The rows of one machine."""
+        """The latest rows of one machine."""
         return self.latest[self.latest["machine"] == machine]
 
     def steps(self) -> pd.DataFrame:
-        """The steps that were measured."""
+        """The latest steps that were measured."""
         return measured_steps(self.latest)
+
+    def runs_on(self, machine: str) -> list[Run]:
+        """The runs of one machine, the newest first."""
+        return [run for run in self.runs if run.machine == machine]
 
 
 def measured_steps(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of rows of `Runs.latest`, the steps that were measured."""
+    """Of rows of `Runs`, the steps that were measured."""
     return rows[(rows["quantity"] == "step") & (rows["status"] == "measured") & (rows["median"] > 0)]
 
 
 def last_of(rows: pd.DataFrame, column: str) -> Row:
-    """The row with the most in the column; one that lacks it only for want of another."""
-    return _record(rows.sort_values(column, kind="stable", na_position="first").iloc[-1])
+    """The row with the largest value; rows where it is missing sort first."""
+    return as_rows(rows.sort_values(column, kind="stable", na_position="first").iloc[-1:])[0]
 
 
 def first_of(rows: pd.DataFrame, column: str) -> Row:
-    """The row with the least in the column."""
-    return _record(rows.sort_values(column, kind="stable").iloc[0])
+    """The row with the smallest value."""
+    return as_rows(rows.sort_values(column, kind="stable").iloc[:1])[0]
 
 
 def as_rows(rows: pd.DataFrame) -> list[Row]:
-    """Each row as a mapping from column to value."""
-    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
-
-
-def _record(row: "pd.Series[Any]") -> Row:
-    return {str(name): value for name, value in row.items()}
+    """Each row as a mapping from column to value; None where the value is missing."""
+    plain = rows.astype(object).where(rows.notna(), None)
+    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
 
 
 def in_order(found: Iterable[str], known: Iterable[str]) -> list[str]:
@@ -117,41 +222,84 @@ def where(row: Any) -> str:
 
 
 def _of_best_runner(frame: pd.DataFrame) -> pd.DataFrame:
-    """Of each machine the rows of its best runner; one that measured nothing only for want of another."""
+    """Of each machine the rows of its best runner; a runner that measured nothing only if all did."""
     rank = frame["runner"].map({runner: number for number, runner in enumerate(RUNNERS)}).astype(int)
     rank += np.where(frame["status"] == "measured", 0, len(RUNNERS))
     best = rank.groupby(frame["machine"]).transform("min") % len(RUNNERS)
     return frame[rank % len(RUNNERS) == best]
 
 
-def _latest(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """The last of the rows that agree in `keys` and quantity.
+def _with_turns(rows: pd.DataFrame) -> pd.DataFrame:
+    """With `turn`, a number for what was measured together, and `run`, one for what one invocation left."""
+    # A record of the bench is one case and says when its turn began; the other runners' file is a turn.
+    file = rows["file"].where(rows["runner"] != "bench", "")
+    began = rows["started"].where(rows["runner"] == "bench", pd.NaT)
+    software = rows[_SOFTWARE].assign(file=file)
+    keys = [software[name] for name in software] + [began]
+    turn = rows.groupby(keys, dropna=False, sort=False).ngroup()
+    order = rows["started"].sort_values(kind="stable").index
+    environment = software.groupby(list(software), dropna=False, sort=False).ngroup().loc[order]
+    pauses = began.loc[order].groupby(environment).diff() > _PAUSE
+    number = pauses.groupby(environment).cumsum()
+    run = pd.DataFrame({"environment": environment, "number": number})
+    return rows.assign(turn=turn, run=run.groupby(["environment", "number"], sort=False).ngroup())
 
-    A clean commit goes before local changes, and a case that was skipped hides none that ran.
-    """
+
+def _is_latest(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether the row is the last of its case and quantity on its machine; a skip hides no case that ran."""
     order = np.lexsort(
         (
             # case-2.json is written after case.json, in the same second perhaps, and case-10.json after both.
             rows["file"].str.len(),
             rows["started"].astype("int64"),  # a time that is missing comes first
-            ~rows["dirty"].fillna(True).astype(bool),
             rows["status"] != "skipped",
         )
     )
-    return rows.iloc[order].drop_duplicates([*keys, "quantity"], keep="last")
+    last = rows.iloc[order].drop_duplicates(["machine", *CASE, "quantity"], keep="last").index
+    return pd.Series(rows.index.isin(last), index=rows.index)
 
 
-def _with_ratios(latest: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    base = rows[(rows["implementation"] == REFERENCE) & (rows["status"] == "measured")]
-    base = _latest(base[(base["quantity"] == "step") & (base["median"] > 0)], [*RUN, *POINT])
-    base = base[[*RUN, *POINT, "quantity", "median", "samples", "warnings"]]
-    joined = latest.merge(base, how="left", on=[*RUN, *POINT, "quantity"], suffixes=("", "_base"))
-    ratio = (joined["median_base"] / joined["median"]).where(joined["median"] > 0)
-    bounds = [
-        ratio_interval(above, below) if known else (np.nan, np.nan)
-        for above, below, known in zip(joined["samples_base"], joined["samples"], ratio.notna(), strict=True)
-    ]
-    low, high = np.array(bounds, dtype=float).reshape(-1, 2).T
+def _runs(rows: pd.DataFrame) -> Iterable[tuple[int, Run]]:
+    """Each run by its number, by machine the newest first."""
+    found = []
+    for number, run in rows.groupby("run", sort=False):
+        newest = last_of(run, "started")
+        known = {name: newest[name] for name in _SOFTWARE}
+        started, ended = first_of(run, "started")["started"], newest["started"]
+        cases = len(run.loc[run["latest"], CASE].drop_duplicates())
+        found.append((int(str(number)), Run("", **known, started=started, ended=ended, cases=cases)))
+    found.sort(key=lambda one: (one[1].machine, -_seconds(one[1].ended), one[0]))
+    seen: dict[str, int] = defaultdict(int)
+    for number, one in found:
+        yield number, replace(one, label=_letters(seen[one.machine]))
+        seen[one.machine] += 1
+
+
+def _letters(number: int) -> str:
+    """A to Z, then AA, AB and so on."""
+    first, last = divmod(number, 26)
+    return (_letters(first - 1) if first else "") + chr(ord("A") + last)
+
+
+def _with_ratios(rows: pd.DataFrame) -> pd.DataFrame:
+    steps = measured_steps(rows)
+    base = steps[steps["implementation"] == REFERENCE].drop_duplicates(["turn", *POINT], keep="last")
+    base = base[["turn", *POINT, "quantity", "median", "samples", "warnings"]]
+    joined = rows.merge(base, how="left", on=["turn", *POINT, "quantity"], suffixes=("", "_base"))
+    found: list[tuple[float, float, float]] = []
+    compared = joined["median_base"].notna() & (joined["median"] > 0)
+    columns = ["median", "samples", "median_base", "samples_base"]
+    for known, row in zip(compared, joined[columns].itertuples(index=False), strict=True):
+        if not known:
+            found.append((np.nan,) * 3)
+            continue
+        median, samples, median_base, samples_base = row
+        # asv keeps the samples only when it is told to; their median is then all that there is.
+        one = speed_up(
+            samples_base if len(samples_base) else [median_base], samples if len(samples) else [median]
+        )
+        found.append((one.ratio, *(one.interval or (np.nan, np.nan))))
+    ratio, low, high = np.array(found, dtype=float).reshape(-1, 3).T
     trusted = joined["warnings"].fillna("") == ""
     return joined.assign(
         ratio=ratio,
@@ -162,35 +310,12 @@ def _with_ratios(latest: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     ).drop(columns=["median_base", "samples_base", "warnings_base"])
 
 
-def ratio_interval(above: np.ndarray, below: np.ndarray) -> tuple[float, float]:
-    """Of the ratio of two medians, at least 95%: the ends of either's 97.5% interval against each other."""
-    ends = [_median_interval(np.asarray(samples, dtype=float)) for samples in (above, below)]
-    if any(low is None or low <= 0 for low, _ in ends):
-        return np.nan, np.nan
-    (low, high), (least, most) = ends
-    return low / most, high / least
-
-
-def _median_interval(samples: np.ndarray) -> tuple[Any, Any]:
-    """Order statistics, exact for independent values of any distribution; None where there are too few."""
-    rank = _rank(samples.size)
-    if rank < 1:
-        return None, None
-    ordered = np.sort(samples)
-    return ordered[rank - 1], ordered[-rank]
-
-
-@cache
-def _rank(number: int) -> int:
-    return int(stats.binom.ppf((1 - _SIDES) / 2, number, 0.5)) if number else 0
-
-
 def _described(rows: pd.DataFrame) -> pd.DataFrame:
     sizes = pd.to_numeric(rows["size"], errors="coerce")
     elements = rows["elements"].astype("Float64").fillna(sizes).astype(float)
     moved = PASSES * elements * rows["dtype"].map(ITEMSIZE).astype(float)
     step = (rows["quantity"] == "step") & (rows["median"] > 0)
-    axes = as_rows(rows[["device", "threads", "size", "layout"]])
+    axes = rows[["device", "threads", "size", "layout"]].to_dict("records")
     return rows.assign(
         elements=elements,
         place=[where(row) for row in axes],
@@ -200,7 +325,7 @@ def _described(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _point(row: Row) -> str:
+def _point(row: Any) -> str:
     """Such as `1e5, one tensor, all threads`."""
     words = [row["size"], LAYOUTS.get(row["layout"], row["layout"]), *where(row).split(", ")[1:]]
     return ", ".join(words)
@@ -208,21 +333,22 @@ def _point(row: Row) -> str:
 
 def _ordered(rows: pd.DataFrame) -> pd.DataFrame:
     orders = {
-        "implementation": in_order(rows["implementation"], builtins()),
-        "device": in_order(rows["device"], _DEVICES),
+        "implementation": in_order(rows["implementation"], IMPLEMENTATIONS),
+        "device": in_order(rows["device"], DEVICES),
         "dtype": in_order(rows["dtype"], _DTYPES),
         "layout": in_order(rows["layout"], LAYOUTS),
     }
-    keys = {
+    keys: dict[str, pd.Series[Any]] = {
         name: rows[name].map({value: i for i, value in enumerate(order)}) for name, order in orders.items()
     }
     keys |= {"elements": rows["elements"], "threads": rows["threads"].replace(0, _ALL_THREADS)}
-    keys |= {"machine": rows["machine"]}
-    sorting = ["machine", "device", "dtype", "elements", "layout", "threads", "implementation"]
+    began = rows.groupby("turn")["started"].transform("max").astype("int64").astype(float)
+    keys |= {"machine": rows["machine"], "turn": -began}
+    sorting = ["machine", "device", "dtype", "elements", "layout", "threads", "turn", "implementation"]
     order = pd.DataFrame(keys).sort_values(sorting, kind="stable").index
     return rows.loc[order].reset_index(drop=True)
 
 
-def _seconds(started: Any) -> float:
+def _seconds(time: datetime | None) -> float:
     """Seconds, so that a time that is missing comes first."""
-    return float("-inf") if pd.isna(started) else float(started.timestamp())
+    return float("-inf") if time is None or pd.isna(time) else time.timestamp()

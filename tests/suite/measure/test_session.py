@@ -15,7 +15,6 @@ from rmsprop.suite.measure import session as runner
 from rmsprop.suite.measure.matrix import PROFILES, Case, cases
 from rmsprop.suite.measure.session import EFFORTS, Effort, bench, measure
 from rmsprop.suite.measure.workload import CaseSkippedError
-from rmsprop.suite.records.bench import speed_up
 from rmsprop.suite.records.frame import read_frame
 from rmsprop.suite.records.store import read_bench
 
@@ -307,13 +306,6 @@ def test_killed_anywhere_everything_finished_is_still_there(tmp_path):
     answer = rmsprop("--profile", "smoke", "--device", "cpu", "--size", "1e5", "--output", tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert len(read_frame(tmp_path)[0]) > len(frame)
-
-
-def test_speed_up_is_the_loops_median_over_the_cases(make_environment):
-    records = measure([LOOP, SCRATCH], make_environment(), QUICK)
-    ratios = {axes.implementation: ratio for axes, ratio in speed_up(records.values()).items()}
-    assert ratios["builtin-loop"] == 1
-    assert ratios["scratch"] > 0
 
 
 def test_each_profile_has_its_effort():

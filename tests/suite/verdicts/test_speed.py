@@ -1,7 +1,8 @@
 import pytest
 
 from rmsprop.suite.records.frame import read_frame
-from rmsprop.suite.verdicts.speed import Runs
+from rmsprop.suite.records.store import read_bench, read_folder
+from rmsprop.suite.verdicts.speed import Runs, speed_ups
 
 OLDER, NEWER = "2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00"
 
@@ -25,10 +26,12 @@ def test_of_two_records_of_one_second_the_one_written_later_counts(tmp_path, put
     assert steps(tmp_path).loc["scratch", "median"] == 3e-4
 
 
-def test_a_clean_commit_goes_before_later_local_changes(tmp_path, put):
+def test_what_was_measured_last_counts_also_with_local_changes_and_its_run_says_so(tmp_path, put):
     put("scratch", 1e-4, started=OLDER)
     put("scratch", 9e-4, started=NEWER, commit="d" * 40, dirty=True)
-    assert steps(tmp_path).loc["scratch", "median"] == 1e-4
+    assert steps(tmp_path).loc["scratch", "median"] == 9e-4
+    [run] = Runs.of(read_frame(tmp_path / "results")[0]).runs
+    assert run.words == "2026-02-01 00:00 UTC, commit ddddddddd with local changes"
 
 
 def test_a_skip_hides_no_case_that_ran_but_a_failure_does(tmp_path, put):
@@ -39,15 +42,56 @@ def test_a_skip_hides_no_case_that_ran_but_a_failure_does(tmp_path, put):
     assert "scratch" not in steps(tmp_path).index
 
 
-def test_a_ratio_is_taken_within_one_run_alone(tmp_path, put):
-    put("builtin-loop", 4e-4, started=OLDER, commit="a" * 40)
-    put("scratch", 2e-4, started=OLDER, commit="a" * 40)
-    put("builtin-loop", 1e-4, started=NEWER, commit="b" * 40)
+def test_a_ratio_is_taken_within_one_turn_alone(tmp_path, put):
+    put("builtin-loop", 4e-4, started=OLDER)
+    put("scratch", 2e-4, started=OLDER)
+    put("builtin-loop", 1e-4, name="again", started=NEWER)
+    put("fused", 1e-5, started=NEWER)
+    put("builtin-foreach", 1e-4, started=NEWER.replace("00:00+", "00:09+"))
     found = steps(tmp_path)
     assert found.loc["builtin-loop", "median"] == 1e-4
-    assert found.loc["scratch", "ratio"] == 2.0
-    put("builtin-foreach", 1e-4, started=NEWER, commit="c" * 40)
-    assert steps(tmp_path).loc["builtin-foreach"].isna()["ratio"]
+    assert found.loc["scratch", "ratio"] == pytest.approx(2.0)
+    assert found.loc["fused", "ratio"] == pytest.approx(10.0)
+    assert found.loc[["builtin-foreach"], "ratio"].isna().all()
+
+
+def test_all_that_was_measured_beside_a_latest_row_is_kept_and_nothing_else(tmp_path, put):
+    put("scratch", 9e-4, name="first", started="2025-01-01T00:00:00+00:00")
+    put("builtin-loop", 4e-4, started=OLDER)
+    put("scratch", 2e-4, started=OLDER)
+    put("builtin-loop", 1e-4, name="again", started=NEWER)
+    rows = Runs.of(read_frame(tmp_path / "results")[0]).rows
+    assert list(zip(rows["implementation"], rows["median"], rows["latest"], rows["label"], strict=True)) == [
+        ("builtin-loop", 1e-4, True, "A"),
+        ("scratch", 2e-4, True, "B"),
+        ("builtin-loop", 4e-4, False, "B"),
+    ]
+
+
+def test_turns_of_one_commit_with_a_long_pause_between_them_are_two_runs(tmp_path, put):
+    for number, minute in enumerate(("00:00", "00:20", "00:45", "02:00")):
+        put(size=f"1e{number + 3}", started=f"2026-01-01T{minute}:00+00:00")
+    newest, older = Runs.of(read_frame(tmp_path / "results")[0]).runs
+    assert (newest.label, newest.cases, older.label, older.cases) == ("A", 1, "B", 3)
+    assert (older.started.minute, older.ended.minute) == (0, 45)
+
+
+def test_the_terminal_and_the_page_take_the_same_ratio_and_interval(tmp_path, put):
+    put("builtin-loop", steps=tuple(4e-4 + 1e-6 * i for i in range(9)))
+    put("scratch", steps=tuple(2e-4 + 1e-6 * i * i for i in range(9)))
+    shown = steps(tmp_path).loc["scratch"]
+    records, _ = read_folder(tmp_path / "results" / "bench", read_bench)
+    found = {axes.implementation: one for axes, one in speed_ups(records).items()}
+    assert found["scratch"].ratio == shown["ratio"]
+    assert found["scratch"].interval == (shown["low"], shown["high"])
+    assert found["builtin-loop"].ratio == 1
+
+
+def test_a_record_without_its_reference_in_the_same_turn_has_no_speed_up(tmp_path, put):
+    put("builtin-loop", started=OLDER)
+    put("scratch", started=NEWER)
+    records, _ = read_folder(tmp_path / "results" / "bench", read_bench)
+    assert {axes.implementation for axes in speed_ups(records)} == {"builtin-loop"}
 
 
 def test_a_ratios_interval_holds_it_and_is_that_of_the_two_medians(tmp_path, put):

@@ -1,7 +1,8 @@
-import pandas as pd
+from datetime import UTC, datetime
+
 import pytest
 
-from rmsprop.suite.report.words import commit_name, count, duration, measure, moment, size_of, slug
+from rmsprop.suite.words import commit_name, count, duration, measure, size_of, slug, when
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,7 @@ def test_memory_has_a_unit(number, words):
 
 
 def test_what_is_missing_has_words():
-    assert moment(pd.NaT) == "unknown"
+    assert when(None) == "unknown"
     assert commit_name(None, None) == "an installed wheel"
     assert commit_name("0123456789ab", True) == "012345678 with local changes"
 
@@ -39,3 +40,8 @@ def test_one_is_singular():
 
 def test_a_slug_is_safe_in_a_files_name_and_an_address():
     assert slug("../a <b>|c d") == "a-b-c-d"
+
+
+def test_a_time_of_a_record_and_one_of_the_frame_read_alike():
+    assert when("2026-01-02T03:04:05+00:00") == "2026-01-02 03:04 UTC"
+    assert when(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)) == "2026-01-02 03:04 UTC"

@@ -1,9 +1,7 @@
-"""Numbers, times and commits as people read them."""
+"""Numbers, times and names as people read them: the same words in terminal, formats and pages."""
 
 import re
-from typing import Any
-
-import pandas as pd
+from datetime import datetime
 
 
 def duration(seconds: float) -> str:
@@ -22,11 +20,6 @@ def size_of(number: float) -> str:
     return f"{number / 2**10:.1f} KiB" if number < 2**20 else f"{number / 2**20:,.2f} MiB"
 
 
-def when(started: str) -> str:
-    """`2026-01-02T03:04:05+00:00` -> `2026-01-02 03:04 UTC`."""
-    return f"{started[:16].replace('T', ' ')} UTC"
-
-
 def measure(value: float, unit: str) -> str:
     """A number of the frame with its unit: seconds, bytes, or neither."""
     if unit == "seconds":
@@ -34,14 +27,12 @@ def measure(value: float, unit: str) -> str:
     return size_of(value) if unit == "bytes" else f"{value:.4g}"
 
 
-def slug(name: str) -> str:
-    """The name as a part of a file's name or of an address."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-
-
-def moment(started: Any) -> str:
-    """A time of the frame, such as `2026-01-02 03:04 UTC`."""
-    return "unknown" if pd.isna(started) else f"{started:%Y-%m-%d %H:%M} UTC"
+def when(started: str | datetime | None) -> str:
+    """A time of a record or of the frame in UTC, such as `2026-01-02 03:04 UTC`; `unknown` for None."""
+    if started is None:
+        return "unknown"
+    words = started if isinstance(started, str) else started.isoformat()
+    return f"{words[:16].replace('T', ' ')} UTC"
 
 
 def count(number: int, noun: str) -> str:
@@ -49,12 +40,11 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def text(value: Any) -> str:
-    """The value as text; nothing where it is missing."""
-    return "" if pd.isna(value) else str(value)
+def commit_name(commit: str | None, dirty: bool | None = False) -> str:
+    """The first nine characters, and whether there were local changes."""
+    return (commit or "an installed wheel")[: 9 if commit else None] + " with local changes" * bool(dirty)
 
 
-def commit_name(commit: Any, dirty: Any = False) -> str:
-    """Nine characters, and whether there were local changes."""
-    name = text(commit)[:9] or "an installed wheel"
-    return name + (" with local changes" if pd.notna(dirty) and dirty else "")
+def slug(name: str) -> str:
+    """The name as a part of a file's name or of an address: lower-case letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
