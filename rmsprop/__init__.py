@@ -1,7 +1,7 @@
 """RMSProp, measured: the book's section 7.6 reproduced, and its implementations benchmarked.
 
 The experiment lives in `rmsprop.book`, what is measured in `rmsprop.optimizers`, the command line in
-`rmsprop.suite.cli.main`. The names below are loaded, with torch, when they are first used.
+`rmsprop.suite.cli`. The names below are loaded, with torch, when they are first used.
 """
 
 from importlib import import_module

@@ -1,5 +1,26 @@
-"""`python -m rmsprop`: the command line."""
+"""The command `rmsprop`, also `python -m rmsprop`.
 
-from rmsprop.suite.cli.main import main
+Without the extra `suite` there is no command line, but this module loads and says what to install.
+"""
 
-main()
+import sys
+
+
+def main() -> None:
+    """Run the command line, if the extra `suite` is installed."""
+    try:
+        from rmsprop.suite.cli.main import main as run  # noqa: PLC0415 (the extra may be missing)
+    except ModuleNotFoundError as error:
+        if (error.name or "rmsprop").partition(".")[0] == "rmsprop":
+            raise
+        print(
+            f"rmsprop: the command needs the extra `suite` ({error.name} is not installed): "
+            "python -m pip install 'rmsprop-bench[suite]'",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,1 @@
-"""rmsprop/suite/cli."""
+"""The command line: options, one module a command, and the view of each command in its module."""

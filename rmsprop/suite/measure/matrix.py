@@ -21,6 +21,8 @@ IMPLEMENTATIONS = (
     "fused",
 )
 """Those of rmsprop itself. Stated here, so that the list does not depend on the commit under test."""
+GROUP = "rmsprop.optimizers"
+"""The group of entry points by which other packages add implementations."""
 DEVICES = ("cpu", "cuda", "mps")
 ITEMSIZE = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 """Bytes of one element, by dtype."""

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from rmsprop.suite.cli import main as cli
 from rmsprop.suite.records.store import read_reproduction, read_reproductions
 
 COMMAND = Path(sys.executable).with_name("rmsprop")
@@ -190,15 +189,3 @@ def test_reproduce_twice_gives_the_same_losses(tmp_path):
     for program in ("scratch", "concise"):
         assert first.programs[program].losses == second.programs[program].losses
         assert first.programs[program].ensemble.quantiles == second.programs[program].ensemble.quantiles
-
-
-def test_a_mistake_of_the_program_is_one_line_and_never_looks_like_a_slowdown(monkeypatch, capsys):
-    def broken():
-        raise ZeroDivisionError("division by zero")
-
-    monkeypatch.setattr(cli, "app", broken)
-    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    assert stopped.value.code == 2
-    assert "ZeroDivisionError in test_cli.py" in capsys.readouterr().err

@@ -1,16 +1,22 @@
 """`rmsprop run`: the section reproduced, the steps measured, the report built, in one go."""
 
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
+import typer
+from rich.markup import escape
 
 from rmsprop.book.airfoil import load_airfoil
-from rmsprop.errors import UserError
+from rmsprop.suite.cli.options import Run
+from rmsprop.suite.cli.progress import bars
+from rmsprop.suite.measure.matrix import Case, cases
+from rmsprop.suite.measure.registry import implementations
 from rmsprop.suite.measure.reproduction import reproduce
+from rmsprop.suite.measure.session import EFFORTS, bench
+from rmsprop.suite.records.bench import BenchRecord
 from rmsprop.suite.records.store import check_writable, write_reproduction
 from rmsprop.suite.report.pages import Report, build_report
 from rmsprop.suite.verdicts.reproduction import deciding, judge
@@ -29,14 +35,17 @@ class Plan:
     profile: str
     seeds: int
     runs: int
-    cases: tuple[Any, ...]
-    """Of the checkout's benchmarks/; none where there is no checkout."""
+    cases: tuple[Case, ...]
 
     @property
     def stages(self) -> dict[str, int]:
         """How much there is to do, by stage, in order."""
-        reproduction = {"sequential runs": self.runs, "seeds": 2 * self.seeds}
-        return reproduction | ({"cases": len(self.cases)} if self.cases else {}) | {"report": 1}
+        return {
+            "sequential runs": self.runs,
+            "seeds": 2 * self.seeds,
+            "cases": len(self.cases),
+            "report": 1,
+        }
 
 
 @dataclass(frozen=True)
@@ -51,15 +60,42 @@ class Outcome:
     """What was left out, a sentence for each."""
 
 
+def run(options: Run) -> None:
+    """Carry out the profile; the last lines are the page and its three sentences."""
+    plan = plan_of(options.profile)
+    with stage_progress(plan.stages) as progress:
+        outcome = carry_out(plan, options.results, options.output, options.data, progress)
+    for remark in outcome.remarks:
+        typer.echo(remark, err=True)
+    typer.echo(options.output / "index.html")
+    for sentence in outcome.report.sentences:
+        typer.echo(sentence)
+    if outcome.interrupted:
+        raise typer.Exit(130)
+    raise typer.Exit(0 if outcome.good else 1)
+
+
+@contextmanager
+def stage_progress(stages: Mapping[str, int]) -> Iterator[Callable[[str, int, str], None]]:
+    """A bar for each stage, from the start, with what is at work; stage -> how much there is to do."""
+    with bars() as shown:
+        tasks = {name: shown.add_task(name, total=total, start=False) for name, total in stages.items()}
+
+        def advance(stage: str, done: int, doing: str) -> None:
+            shown.start_task(tasks[stage])
+            words = f"{stage}: {doing}" if doing else stage
+            shown.update(tasks[stage], description=escape(words), advance=done)
+
+        yield advance
+
+
 def plan_of(profile: str) -> Plan:
-    """What the profile smoke or regular does in this folder; a UserError for another."""
-    if profile not in _SIZES:
-        raise UserError(f"--profile {profile}: choose one of {', '.join(_SIZES)}")
+    """What the profile smoke or regular does."""
     seeds, runs = _SIZES[profile]
-    return Plan(profile, seeds, runs, _cases(profile))
+    return Plan(profile, seeds, runs, tuple(cases(profile, others=implementations())))
 
 
-def run(plan: Plan, results: Path, reports: Path, data: str, progress: Progress) -> Outcome:
+def carry_out(plan: Plan, results: Path, reports: Path, data: str, progress: Progress) -> Outcome:
     """Reproduce, measure, report. Records are on disk as soon as they exist.
 
     KeyboardInterrupt ends the stage at work: what was finished is kept and reported.
@@ -78,9 +114,7 @@ def run(plan: Plan, results: Path, reports: Path, data: str, progress: Progress)
     write_reproduction(results, record)
     good = all(verdict.status == "reproduced" for verdict in deciding(judge(record)))
     interrupted = record.interrupted
-    if not plan.cases:
-        remarks.append("steps are not measured: that needs the root of a checkout, whose benchmarks/ it runs")
-    elif not interrupted:
+    if not interrupted:
         try:
             good = _bench(plan, results, progress) and good
         except KeyboardInterrupt:
@@ -93,21 +127,10 @@ def run(plan: Plan, results: Path, reports: Path, data: str, progress: Progress)
     return Outcome(report, good, interrupted, tuple(remarks))
 
 
-def _cases(profile: str) -> tuple[Any, ...]:
-    if not Path("rmsprop/suite/measure/matrix.py").is_file():
-        return ()
-    sys.path.insert(0, str(Path.cwd()))
-    from rmsprop.suite.measure.matrix import cases  # noqa: PLC0415 (there is none beside an installed wheel)
-    from rmsprop.suite.measure.registry import implementations  # noqa: PLC0415
-
-    return tuple(cases(profile, others=implementations()))
-
-
 def _bench(plan: Plan, results: Path, progress: Progress) -> bool:
     """Measure the cases; whether none failed."""
-    from rmsprop.suite.measure.session import EFFORTS, bench  # noqa: PLC0415 (imports the checkout's benchmarks/)
 
-    def show(case: Any, record: Any) -> None:
+    def show(case: Case, record: BenchRecord | None) -> None:
         progress("cases", 0 if record is None else 1, case.id)
 
     records = bench(plan.cases, results, EFFORTS[plan.profile], progress=show)

@@ -1,0 +1,144 @@
+"""`rmsprop bench`: what a step costs, case by case."""
+
+import statistics
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, TaskID
+from rich.table import Table
+
+from rmsprop.suite.cli.options import Bench
+from rmsprop.suite.cli.progress import bars
+from rmsprop.suite.measure.matrix import Case
+from rmsprop.suite.measure.registry import implementations
+from rmsprop.suite.measure.session import EFFORTS, bench
+from rmsprop.suite.records.bench import Axes, BenchRecord
+from rmsprop.suite.records.store import check_writable
+from rmsprop.suite.verdicts.speed import speed_ups
+
+
+def run(options: Bench) -> None:
+    """Measure the chosen cases and show them."""
+    sys.path.insert(0, str(Path.cwd()))  # where the module of --optimizer may lie
+    chosen = options.cases(implementations())
+    check_writable(options.output)
+    with bench_progress(len(chosen)) as progress:
+        try:
+            bench(
+                chosen,
+                options.output,
+                EFFORTS[options.profile],
+                again=options.again,
+                progress=progress.update,
+            )
+        except KeyboardInterrupt:
+            progress.interrupted = True
+    show_bench(progress.records, options.output)
+    if progress.interrupted:
+        typer.echo("interrupted; what was measured is kept, and the same command continues", err=True)
+        raise typer.Exit(130)
+    raise typer.Exit(1 if any(record.status == "failed" for record in progress.records) else 0)
+
+
+@dataclass
+class BenchProgress:
+    """A bar over cases; keeps the records, also when it is interrupted."""
+
+    bars: Progress
+    task: TaskID
+    records: list[BenchRecord] = field(default_factory=list)
+    interrupted: bool = False
+
+    def update(self, case: Case, record: BenchRecord | None) -> None:
+        """Show the case at work, or count the one that ended."""
+        if record is None:
+            self.bars.update(self.task, description=escape(case.id))
+        else:
+            self.records.append(record)
+            self.bars.advance(self.task)
+
+
+@contextmanager
+def bench_progress(cases: int) -> Iterator[BenchProgress]:
+    """A bar over the cases, with the one at work and the time that remains."""
+    with bars() as shown:
+        yield BenchProgress(shown, shown.add_task("cases", total=cases))
+
+
+def show_bench(records: list[BenchRecord], results: Path) -> None:
+    """Time per step of each case, against builtin-loop and against the memory's limit."""
+    console = Console()
+    measured = [record for record in records if record.measurement]
+    if measured:
+        console.print(_bench_table(measured))
+    said: dict[str, list[str]] = {}
+    for record in records:
+        remarks = [f"note: {note}" for note in record.notes]
+        if record.reason:
+            remarks.append(f"{record.status}: {record.reason}")
+        for remark in remarks:
+            said.setdefault(remark, []).append(_name(record.axes))
+    for remark, names in said.items():
+        shown = ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+        console.print(f"{escape(remark)} ({escape(shown)})", soft_wrap=True)
+    console.print(f"records: {escape(str(results / 'bench'))}", soft_wrap=True)
+
+
+def _bench_table(measured: list[BenchRecord]) -> Table:
+    table = Table(
+        title="One step: median, speed-up over builtin-loop, share of the ceiling, extra memory",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("case", no_wrap=True)
+    for column in ("step", "ns/elem", "x loop", "ceil", "MiB"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("not to be trusted")
+    faster = speed_ups(measured)
+    point = None
+    for record in measured:
+        assert record.measurement is not None
+        if point != (point := _point(record.axes)):
+            table.add_section()
+            table.add_row(f"[bold]{escape(point)}[/]")
+        step = statistics.median(record.measurement.samples["step"])
+        ratio = faster.get(record.axes)
+        ceiling = record.measurement.ceiling_seconds
+        peak = record.measurement.samples.get("peak")
+        table.add_row(
+            escape(f"  {record.axes.implementation}"),
+            _seconds(step),
+            f"{step / record.measurement.elements * 1e9:.3g}",
+            "" if ratio is None else f"{ratio.ratio:.2f}",
+            "" if ceiling is None else f"{ceiling / step:.0%}",
+            "" if peak is None else f"{peak[0] / 2**20:.2f}",
+            ", ".join(f"[yellow]{warning.partition(':')[0]}[/]" for warning in record.warnings),
+        )
+    return table
+
+
+def _point(axes: Axes) -> str:
+    """All axes but the implementation; the layout says the size, except for a single tensor."""
+    size = (axes.size,) if axes.layout == "single" else ()
+    threads = "all" if axes.threads == 0 else f"{axes.threads}t"
+    return " ".join((axes.device, axes.dtype, axes.layout, *size, threads))
+
+
+def _name(axes: Axes) -> str:
+    return f"{axes.implementation} {_point(axes)}"
+
+
+def _seconds(seconds: float) -> str:
+    """Such as 12.3 us."""
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"

@@ -1,0 +1,19 @@
+"""`rmsprop export`: every measured case as one table."""
+
+from pathlib import Path
+
+import typer
+
+from rmsprop.suite.cli.left_out import show_left_out
+from rmsprop.suite.cli.options import Export
+from rmsprop.suite.records.export import export_frame
+from rmsprop.suite.records.frame import read_frame
+
+
+def run(options: Export) -> None:
+    """Read all records, write the table and say how long it is."""
+    frame, problems = read_frame(options.results)
+    show_left_out(problems)
+    path = options.output or Path(f"rmsprop.{options.form}")
+    export_frame(frame, path, options.form)
+    typer.echo(f"{path}: {len(frame):,} rows")

@@ -1,0 +1,154 @@
+"""`rmsprop gate`: is head slower than base?"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, TaskID
+from rich.table import Table
+
+from rmsprop.errors import UserError
+from rmsprop.suite.cli.options import Gate
+from rmsprop.suite.cli.progress import bars
+from rmsprop.suite.gate.formats import failure, format_of, headline, interval, note_on, percent, side
+from rmsprop.suite.gate.run import gate
+from rmsprop.suite.records.gate import GateRecord
+from rmsprop.suite.records.store import write_gate
+from rmsprop.suite.verdicts.gate import Decision, judge
+
+
+def run(options: Gate) -> None:
+    """Measure both sides, store the record and show the decision."""
+    write = format_of(options.form)
+    try:
+        with gate_progress() as progress:
+            record = gate(
+                Path.cwd(),
+                base=options.base,
+                head=options.head,
+                base_python=options.base_python,
+                head_python=options.head_python,
+                budget=options.budget,
+                aim=options.aim,
+                suite=options.suite,
+                patterns=options.case,
+                pairs=options.pairs,
+                results=options.output,
+                show=progress,
+            )
+    except KeyboardInterrupt:
+        typer.echo("interrupted before anything was measured: inconclusive", err=True)
+        raise typer.Exit(3) from None
+    except UserError as error:
+        if said := failure(options.form, str(error)):
+            typer.echo(said)
+        raise
+    path = write_gate(options.output / "gate", record)
+    if write is None:
+        show_gate(record, path)
+    else:
+        typer.echo(write(record))
+        typer.echo(f"record: {path}", err=True)
+    raise typer.Exit(judge(record).code)
+
+
+@dataclass
+class GateProgress:
+    """Lines and a bar on stderr while the gate runs."""
+
+    bars: Progress
+    task: TaskID | None = None
+
+    def say(self, text: str) -> None:
+        """One line."""
+        self.bars.console.print(escape(text), soft_wrap=True, highlight=False)
+
+    def plan(self, record: GateRecord, promises: Mapping[str, float], measured: bool) -> None:
+        """What the budget buys."""
+        plan = record.plan
+        compared = sum(case.status == "compared" for case in record.cases)
+        self.say(f"base: {side(record.base)}")
+        self.say(f"head: {side(record.head)}")
+        self.say(
+            f"{compared} cases, {plan.pairs} launches at a time: {plan.screen} to screen, {plan.confirm} to "
+            f"confirm, {plan.turns} turns a side of {plan.turn_seconds * 1e3:.0f} ms or a step"
+        )
+        left_out = [case.id for case in record.cases if case.status == "left out"]
+        if left_out:
+            self.say(f"left out by the budget: {', '.join(left_out)}")
+        seen = ", ".join(f"{family} {least:.1%}" for family, least in promises.items())
+        source = "by this machine's last runs" if measured else "assumed; this run will measure it"
+        self.say(f"should see a slowdown of ({source}): {seen}")
+
+    def begin(self, stage: str, total: int | None) -> None:
+        """A new bar in place of the last."""
+        if self.task is not None:
+            self.bars.remove_task(self.task)
+        self.task = self.bars.add_task(stage, total=total)
+
+    def advance(self) -> None:
+        """One case of a launch is done."""
+        if self.task is not None:
+            self.bars.advance(self.task)
+
+
+@contextmanager
+def gate_progress() -> Iterator[GateProgress]:
+    """A bar that is drawn once a second: to draw it takes a CPU that is being measured."""
+    with bars(refresh_per_second=1) as shown:
+        yield GateProgress(shown)
+
+
+def show_gate(record: GateRecord, path: Path) -> None:
+    """The gate's answer, every case below it, and what it could not see."""
+    console = Console()
+    decision = judge(record)
+    if record.launches:
+        console.print(_gate_table(decision))
+    said: dict[str, list[str]] = {}
+    for view in decision.cases:
+        if view.case.status != "compared" or not (view.gates or view.finding):
+            said.setdefault(note_on(view, record), []).append(view.case.id)
+    for note, names in said.items():
+        shown = names if note.startswith("cannot") else names[:2]
+        more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+        console.print(escape(f"{note}: {', '.join(shown)}{more}"), soft_wrap=True, highlight=False)
+    colour = {"pass": "green", "regression": "bold red"}.get(decision.outcome, "yellow")
+    console.print(f"[{colour}]{escape(headline(record, decision))}[/]", soft_wrap=True, highlight=False)
+    for reason in decision.reasons if decision.outcome != "regression" else ():
+        console.print(escape(f"  {reason}"), soft_wrap=True, highlight=False)
+    console.print(f"base: {escape(side(record.base))}", soft_wrap=True, highlight=False)
+    console.print(f"head: {escape(side(record.head))}", soft_wrap=True, highlight=False)
+    console.print(f"record: {escape(str(path))}", soft_wrap=True)
+
+
+def _gate_table(decision: Decision) -> Table:
+    table = Table(
+        title="Head against base: change, 95% interval, and the slowdown that the run could see",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("case", no_wrap=True)
+    for column in ("change", "interval", "sees"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    styles = {"slower": "bold red", "faster": "green"}
+    for view in decision.cases:
+        if view.launches:
+            verdict = view.finding.verdict if view.finding else ""
+            shown = verdict.removeprefix("not confirmed") or ("" if view.gates else "blind")
+            table.add_row(
+                escape(view.case.id),
+                percent(view.change),
+                interval(view.low, view.high),
+                "" if view.detectable is None else f"{view.detectable:.1%}",
+                shown,
+                style=styles.get(verdict),
+            )
+    return table

@@ -1,0 +1,290 @@
+"""The options of each command: one frozen dataclass a command, checked before anything heavy is imported.
+
+A field is an option: its annotation holds what `--help` says, its default is the option's. The docstring of
+the class is the help of the command. `__post_init__` refuses what is wrong with a UserError, so that a wrong
+option is answered at once: this module imports neither torch nor pandas.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Option
+
+from rmsprop.errors import UserError
+from rmsprop.suite.measure.matrix import DEVICES, GROUP, ITEMSIZE, PROFILES, SIZES, Case, cases
+
+DTYPES = tuple(ITEMSIZE)
+RUN_PROFILES = ("smoke", "regular")
+"""The profiles of the matrix that `rmsprop run` offers."""
+EXPORT_FORMATS = ("parquet", "csv", "json")
+GATE_FORMATS = ("table", "github", "markdown", "json", "junit", "github-action-benchmark", "bencher")
+
+Results = Annotated[Path, Option(help="The folder that holds the records.", metavar="FOLDER")]
+Pages = Annotated[Path, Option(help="The folder for the pages.", metavar="FOLDER")]
+Records = Annotated[Path, Option("--output", help="The folder for the records.", metavar="FOLDER")]
+Json = Annotated[bool, Option("--json", help="Print the answer as JSON, for programs.")]
+Data = Annotated[
+    str,
+    Option(
+        help="Which rows to train on. auto takes the real rows, or the surrogate if they cannot be had; "
+        "real refuses the surrogate; surrogate; or the path of the airfoil file.",
+        metavar="ROWS",
+    ),
+]
+
+
+def _among(names: Iterable[str], text: str) -> Any:
+    """An option whose value is one of these names; the shell completes them."""
+    known = tuple(names)
+    return Option(
+        help=f"{text}: {', '.join(known)}.",
+        metavar="NAME",
+        autocompletion=lambda incomplete: [name for name in known if name.startswith(incomplete)],
+    )
+
+
+def _one_of(option: str, value: str, known: Iterable[str]) -> None:
+    names = tuple(known)
+    if value not in names:
+        raise UserError(f"{option} {value!r}: choose one of {', '.join(names)}")
+
+
+def _folder(option: str, path: Path, advice: str) -> None:
+    if not path.is_dir():
+        raise UserError(f"{option}: there is no folder {path}; {advice}, or name another folder")
+
+
+@dataclass(frozen=True)
+class Reproduce:
+    """Run section 7.6 of the book, and say for each value that it printed whether the value still holds.
+
+    Exit code 0: every claim of the primary edition is reproduced. 1: at least one is not. 2: an option or
+    the data is wrong. 130: interrupted; Ctrl-C keeps and judges what was finished.
+    """
+
+    seeds: Annotated[int, Option(min=1, help="How many seeds of each program are trained.")] = 10_000
+    runs: Annotated[
+        int, Option(min=1, help="How many trainings of each program run one after the other and are timed.")
+    ] = 100
+    dtype: Annotated[str, _among(DTYPES, "The dtype of the parameters")] = "float32"
+    device: Annotated[str, _among(DEVICES, "The device that trains; cuda:1 is a second one of its kind")] = (
+        "cpu"
+    )
+    data: Data = "auto"
+    output: Records = Path("results")
+    as_json: Json = False
+
+    def __post_init__(self) -> None:
+        """Check the names."""
+        _one_of("--dtype", self.dtype, DTYPES)
+        kind, _, index = self.device.partition(":")
+        if kind not in DEVICES or (index and not index.isdecimal()):
+            raise UserError(
+                f"--device {self.device!r}: choose one of {', '.join(DEVICES)}, or cuda:1 and so on"
+            )
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Measure how long a step of each implementation takes.
+
+    Each case is checked before it is timed, and its record is on disk when the case ends. If you interrupt
+    the command, run it again: it continues where it stopped. Exit code 0: every case was measured or skipped.
+    1: a case failed. 2: an option is wrong. 130: interrupted.
+    """
+
+    profile: Annotated[
+        str,
+        _among(
+            PROFILES,
+            "Which list of cases: smoke takes a minute, regular ten, fused fifteen, full takes hours",
+        ),
+    ] = "regular"
+    implementation: Annotated[
+        tuple[str, ...],
+        Option(
+            help="Measure only this implementation. Options that choose cases can be repeated.",
+            metavar="NAME",
+        ),
+    ] = ()
+    device: Annotated[tuple[str, ...], _among(DEVICES, "Measure only on this device")] = ()
+    dtype: Annotated[tuple[str, ...], _among(DTYPES, "Measure only in this dtype")] = ()
+    size: Annotated[
+        tuple[str, ...], Option(help="Measure only this number of elements, such as 1e5.", metavar="NUMBER")
+    ] = ()
+    layout: Annotated[tuple[str, ...], _among(SIZES, "Measure only this layout of the parameters")] = ()
+    threads: Annotated[tuple[str, ...], _among(("1", "all"), "Measure only with so many threads")] = ()
+    optimizer: Annotated[
+        tuple[str, ...],
+        Option(help="Measure your own optimizer beside the others: package.module:Class.", metavar="NAME"),
+    ] = ()
+    again: Annotated[bool, Option("--again", help="Also measure the cases that have a record.")] = False
+    output: Records = Path("results")
+
+    def __post_init__(self) -> None:
+        """Refuse what names no case."""
+        for spec in self.optimizer:
+            module, _, name = spec.partition(":")
+            if not module or not name:
+                raise UserError(f"--optimizer {spec!r}: expected package.module:Class")
+        self.cases([entry.name for entry in entry_points(group=GROUP)])
+
+    def cases(self, installed: Iterable[str]) -> list[Case]:
+        """The cases that were asked for; `installed` are other people's implementations, by name."""
+        return cases(
+            self.profile,
+            others=[*installed, *self.optimizer],
+            implementation=[*self.implementation, *self.optimizer] if self.implementation else (),
+            device=self.device,
+            dtype=self.dtype,
+            size=self.size,
+            layout=self.layout,
+            threads=self.threads,
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """Reproduce the section, measure the steps and build the report.
+
+    Exit code 0: every claim is reproduced and no case failed. 1: at least one is not, or failed. 2: an
+    option or the data is wrong. 130: interrupted; Ctrl-C keeps and reports what was finished.
+    """
+
+    profile: Annotated[
+        str, _among(RUN_PROFILES, "How much is measured: smoke takes two minutes, regular fifteen")
+    ] = "smoke"
+    data: Data = "auto"
+    results: Annotated[Path, Option(help="The folder for the records.", metavar="FOLDER")] = Path("results")
+    output: Pages = Path("reports")
+
+    def __post_init__(self) -> None:
+        """Check the profile."""
+        _one_of("--profile", self.profile, RUN_PROFILES)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Say whether head is slower than base. Both are measured at the same time, in pairs of processes.
+
+    Exit code 0: no. 1: something is slower. 2: the measurement failed, or an option is wrong. 3:
+    inconclusive. Ctrl-C reports what was measured so far, as inconclusive.
+    """
+
+    base: Annotated[
+        str | None, Option(help="The revision to compare with, such as origin/main.", metavar="REVISION")
+    ] = None
+    head: Annotated[
+        str | None,
+        Option(help="The revision that is judged. Without it: the working tree.", metavar="REVISION"),
+    ] = None
+    base_python: Annotated[Path | None, Option(help="The Python that runs base.", metavar="PATH")] = None
+    head_python: Annotated[Path | None, Option(help="The Python that runs head.", metavar="PATH")] = None
+    budget: Annotated[str, Option(help="The time for everything, such as 8m or 90s.", metavar="TIME")] = "8m"
+    aim: Annotated[
+        str,
+        Option(
+            help="The slowdown that the run should detect. It spends no more of the budget than that takes."
+        ),
+    ] = "3%"
+    suite: Annotated[
+        str,
+        Option(help="The module that lists the cases. docs/gate.md says how to write one.", metavar="MODULE"),
+    ] = "benchmarks.suite"
+    case: Annotated[
+        tuple[str, ...],
+        Option(
+            help="Measure only cases whose id matches, such as 'scratch-*'. Can be repeated.",
+            metavar="PATTERN",
+        ),
+    ] = ()
+    pairs: Annotated[
+        int | None,
+        Option(min=1, max=5, help="How many pairs of processes run at a time, each on its own CPU."),
+    ] = None
+    form: Annotated[
+        str, Option("--format", help=f"How to print: {', '.join(GATE_FORMATS)}.", metavar="NAME")
+    ] = "table"
+    output: Records = Path("results")
+
+    def __post_init__(self) -> None:
+        """Check what needs neither a repository nor an interpreter."""
+        _one_of("--format", self.form, GATE_FORMATS)
+        if self.base is None and self.base_python is None and self.head_python is None:
+            raise UserError(
+                "there is nothing to compare with: give --base REVISION, or --base-python and --head-python"
+            )
+
+
+@dataclass(frozen=True)
+class Alerts:
+    """Find change points in the history of all results, and say between which commits each one lies.
+
+    Commits are ordered by the history of the checkout in this folder, or by their dates if there is none.
+    Exit code 0: nothing became slower or larger. 1: something did. 2: an option is wrong. 3: there is not
+    enough history.
+    """
+
+    results: Results = Path("results")
+    recent: Annotated[
+        int | None, Option(min=1, help="Report only change points at one of the last N commits.", metavar="N")
+    ] = None
+    as_json: Json = False
+
+    def __post_init__(self) -> None:
+        """Check the folder."""
+        _folder("--results", self.results, "measure first (docs/benchmarks.md)")
+
+
+@dataclass(frozen=True)
+class Report:
+    """Build the HTML site and its Markdown twin from the records."""
+
+    results: Results = Path("results")
+    output: Pages = Path("reports")
+    readme: Annotated[
+        Path | None,
+        Option(
+            help="A Markdown file. Its table of claims is renewed between its two markers.", metavar="FILE"
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        """Check the folder."""
+        _folder("--results", self.results, "run `rmsprop run` or `rmsprop reproduce` first")
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write every measured case as one table. docs/report.md explains its columns."""
+
+    form: Annotated[
+        str, Option("--format", help=f"{', '.join(EXPORT_FORMATS)}; parquet needs pyarrow.", metavar="NAME")
+    ] = "csv"
+    results: Results = Path("results")
+    output: Annotated[
+        Path | None, Option(help="The file. Without it: rmsprop.<format> in this folder.", metavar="FILE")
+    ] = None
+
+    def __post_init__(self) -> None:
+        """Check format and folder."""
+        _one_of("--format", self.form, EXPORT_FORMATS)
+        _folder("--results", self.results, "run `rmsprop bench` first")
+
+
+@dataclass(frozen=True)
+class Build:
+    """Build the C++ kernel of FusedRMSprop now, instead of in its first step.
+
+    Exit code 2: the kernel cannot be built.
+    """
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Print the name under which results of this machine are stored, for `asv run --machine`."""
+
+    asv: Annotated[bool, Option("--asv", help="Also describe the machine to asv under that name.")] = False

@@ -1,0 +1,15 @@
+"""`rmsprop report`: the site and its Markdown twin."""
+
+import typer
+
+from rmsprop.suite.cli.left_out import show_left_out
+from rmsprop.suite.cli.options import Report
+from rmsprop.suite.report.pages import build_report
+
+
+def run(options: Report) -> None:
+    """Build the report and print the files that it wrote."""
+    built = build_report(options.results, options.output, options.readme)
+    show_left_out(built.problems)
+    for path in built.paths:
+        typer.echo(path)

@@ -1,0 +1,156 @@
+"""`rmsprop reproduce`: the section's claims, judged."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from rmsprop.book.airfoil import load_airfoil
+from rmsprop.book.claims import PRIMARY, PROGRAMS
+from rmsprop.suite.cli.options import Reproduce
+from rmsprop.suite.cli.progress import bars
+from rmsprop.suite.devices import parse_device, parse_dtype
+from rmsprop.suite.measure.reproduction import Progress, check_size, reproduce
+from rmsprop.suite.records.reproduction import ReproductionRecord
+from rmsprop.suite.records.store import check_writable, short_commit, write_reproduction
+from rmsprop.suite.verdicts.reproduction import Verdict, agreement, deciding, judge, judge_order
+
+_NAMES = {
+    "rmsprop_2d": "2-D RMSProp",
+    "adagrad_2d": "2-D AdaGrad",
+    "scratch": "from scratch",
+    "concise": "torch.optim.RMSprop",
+}
+_STYLES = {"reproduced": "green", "not reproduced": "bold red", "undecided": "yellow"}
+
+
+def run(options: Reproduce) -> None:
+    """Reproduce, store the record, and show the verdicts."""
+    dtype = parse_dtype(options.dtype)
+    device = parse_device(options.device, dtype)
+    check_size(options.seeds, options.runs)
+    check_writable(options.output)
+    typer.echo("looking for the airfoil data", err=True)  # a hanging network takes up to ten seconds
+    airfoil = load_airfoil(options.data)
+    typer.echo(f"data: {airfoil.source} ({airfoil.detail})", err=True)
+    with reproduction_progress(options.seeds, options.runs) as progress:
+        record = reproduce(
+            airfoil, seeds=options.seeds, runs=options.runs, device=device, dtype=dtype, progress=progress
+        )
+    path = write_reproduction(options.output, record)
+    if options.as_json:
+        print(reproduction_json(record, path))
+    else:
+        show_reproduction(record, path)
+    if record.interrupted:
+        raise typer.Exit(130)
+    reproduced = all(verdict.status == "reproduced" for verdict in deciding(judge(record)))
+    raise typer.Exit(0 if reproduced else 1)
+
+
+@contextmanager
+def reproduction_progress(seeds: int, runs: int) -> Iterator[Progress]:
+    """Bars for the three stages of a reproduction, with the time that remains."""
+    with bars() as shown:
+        tasks = {
+            "runs": shown.add_task("sequential runs, in pairs", total=runs),
+            "scratch": shown.add_task("seeds from scratch", total=seeds),
+            "concise": shown.add_task("seeds of torch.optim.RMSprop", total=seeds),
+        }
+        yield lambda stage, done: shown.advance(tasks[stage], done)
+
+
+def show_reproduction(record: ReproductionRecord, path: Path) -> None:
+    """The claims of the primary edition, then where every other edition's values stand."""
+    console = Console()
+    verdicts = judge(record)
+    console.print(_primary_table(record, verdicts))
+    console.print(_editions_table(verdicts))
+    environment = record.environment
+    state = " with local changes" if environment.dirty else ""
+    console.print(
+        escape(
+            f"data: {record.data.source} ({record.data.detail}); {record.device} {record.dtype}; "
+            f"torch {environment.versions['torch']}, {environment.threads} threads; {environment.processor}; "
+            f"commit {short_commit(environment)}{state}"
+        )
+    )
+    for program in PROGRAMS:
+        p_value = agreement(record, program)
+        if p_value is not None:
+            console.print(
+                f"{_NAMES[program]}: sequential runs against the seeds at once, Kolmogorov-Smirnov "
+                f"p = {p_value:.3f}" + (" [bold red](they disagree)[/]" if p_value < 0.001 else "")
+            )
+    if record.interrupted:
+        console.print("[yellow]interrupted: what was finished is kept and judged[/]")
+    console.print(f"record: {escape(str(path))}", soft_wrap=True)
+
+
+def reproduction_json(record: ReproductionRecord, path: Path) -> str:
+    """The verdicts of all editions, for programs."""
+    answer = {
+        "record": str(path),
+        "data": record.data.source,
+        "interrupted": record.interrupted,
+        "verdicts": [asdict(verdict) | {"decides": verdict.decides} for verdict in judge(record)],
+        "order": asdict(judge_order(record)),
+        "agreement": {program: agreement(record, program) for program in PROGRAMS},
+    }
+    return json.dumps(answer, indent=1)
+
+
+def _primary_table(record: ReproductionRecord, verdicts: tuple[Verdict, ...]) -> Table:
+    table = Table(title="Section 7.6, RMSProp: the book's printed values")
+    for column in ("claim", "book", "here", "verdict"):
+        table.add_column(column, justify="right" if column in ("book", "here") else "left")
+    for verdict in verdicts:
+        claim = verdict.claim
+        if claim.edition != PRIMARY:
+            continue
+        here = "" if verdict.here is None else f"{verdict.here:.6f}"
+        style = _STYLES.get(verdict.status, "default")
+        table.add_row(
+            f"{_NAMES[claim.program]}, {claim.quantity.replace('_', ' ')}",
+            claim.printed,
+            here,
+            f"[{style}]{verdict.status}[/]: {escape(verdict.words)}",
+        )
+    order = judge_order(record)
+    interval = "" if order.interval is None else f" [{order.interval[0]:.3f}, {order.interval[1]:.3f}]"
+    table.add_row(
+        "seconds, scratch / concise",
+        f"{order.book:.3f}",
+        "" if order.here is None else f"{order.here:.3f}",
+        f"compared: {escape(order.words + interval)}",
+    )
+    return table
+
+
+def _editions_table(verdicts: tuple[Verdict, ...]) -> Table:
+    table = Table(
+        title="Every edition: its printed loss, the percentile among the seeds, seconds here / its seconds"
+    )
+    table.add_column("edition", no_wrap=True)
+    for program in PROGRAMS:
+        table.add_column(program, justify="right", no_wrap=True)
+        table.add_column("%ile", justify="right", no_wrap=True)
+        table.add_column("sec", justify="right", no_wrap=True)
+    trained = [verdict for verdict in verdicts if verdict.claim.program in PROGRAMS]
+    for label in dict.fromkeys(verdict.claim.label for verdict in trained):
+        row = {(v.claim.program, v.claim.quantity): v for v in trained if v.claim.label == label}
+        cells = []
+        for program in PROGRAMS:
+            loss, seconds = row[program, "loss"], row[program, "sec_per_epoch"]
+            style = _STYLES.get(loss.status, "default")
+            percentile = "-" if loss.percentile is None else f"[{style}]{loss.percentile:.1f}[/]"
+            ratio = "-" if seconds.here is None else f"{seconds.here / seconds.claim.value:.2f}"
+            cells += [loss.claim.printed, percentile, ratio]
+        table.add_row(label, *cells)
+    return table

@@ -1,0 +1,184 @@
+"""The command group: wrong options are answered at once, errors are one line, and the version is told."""
+
+import json
+import subprocess
+import sys
+from dataclasses import fields
+from importlib import import_module
+
+import pytest
+from typer.testing import CliRunner
+
+from rmsprop import __version__
+from rmsprop.errors import UserError
+from rmsprop.suite.cli import main as cli
+from rmsprop.suite.cli import options
+from rmsprop.suite.gate.formats import format_of
+from rmsprop.suite.records.export import FORMS
+
+WRONG = {
+    "bench --profile enormous": "smoke, regular, fused, full",
+    "bench --implementation nobody": "builtin-loop",
+    "bench --optimizer torch.optim.Adagrad": "expected package.module:Class",
+    "bench --size many": "1e5",
+    "bench --threads 3": "1, all",
+    "bench --layout round": "gpt2",
+    "reproduce --dtype float31": "float64, float32, bfloat16, float16",
+    "reproduce --device tpu": "cpu, cuda, mps",
+    "reproduce --device cuda:x": "cpu, cuda, mps",
+    "reproduce --seeds 0": "greater than or equal to 1",
+    "run --profile enormous": "smoke, regular",
+    "gate": "--base REVISION",
+    "gate --base main --format pdf": "junit",
+    "gate --base main --pairs 9": "less than or equal to 5",
+    "alerts --results typo": "there is no folder typo",
+    "report --results typo": "there is no folder typo",
+    "export --results typo": "there is no folder typo",
+    "export --format xlsx": "parquet, csv, json",
+    "alerts --recent 0": "greater than or equal to 1",
+    "export --colour red": "No such option",
+    "measure": "No such command",
+}
+
+EACH = """
+import contextlib, io, json, sys
+from rmsprop.suite.cli.main import main
+
+answers = {}
+for line in json.loads(sys.argv[1]):
+    sys.argv[1:] = line.split()
+    with contextlib.redirect_stderr(io.StringIO()) as err:
+        try:
+            main()
+        except SystemExit as stopped:
+            answers[line] = stopped.code, err.getvalue()
+heavy = [name for name in ("torch", "pandas", "scipy", "matplotlib") if name in sys.modules]
+print(json.dumps([answers, heavy]))
+"""
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    """Exit code and message of each wrong command line, and the heavy packages that all of them loaded."""
+    done = subprocess.run(
+        [sys.executable, "-c", EACH, json.dumps([*WRONG])],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path_factory.mktemp("empty"),
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_a_wrong_option_is_wrong_use_and_says_what_was_expected(answers, line):
+    code, message = answers[0][line]
+    assert code == 2
+    assert WRONG[line] in message
+    assert "Traceback" not in message
+
+
+def test_a_wrong_option_is_answered_before_anything_heavy_is_loaded(answers):
+    assert answers[1] == []
+
+
+def test_each_command_has_a_module_of_its_name_with_one_run():
+    for name in cli.COMMANDS:
+        assert callable(import_module(f"rmsprop.suite.cli.{name}").run)
+
+
+def test_options_are_frozen_and_every_one_is_explained():
+    for kind in cli.COMMANDS.values():
+        assert kind.__doc__
+        for field in fields(kind):
+            assert field.type.__metadata__[0].help.endswith(".")
+        with pytest.raises(AttributeError):
+            kind.__setattr__(object.__new__(kind), "anything", 1)
+
+
+def test_the_formats_that_the_options_name_are_those_that_there_are():
+    assert set(options.EXPORT_FORMATS) == set(FORMS)
+    for name in options.GATE_FORMATS:
+        format_of(name)
+    with pytest.raises(UserError) as refused:
+        format_of("unknown")
+    assert str(refused.value).endswith(", ".join(options.GATE_FORMATS))
+
+
+def test_a_repeated_option_reaches_the_command_as_a_tuple(monkeypatch):
+    given = []
+    monkeypatch.setattr(import_module("rmsprop.suite.cli.bench"), "run", given.append)
+    answer = CliRunner().invoke(cli.app, ["bench", "--size", "1e3", "--size", "1e5", "--again"])
+    assert answer.exit_code == 0, answer.output
+    assert given == [options.Bench(size=("1e3", "1e5"), again=True)]
+
+
+def test_the_version_is_printed():
+    answer = CliRunner().invoke(cli.app, ["--version"])
+    assert (answer.exit_code, answer.output) == (0, f"rmsprop-bench {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("rmsprop ga", "gate"), ("rmsprop bench --profile f", "full"), ("rmsprop run --d", "--data")],
+)
+def test_the_shell_completes_commands_options_and_names(typed, offered):
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; sys.argv[0] = 'rmsprop'; from rmsprop.__main__ import main; main()",
+        ],
+        env={
+            "_RMSPROP_COMPLETE": "complete_bash",
+            "COMP_WORDS": typed,
+            "COMP_CWORD": str(len(typed.split()) - 1),
+            "PYTHONPATH": ":".join(path for path in sys.path if path),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert offered in done.stdout.split(), done.stderr
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    """Run a command that raises ZeroDivisionError: what it prints on stderr and its exit code."""
+
+    def fail(_options):
+        raise ZeroDivisionError("division by zero")
+
+    def run(capsys, *arguments):
+        monkeypatch.setattr(import_module("rmsprop.suite.cli.machine"), "run", fail)
+        monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+        monkeypatch.setattr(sys, "argv", ["rmsprop", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        return stopped.value.code, capsys.readouterr().err
+
+    return run
+
+
+def test_an_internal_error_is_one_line_and_never_looks_like_a_slowdown(broken, capsys):
+    code, err = broken(capsys, "machine")
+    assert code == 2
+    assert err.startswith("rmsprop: internal error (ZeroDivisionError at test_main.py:")
+    assert "Please report it" in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [("--debug", "machine"), ("machine", "--debug")])
+def test_debug_shows_the_traceback_wherever_it_stands(broken, capsys, arguments):
+    code, err = broken(capsys, *arguments)
+    assert code == 2
+    assert "Traceback" in err
+    assert "internal error" in err.splitlines()[-1]
+
+
+def test_without_the_extra_the_command_says_in_one_line_what_to_install():
+    program = "import sys; sys.modules['typer'] = None; from rmsprop.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "rmsprop-bench[suite]" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
