@@ -22,6 +22,7 @@ from rmsprop.suite.measure.session import EFFORTS, bench
 from rmsprop.suite.records.bench import Axes, BenchRecord
 from rmsprop.suite.records.store import check_writable
 from rmsprop.suite.verdicts.speed import speed_ups
+from rmsprop.suite.words import duration
 
 
 def run(options: Bench) -> None:
@@ -101,7 +102,7 @@ def _bench_table(measured: list[BenchRecord]) -> Table:
     table.add_column("case", no_wrap=True)
     for column in ("step", "ns/elem", "x loop", "ceil", "MiB"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("not to be trusted")
+    table.add_column("warnings")
     faster = speed_ups(measured)
     point = None
     for record in measured:
@@ -115,7 +116,7 @@ def _bench_table(measured: list[BenchRecord]) -> Table:
         peak = record.measurement.samples.get("peak")
         table.add_row(
             escape(f"  {record.axes.implementation}"),
-            _seconds(step),
+            duration(step),
             f"{step / record.measurement.elements * 1e9:.3g}",
             "" if ratio is None else f"{ratio.ratio:.2f}",
             "" if ceiling is None else f"{ceiling / step:.0%}",
@@ -134,11 +135,3 @@ def _point(axes: Axes) -> str:
 
 def _name(axes: Axes) -> str:
     return f"{axes.implementation} {_point(axes)}"
-
-
-def _seconds(seconds: float) -> str:
-    """Such as 12.3 us."""
-    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
-        if seconds >= scale:
-            return f"{seconds / scale:.3g} {unit}"
-    return f"{seconds / 1e-9:.3g} ns"
