@@ -6,9 +6,14 @@ passes   the share of another step, over the same gradients and a copy of the re
          share of a step's elements takes that share of its time differs too (`studies.gate.tuning`)
 offset   a constant number of seconds, in Python, whatever the size
 memory   reading and writing the share of what a step reads and writes, elsewhere
+
+The module of the tree that holds the implementation is renamed, and one of its name takes its place: it has
+all that the renamed one has, and the implementation slowed as `injection.json` beside this module says.
 """
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,18 +28,14 @@ PASS_SECONDS = 1.5e-8
 """Of one turn of an empty loop, about."""
 STEP_PASSES = 5 / 2
 """A step reads or writes its tensors five times, an addition in place twice."""
-HOOK = """
+RENAMED = "before_injection"
+IN_ITS_PLACE = '''"""All of `{module}`, with an implementation slowed: see `rmsprop.optimizers.injection`."""
 
-_before_injection = builtins
+from rmsprop.optimizers.injection import replaced
+from {module} import *  # noqa: F403
 
-
-def builtins() -> dict[str, Implementation]:
-    from rmsprop.optimizers.injection import slowed
-
-    known = _before_injection()
-    make = slowed(known[{name!r}].make, {how!r}, {amount!r}, {tuned!r})
-    return known | {{{name!r}: replace(known[{name!r}], make=make)}}
-"""
+globals().update(replaced("{module}"))
+'''
 
 
 def inject(tree: Path, name: str, how: How, amount: float, tuned: Mapping[str, float] | None = None) -> None:
@@ -44,11 +45,31 @@ def inject(tree: Path, name: str, how: How, amount: float, tuned: Mapping[str, f
     What was injected before is replaced.
     """
     optimizers = tree / "rmsprop" / "optimizers"
+    file, attribute = place_of(name)
+    plain = (optimizers / file).with_name(f"{Path(file).stem.strip('_')}_{RENAMED}.py")
+    if not plain.exists():
+        (optimizers / file).rename(plain)
+        module = ".".join(plain.relative_to(tree).with_suffix("").parts)
+        (optimizers / file).write_text(IN_ITS_PLACE.format(module=module), encoding="utf-8")
     (optimizers / "injection.py").write_text(Path(__file__).read_text(encoding="utf-8"), encoding="utf-8")
-    registry = optimizers / "registry.py"
-    text = registry.read_text(encoding="utf-8").partition(HOOK.partition("{")[0])[0]
-    hook = HOOK.format(name=name, how=how, amount=amount, tuned=dict(tuned or {}))
-    registry.write_text(text + hook, encoding="utf-8")
+    told = {"attribute": attribute, "how": how, "amount": amount, "tuned": dict(tuned or {})}
+    (optimizers / "injection.json").write_text(json.dumps(told), encoding="utf-8")
+
+
+def place_of(name: str) -> tuple[str, str]:
+    """The file below `optimizers/` that holds an implementation, and what it is called there."""
+    if name.startswith("builtin-"):
+        return "builtin.py", name.removeprefix("builtin-")
+    return {"scratch": ("scratch.py", "rmsprop"), "fused": ("fused/__init__.py", "FusedRMSprop")}[name]
+
+
+def replaced(module: str) -> dict[str, Any]:
+    """What takes the place of a module's implementation, by its name there, as `injection.json` says."""
+    told = json.loads(Path(__file__).with_name("injection.json").read_text(encoding="utf-8"))
+    name, how, amount, tuned = told["attribute"], told["how"], told["amount"], told["tuned"]
+    plain = getattr(import_module(module), name)
+    slow = slowed_function if name == "rmsprop" else slowed
+    return {name: slow(plain, how, amount, tuned)}
 
 
 def key(dtype: str, elements: int, tensors: int) -> str:
@@ -60,31 +81,70 @@ def slowed(
     make: Callable[..., Any], how: How, amount: float, tuned: Mapping[str, float] | None = None
 ) -> Callable[..., Any]:
     """What makes steppers that do so much more; see `inject`."""
-    kinds: dict[How, Callable[..., Callable[[], None]]]
-    kinds = {"work": _Offset, "passes": _Passes, "offset": _Offset, "memory": _Memory}
 
-    untuned = 0.0 if how == "work" else amount  # a share is no number of seconds
+    def made(params: Iterable[Tensor], **hyperparameters: Any) -> Any:
+        listed = list(params)
+        stepper = make(listed, **hyperparameters)
+        extra = _extra(make, listed, hyperparameters, how, amount, tuned)
+        step = stepper.step
 
-    def made(params: list[Tensor], **hyperparameters: Any) -> _Slowed:
-        dtype = str(params[0].dtype).removeprefix("torch.")
-        known_as = key(dtype, sum(p.numel() for p in params), len(params))
-        extra = kinds[how](make, params, hyperparameters, (tuned or {}).get(known_as, untuned))
-        return _Slowed(make(params, **hyperparameters), extra)
+        def slow_step(*arguments: Any) -> Any:
+            result = step(*arguments)
+            extra()
+            return result
+
+        stepper.step = slow_step
+        return stepper
 
     return made
 
 
-class _Slowed:
-    def __init__(self, inner: Any, extra: Callable[[], None]) -> None:
-        self.inner, self.extra = inner, extra
+def slowed_function(
+    function: Callable[..., None], how: How, amount: float, tuned: Mapping[str, float] | None = None
+) -> Callable[..., None]:
+    """As `slowed`, for the book's `rmsprop(params, states, hyperparams)`."""
 
-    def step(self) -> None:
-        self.inner.step()
-        self.extra()
+    class Stepper:
+        def __init__(self, params: list[Tensor], **hyperparameters: float) -> None:
+            self.params, self.hyperparameters = params, hyperparameters
+            self.states = [torch.zeros_like(p, requires_grad=False) for p in params]
+
+        def step(self) -> None:
+            function(self.params, self.states, self.hyperparameters)
+
+    def slow_function(
+        params: Sequence[Any], states: Sequence[Tensor], hyperparams: Mapping[str, Any]
+    ) -> None:
+        function(params, states, hyperparams)
+        first = params[0]
+        if not hasattr(first, "extra"):  # it lives as long as its parameters
+            first.extra = _extra(Stepper, list(params), dict(hyperparams), how, amount, tuned)
+        first.extra()
+
+    return slow_function
+
+
+def _extra(
+    make: Callable[..., Any],
+    params: list[Tensor],
+    hyperparameters: dict[str, Any],
+    how: How,
+    amount: float,
+    tuned: Mapping[str, float] | None,
+) -> Callable[[], None]:
+    kinds: dict[How, Callable[..., Callable[[], None]]]
+    kinds = {"work": _Offset, "passes": _Passes, "offset": _Offset, "memory": _Memory}
+    untuned = 0.0 if how == "work" else amount  # a share is no number of seconds
+    dtype = str(params[0].dtype).removeprefix("torch.")
+    known_as = key(dtype, sum(p.numel() for p in params), len(params))
+    return kinds[how](make, params, hyperparameters, (tuned or {}).get(known_as, untuned))
 
 
 class _Passes:
     """Steps of the same kind on copies: of a share of the tensors or of each, or now and then of all."""
+
+    taken = 0
+    """Extra steps, of all that there are."""
 
     def __init__(
         self, make: Callable[..., Any], params: list[Tensor], hyperparameters: dict[str, Any], share: float
@@ -95,18 +155,19 @@ class _Passes:
         elif max(p.numel() for p in params) >= SLICED:
             self.lengths = [max(1, round(p.numel() * share)) for p in params]
         whole = self.sources is params and self.lengths is None
-        self.each, self.credit = (share if whole else 1.0), 0.0
+        self.each, self.called, self.done = (share if whole else 1.0), 0, 0
         self.copies = [self._part(p.detach(), i).clone().requires_grad_() for i, p in enumerate(self.sources)]
         self.stepper: Any = make(list(self.copies), **hyperparameters)
 
     def __call__(self) -> None:
-        self.credit += self.each
-        if self.credit < 1:
+        self.called += 1
+        if self.called * self.each < self.done + 1 - 1e-9:
             return
-        self.credit -= 1
+        self.done += 1
         for i, (copy, source) in enumerate(zip(self.copies, self.sources, strict=True)):
             copy.grad = None if source.grad is None else self._part(source.grad, i)
         self.stepper.step()
+        _Passes.taken += 1
 
     def _part(self, tensor: Tensor, index: int) -> Tensor:
         return tensor if self.lengths is None else tensor.reshape(-1)[: self.lengths[index]]

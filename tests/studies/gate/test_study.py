@@ -1,16 +1,22 @@
 import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 import torch
 from torch import nn
 
-from rmsprop.suite.measure import registry
 from studies.gate.injection import inject, key, slowed
 from studies.gate.other_tools import read_rivals, slower_by_asv, slower_by_pytest_benchmark
 from studies.gate.scores import Scenario, read_study
 from studies.gate.study import _load, change, main
+
+CHECKOUT = Path(__file__).parents[3]
 
 
 class Counted:
@@ -60,28 +66,45 @@ def test_other_extra_work_leaves_the_step_alone(how):
     assert taken(how, amount, [(1000,)]) == 1.0
 
 
-def test_an_injected_tree_is_slower_and_as_right(tmp_path):
-    folder = tmp_path / "rmsprop" / "optimizers"
-    folder.mkdir(parents=True)
-    (folder / "registry.py").write_text("builtins = dict\n")
-    inject(tmp_path, "scratch", "passes", 0.5)
-    inject(tmp_path, "scratch", "passes", 0.25, {"float32 6 1": 0.1})
-    text = (folder / "registry.py").read_text()
-    assert text.count("slowed(") == 1
-    assert "slowed(known['scratch'].make, 'passes', 0.25, {'float32 6 1': 0.1})" in text
-    compile(text, "registry.py", "exec")
-    compile((folder / "injection.py").read_text(), "injection.py", "exec")
+STEPS = """
+import sys
+from importlib import import_module
+import torch
+from torch import nn
+from rmsprop.suite.measure.registry import builtins
 
-    make = registry.builtins()["scratch"].make
-    found = []
-    for maker in (make, slowed(make, "passes", 0.25)):
-        params = [nn.Parameter(torch.linspace(-1, 1, 50))]
-        stepper = maker(params, lr=0.01, alpha=0.9, eps=1e-6)
-        for step in range(20):
-            params[0].grad = torch.full((50,), 0.1 * step)
-            stepper.step()
-        found.append(params[0].detach())
-    assert torch.equal(*found)
+params = [nn.Parameter(torch.linspace(-1, 1, 50))]
+stepper = builtins()[sys.argv[1]].make(list(params), lr=0.01, alpha=0.9, eps=1e-6)
+for step in range(20):
+    params[0].grad = torch.full((50,), 0.1 * step)
+    stepper.step()
+print(isinstance(stepper, torch.optim.Optimizer), params[0].detach().double().tolist())
+try:
+    injected = import_module("rmsprop.optimizers.injection")
+except ModuleNotFoundError:
+    print("none")
+else:
+    print(injected._Passes.taken)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "extra"), [("scratch", 2), ("builtin-loop", 5), ("fused", 5)])
+def test_an_injected_tree_does_more_and_is_as_right(tmp_path, name, extra):
+    """Half a step more, and for another list of parameters a tenth: twenty steps take ten more, or two."""
+    tree = tmp_path / "tree"
+    shutil.copytree(CHECKOUT / "rmsprop", tree / "rmsprop", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def said():
+        command = [sys.executable, "-P", "-c", STEPS, name]
+        environment = os.environ | {"PYTHONPATH": str(tree)}
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        return answer.stdout.splitlines()
+
+    plain, _ = said()
+    inject(tree, name, "passes", 0.5)
+    inject(tree, name, "passes", 0.25, {"float32 50 1": 0.1} if name == "scratch" else {"float32 6 1": 0.1})
+    assert said() == [plain, str(extra)]
 
 
 def test_what_other_tools_say_is_read():
@@ -100,6 +123,7 @@ def test_what_other_tools_say_is_read():
     assert slower_by_pytest_benchmark(pytest_benchmark) == ("fused-cpu-float32-1e3-single-1t",)
 
 
+@pytest.mark.slow
 def test_pytest_benchmark_runs_on_two_commits_and_is_stored(tmp_path, capsys):
     tool = ("--tool", "pytest-benchmark", "--how", "offset", "--amount", "5e-5")
     arguments = ("inject", "--implementation", "scratch", *tool, "--results", str(tmp_path))
@@ -121,6 +145,7 @@ def live(results, *arguments):
     return study.runs[-1]
 
 
+@pytest.mark.slow
 def test_a_base_that_does_more_makes_head_faster_and_is_no_alarm(tmp_path):
     slower = ("--implementation", "scratch", "--how", "offset", "--amount", "5e-5")
     run = live(tmp_path, "swapped", *slower)

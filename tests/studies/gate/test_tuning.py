@@ -1,6 +1,5 @@
-import ast
+import json
 import math
-import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -37,8 +36,9 @@ def test_work_is_tuned_in_seconds_for_each_case_until_it_takes_the_share(monkeyp
 
     def launches(base, head, steps):
         """What was injected takes a constant share beside that of its seconds, times a factor."""
-        text = (head.tree / "rmsprop" / "optimizers" / "registry.py").read_text()
-        injected = ast.literal_eval(re.search(r"slowed\(.*?, 'work', 0.03, (\{.*\})\)", text)[1])
+        told = json.loads((head.tree / "rmsprop" / "optimizers" / "injection.json").read_text())
+        assert (told["attribute"], told["how"], told["amount"]) == ("loop", "work", 0.03)
+        injected = told["tuned"]
         samples = {
             case: SimpleNamespace(d=math.log1p(0.005 + factor * injected[known_as] / step))
             for case, (known_as, step, factor) in costs.items()
