@@ -10,28 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-CHECKOUT = Path(__file__).parents[1]
+from tests.repositories import CHECKOUT, GIT, commit, make_repository, write_mine
+
 WORKFLOWS = sorted((CHECKOUT / ".github" / "workflows").glob("*.yml"))
-GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@example.org")
-SUITE = """
-from contextlib import contextmanager
-
-import mine
-
-PACKAGE = "mine"
-
-def cases():
-    return ["work"]
-
-@contextmanager
-def make(case):
-    def run(steps):
-        for _ in range(steps):
-            mine.work()
-    yield run
-"""
-MINE = "NUMBERS = list(range({}))\n\ndef work():\n    sum(NUMBERS)\n"
-SLOWER = ["--suite", "speed", "--budget", "25s"]
+SLOWER = ["--suite", "speed", "--budget", "5m", "--aim", "20%"]
 
 
 def steps_of(path):
@@ -45,13 +27,14 @@ def script(name, *arguments, cwd, path=None, **environment):
     """Run `.ci/name`, copied to where it is run, in an environment of its own."""
     (cwd / ".ci").mkdir(exist_ok=True)
     shutil.copy(CHECKOUT / ".ci" / name, cwd / ".ci")
+    ours = fake(cwd.parent / "ours", "rmsprop", f'exec "{sys.executable}" -m rmsprop "$@"')
     found = [str(path)] if path else []
-    path = os.pathsep.join([*found, str(Path(sys.executable).parent), os.environ["PATH"]])
+    path = os.pathsep.join([*found, str(ours), str(Path(sys.executable).parent), os.environ["PATH"]])
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("GITHUB_")}
     return subprocess.run(
         ["bash", f".ci/{name}", *arguments],
         cwd=cwd,
-        env={**inherited, "PATH": path, **environment},
+        env={**inherited, "PATH": path, "PYTHONPATH": str(CHECKOUT), **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -70,16 +53,12 @@ def fake(folder, name, body):
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
-    """Somebody's repository with a suite of its own, whose last commit works a third more."""
-    folder = tmp_path_factory.mktemp("theirs")
-    (folder / "speed.py").write_text(SUITE)
-    (folder / ".gitignore").write_text(".ci/\ngate/\nresults/\n__pycache__/\n")
-    for number, message in ((3000, "as it was"), (4000, "a third more work")):
-        (folder / "mine.py").write_text(MINE.format(number))
-        if message == "as it was":
-            subprocess.run([*GIT, "init", "-q"], cwd=folder, check=True)
-        subprocess.run([*GIT, "add", "-A"], cwd=folder, check=True)
-        subprocess.run([*GIT, "commit", "-q", "-m", message], cwd=folder, check=True)
+    """Somebody's repository with a suite of its own, whose last commit takes a third longer."""
+    folder = make_repository(tmp_path_factory.mktemp("somewhere") / "theirs")
+    with (folder / ".gitignore").open("a") as ignored:
+        ignored.write(".ci/\ngate/\n")
+    write_mine(folder, heavy=2e-4 * 4 / 3)
+    commit(folder, "a third longer")
     return folder
 
 
@@ -97,11 +76,12 @@ def test_each_step_installs_or_runs_a_script_that_is_tested_here(path):
         assert data or len(lines) == len(scripts), step
 
 
+@pytest.mark.slow
 def test_a_slowdown_fails_the_gates_step_and_leaves_a_comment(repository):
     answer = script("gate", "HEAD~1", *SLOWER, cwd=repository, PULL_REQUEST="17")
     assert answer.returncode == 1, answer.stdout + answer.stderr
     assert "::error" in answer.stdout
-    assert "work" in (repository / "gate" / "comment.md").read_text()
+    assert "heavy" in (repository / "gate" / "comment.md").read_text().splitlines()[0]
     assert (repository / "gate" / "pull-request").read_text() == "17\n"
     assert list((repository / "results" / "gate").rglob("*.json"))
 
@@ -248,10 +228,12 @@ def test_each_new_commit_is_gated_against_its_parent_once(tmp_path):
     assert [call.split()[5] for call in calls if " gate " in call] == [newest[0]]
 
 
+@pytest.mark.slow
 def test_the_action_gates_somebody_elses_repository(repository, tmp_path):
     output = tmp_path / "output"
     answer = script(
-        "action", cwd=repository, BASE="HEAD~1", SUITE="speed", BUDGET="25s", GITHUB_OUTPUT=str(output)
+        "action", cwd=repository, BASE="HEAD~1", SUITE="speed", BUDGET="5m", GITHUB_OUTPUT=str(output)
     )
     assert answer.returncode == 1, answer.stdout + answer.stderr
+    assert "::error title=Regression gate::Slower: heavy" in answer.stdout
     assert output.read_text() == "code=1\n"
