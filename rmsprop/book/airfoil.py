@@ -20,12 +20,11 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pooch
-import requests
 import torch
 from torch import Tensor
 
 from rmsprop.book.surrogate import surrogate_rows
+from rmsprop.cache import cache_folder
 from rmsprop.errors import UserError
 
 FILE = "airfoil_self_noise.dat"
@@ -95,7 +94,7 @@ def load_airfoil(
     if path := os.environ.get("RMSPROP_DATA"):
         return _given(Path(path), "file given by RMSPROP_DATA")
 
-    cached = (cache or pooch.os_cache("rmsprop-bench")) / FILE
+    cached = (cache or cache_folder()) / FILE
     failures = []
     try:
         return _real(_read(cached), "user cache")
@@ -118,7 +117,7 @@ def load_airfoil(
     why = "; ".join(failures) or "no mirror to download from"
     if data == "real":
         raise UserError(
-            f"the real airfoil data is not to be had ({why}); give the path of {FILE} or set RMSPROP_DATA"
+            f"cannot get the real airfoil data ({why}); give the path of {FILE} or set RMSPROP_DATA"
         )
     return _surrogate(why)
 
@@ -190,6 +189,13 @@ def _fetch(url: str, seconds: float) -> bytes:
 
     requests' own timeout is for each read and does not hold for DNS; hence a thread, left behind if need be.
     """
+    try:  # both come with the extra `suite`; the programs of the book run without them
+        import pooch  # noqa: PLC0415
+        import requests  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise UnusableError(
+            f"a download needs {error.name}: python -m pip install 'rmsprop-bench[suite]'"
+        ) from None
     result: Future[bytes] = Future()
 
     def download() -> None:
@@ -197,8 +203,12 @@ def _fetch(url: str, seconds: float) -> bytes:
         try:
             pooch.HTTPDownloader(timeout=seconds)(url, body, None)
             result.set_result(body.getvalue())
+        # The error itself stays here: its frames hold the connection, which would outlive the thread.
+        except requests.HTTPError as error:
+            result.set_exception(UnusableError(f"HTTP {error.response.status_code}"))
+        except requests.Timeout:
+            result.set_exception(UnusableError(NO_ANSWER))
         except Exception as error:
-            # The error itself stays here: its frames hold the connection, which would outlive the thread.
             result.set_exception(UnusableError(_brief(error)))
 
     threading.Thread(target=download, daemon=True).start()
@@ -233,10 +243,6 @@ def _brief(error: Exception) -> str:
     match error:
         case UnusableError():
             return str(error)
-        case requests.HTTPError():
-            return f"HTTP {error.response.status_code}"
-        case requests.Timeout():
-            return NO_ANSWER
         case OSError(strerror=str(reason)):
             return reason
         case _:

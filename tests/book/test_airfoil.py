@@ -111,7 +111,7 @@ def _no_settings_of_this_machine(monkeypatch, tmp_path):
     for name in ("RMSPROP_DATA", "http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "user" / project)
+    monkeypatch.setenv("RMSPROP_CACHE", str(tmp_path / "user"))
 
 
 @pytest.fixture
@@ -279,7 +279,7 @@ def test_a_cached_file_makes_no_request(server, cache, table):
 
 
 def test_the_default_cache_is_the_user_s(tmp_path, table):
-    cached = tmp_path / "user" / "rmsprop-bench" / FILE
+    cached = tmp_path / "user" / FILE
     cached.parent.mkdir(parents=True)
     cached.write_bytes(table)
     assert load_airfoil("real", mirrors=[]).detail == "user cache"
@@ -428,3 +428,13 @@ def test_a_path_without_a_readable_file_is_refused(tmp_path, name, reason):
         load_airfoil(tmp_path / name)
     assert_is_one_line(error)
     assert str(tmp_path / name) in str(error.value)
+
+
+@pytest.mark.parametrize("missing", ["pooch", "requests"])
+def test_without_the_packages_that_download_the_reason_says_what_to_install(monkeypatch, missing):
+    monkeypatch.setitem(sys.modules, missing, None)
+    stood_in = load_airfoil()
+    assert stood_in.source == "surrogate"
+    assert f"needs {missing}: python -m pip install 'rmsprop-bench[suite]'" in stood_in.detail
+    with pytest.raises(UserError, match="rmsprop-bench"):
+        load_airfoil("real")
