@@ -9,7 +9,7 @@ import statistics
 
 import torch
 
-from rmsprop.suite.measure.matrix import Case
+from rmsprop.suite.case import Case
 from rmsprop.suite.measure.metrics import five_passes
 from rmsprop.suite.measure.workload import Workload
 

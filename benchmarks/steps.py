@@ -8,7 +8,8 @@ sample is one call of a `time_N_steps`: N steps in a row, so that a step of 10 u
 # Constructing the first optimizer imports this for a second: asv's fork server does so once for all.
 import torch._dynamo  # noqa: F401
 
-from rmsprop.suite.measure.matrix import IMPLEMENTATIONS, Case, cases
+from rmsprop.suite.case import IMPLEMENTATIONS, Case
+from rmsprop.suite.measure.matrix import cases
 from rmsprop.suite.measure.metrics import book_job, peak_extra_bytes
 from rmsprop.suite.measure.workload import Workload
 
@@ -36,7 +37,7 @@ class _Matrix:
             return
         if f"{implementation}-{point}" not in _IDS:
             raise NotImplementedError("not in the regular profile")
-        workload = Workload(Case.parse(f"{implementation}-{point}"))
+        workload = Workload(Case.at(implementation, point))
         workload.__enter__()
         self.workload = workload
 
@@ -104,9 +105,9 @@ class Book:
 
     def setup(self, implementation: str, point: str) -> None:
         if not hasattr(self, "job"):
-            device, dtype, *_ = point.split("-")
+            case = Case.at(implementation, point)
             # The surrogate everywhere: a commit must not be compared with another on other rows.
-            self.job = book_job(implementation, device, dtype, data="surrogate", seeds=range(5))
+            self.job = book_job(implementation, case.device, case.dtype, data="surrogate", seeds=range(5))
 
     def track_epoch(self, implementation: str, point: str) -> float:
         return sorted(self.job.epoch_seconds)[len(self.job.epoch_seconds) // 2]

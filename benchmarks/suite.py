@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from rmsprop.suite.measure.matrix import Case
+from rmsprop.suite.case import Case
 from rmsprop.suite.measure.matrix import cases as listed
 
 PACKAGE = "rmsprop"

@@ -12,8 +12,11 @@ import json
 import math
 import random
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from rmsprop.suite.case import Case
 
 MACHINES = ("synthetic-2cpu", "synthetic-16cpu", "synthetic-64cpu", "synthetic-16cpu-gpu")
 IMPLEMENTATIONS = ("scratch", "builtin-loop", "builtin-foreach", "builtin-compiled", "made.up:Other")
@@ -63,7 +66,7 @@ def commit_hash(number: int) -> str:
 def seconds_of(implementation: str, point: str) -> float:
     """Of one step: 10 µs, and memory at 20 GB/s, times a factor for each implementation."""
     factor = 1.0 + 0.2 * IMPLEMENTATIONS.index(implementation)
-    return factor * (1e-5 + float(point.split("-")[2]) * 20 / 20e9)
+    return factor * (1e-5 + Case.at(implementation, point).elements * 20 / 20e9)
 
 
 def noisy(key: str, seconds: float, count: int) -> list[float]:
@@ -117,7 +120,7 @@ def pytest_file(machine: str, commit: int) -> dict:
     for number, (name, point) in enumerate(_cases()):
         data = sorted(noisy(f"p {machine} {commit} {number}", seconds_of(name, point), SAMPLES))
         extra = _axes(name, point) | {
-            "elements": int(float(point.split("-")[2])), "machine": machine, "processor": "Synthetic",
+            "elements": Case.at(name, point).elements, "machine": machine, "processor": "Synthetic",
             "cpus": 2, "torch": "2.13.0", "notes": [], "warnings": "", "peak_extra_bytes": 4096,
             "ceiling": data[0] / 2,
         }  # fmt: skip
@@ -162,7 +165,7 @@ def bench_record(machine: str, commit: int, implementation: str, point: str) -> 
         "commit": commit_hash(commit),
         "dirty": False,
     }
-    elements = int(float(point.split("-")[2]))
+    elements = Case.at(implementation, point).elements
     measurement = {
         "elements": elements,
         "tensors": 1,
@@ -188,15 +191,7 @@ def _cases() -> Iterator[tuple[str, str]]:
 
 
 def _axes(implementation: str, point: str) -> dict:
-    device, dtype, size, layout, threads = point.split("-")
-    return {
-        "implementation": implementation,
-        "device": device,
-        "dtype": dtype,
-        "size": size,
-        "layout": layout,
-        "threads": 0 if threads == "all" else int(threads[:-1]),
-    }
+    return asdict(Case.at(implementation, point))
 
 
 def _write(path: Path, content: dict) -> None:

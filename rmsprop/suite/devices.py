@@ -3,14 +3,9 @@
 import torch
 
 from rmsprop.errors import UserError
+from rmsprop.suite.case import DEVICES, ITEMSIZE
 
-DTYPES = {
-    "float64": torch.float64,
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
-DEVICES = ("cpu", "cuda", "mps")
+DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in ITEMSIZE}
 
 
 def parse_dtype(name: str) -> torch.dtype:

@@ -19,6 +19,7 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from rmsprop.errors import UserError
+from rmsprop.suite.case import Case
 from rmsprop.suite.records.environment import Environment, capture_environment
 from rmsprop.suite.records.store import Problem, read_folder, read_json, write_atomically
 
@@ -119,7 +120,8 @@ def _prepare_asv(repository: Path) -> None:
 
 
 def _asv(repository: Path, cases: Sequence[str]) -> tuple[str, int, str]:
-    chosen = "|".join(re.escape(f"('{name}', '{point}')") for name, point in map(_split, cases))
+    parameters = (f"('{case.implementation}', '{case.point}')" for case in map(Case.parse, cases))
+    chosen = "|".join(map(re.escape, parameters))
     command = ("continuous", "--factor", "1.1", "--bench", f"steps.*time.*({chosen})", "HEAD~1", "HEAD")
     code, said = _run(repository, sys.executable, "-m", "asv", *command, HOME=str(repository))
     return "asv continuous --factor 1.1 HEAD~1 HEAD", code, said
@@ -135,12 +137,6 @@ def _pytest_benchmark(repository: Path, cases: Sequence[str]) -> tuple[str, int,
     compare = ("--benchmark-compare=0001", f"--benchmark-compare-fail={PYTEST_LIMIT}")
     code, said = _run(repository, *pytest, *compare)
     return f"pytest {' '.join(compare)}", code, said
-
-
-def _split(case: str) -> tuple[str, str]:
-    """Implementation and point of a case's id."""
-    implementation, *point = case.rsplit("-", 5)
-    return implementation, "-".join(point)
 
 
 def _run(folder: Path, *command: str, **environment: str) -> tuple[int, str]:

@@ -14,10 +14,10 @@ from pathlib import Path
 from statistics import mean
 
 from rmsprop.errors import UserError
+from rmsprop.suite.case import Case
 from rmsprop.suite.gate.launch import Arm, Job, Launched, bind, cpus, run_launch
 from rmsprop.suite.gate.prepare import prepare
 from rmsprop.suite.gate.trees import prepared
-from rmsprop.suite.measure.matrix import Case
 from studies.gate.injection import How, inject, key
 
 SUITE = "benchmarks.suite"

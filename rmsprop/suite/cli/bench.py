@@ -14,12 +14,12 @@ from rich.markup import escape
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
+from rmsprop.suite.case import Case
 from rmsprop.suite.cli.options import Bench
 from rmsprop.suite.cli.progress import bars
-from rmsprop.suite.measure.matrix import Case
 from rmsprop.suite.measure.registry import implementations
 from rmsprop.suite.measure.session import EFFORTS, bench
-from rmsprop.suite.records.bench import Axes, BenchRecord
+from rmsprop.suite.records.bench import BenchRecord
 from rmsprop.suite.records.store import check_writable
 from rmsprop.suite.verdicts.speed import speed_ups
 from rmsprop.suite.words import duration
@@ -85,7 +85,7 @@ def show_bench(records: list[BenchRecord], results: Path) -> None:
         if record.reason:
             remarks.append(f"{record.status}: {record.reason}")
         for remark in remarks:
-            said.setdefault(remark, []).append(_name(record.axes))
+            said.setdefault(remark, []).append(record.axes.id)
     for remark, names in said.items():
         shown = ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
         console.print(f"{escape(remark)} ({escape(shown)})", soft_wrap=True)
@@ -107,7 +107,7 @@ def _bench_table(measured: list[BenchRecord]) -> Table:
     point = None
     for record in measured:
         assert record.measurement is not None
-        if point != (point := _point(record.axes)):
+        if point != (point := record.axes.point.replace("-", " ")):
             table.add_section()
             table.add_row(f"[bold]{escape(point)}[/]")
         step = statistics.median(record.measurement.samples["step"])
@@ -124,14 +124,3 @@ def _bench_table(measured: list[BenchRecord]) -> Table:
             ", ".join(f"[yellow]{warning.partition(':')[0]}[/]" for warning in record.warnings),
         )
     return table
-
-
-def _point(axes: Axes) -> str:
-    """All axes but the implementation; the layout says the size, except for a single tensor."""
-    size = (axes.size,) if axes.layout == "single" else ()
-    threads = "all" if axes.threads == 0 else f"{axes.threads}t"
-    return " ".join((axes.device, axes.dtype, axes.layout, *size, threads))
-
-
-def _name(axes: Axes) -> str:
-    return f"{axes.implementation} {_point(axes)}"

@@ -14,7 +14,8 @@ from typing import Annotated, Any
 from typer import Option
 
 from rmsprop.errors import UserError
-from rmsprop.suite.measure.matrix import DEVICES, GROUP, ITEMSIZE, PROFILES, SIZES, Case, cases
+from rmsprop.suite.case import DEVICES, ITEMSIZE, Case
+from rmsprop.suite.measure.matrix import GROUP, PROFILES, SIZES, cases
 
 DTYPES = tuple(ITEMSIZE)
 RUN_PROFILES = ("smoke", "regular")

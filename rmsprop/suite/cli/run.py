@@ -10,9 +10,10 @@ import typer
 from rich.markup import escape
 
 from rmsprop.book.airfoil import load_airfoil
+from rmsprop.suite.case import Case
 from rmsprop.suite.cli.options import Run
 from rmsprop.suite.cli.progress import bars
-from rmsprop.suite.measure.matrix import Case, cases
+from rmsprop.suite.measure.matrix import cases
 from rmsprop.suite.measure.registry import implementations
 from rmsprop.suite.measure.reproduction import reproduce
 from rmsprop.suite.measure.session import EFFORTS, bench

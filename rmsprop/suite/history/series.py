@@ -23,8 +23,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from rmsprop.suite.records.bench import Axes
-from rmsprop.suite.records.frame import AXES, read_frame
+from rmsprop.suite.case import AXES, Case
+from rmsprop.suite.records.frame import read_frame
 from rmsprop.suite.records.gate import GateCase, GateRecord, Policy
 from rmsprop.suite.records.store import Problem, read_gates
 from rmsprop.suite.verdicts.changepoints import FALSE_ALARMS, SHORTEST, SMALLEST, find_steps
@@ -290,7 +290,7 @@ def _measured(frame: pd.DataFrame, order: _Order) -> Iterable[Series]:
         yield Series(
             machine=named["machine"],
             environment=named["environment"],
-            case=_case_id(Axes(**{name: named[name] for name in AXES})),
+            case=Case(**{name: named[name] for name in AXES}).id,
             quantity=named["quantity"],
             unit=named["unit"],
             runner=named["runner"],
@@ -313,12 +313,6 @@ def _environments(rows: pd.DataFrame) -> list[str]:
             rows["runner"], rows["file"], rows["python"], rows["torch"], strict=True
         )
     ]
-
-
-def _case_id(axes: Axes) -> str:
-    """As `rmsprop.suite.measure.matrix.Case.id`."""
-    threads = f"{axes.threads}t" if axes.threads else "all"
-    return "-".join((axes.implementation, axes.device, axes.dtype, axes.size, axes.layout, threads))
 
 
 def _paired(records: Iterable[GateRecord], order: _Order) -> Iterable[Series]:

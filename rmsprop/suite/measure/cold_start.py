@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rmsprop.suite.measure.matrix import Case
+from rmsprop.suite.case import Case
 
 ROOT = Path(__file__).parents[3]
 """Of this rmsprop, the checkout or site-packages: -P keeps the current folder off the path."""

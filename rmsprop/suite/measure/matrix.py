@@ -10,22 +10,10 @@ from dataclasses import dataclass
 from itertools import product
 
 from rmsprop.errors import UserError
-from rmsprop.suite.measure.shapes import Shape, shapes
+from rmsprop.suite.case import DEVICES, IMPLEMENTATIONS, ITEMSIZE, Case
 
-IMPLEMENTATIONS = (
-    "scratch",
-    "builtin-loop",
-    "builtin-foreach",
-    "builtin-capturable",
-    "builtin-compiled",
-    "fused",
-)
-"""Those of rmsprop itself. Stated here, so that the list does not depend on the commit under test."""
 GROUP = "rmsprop.optimizers"
 """The group of entry points by which other packages add implementations."""
-DEVICES = ("cpu", "cuda", "mps")
-ITEMSIZE = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
-"""Bytes of one element, by dtype."""
 SIZES = {
     "single": ("1e3", "1e5", "1e6", "1e7", "1e8", "1e9"),
     "book": ("6",),
@@ -36,51 +24,6 @@ SIZES = {
 """Elements by layout: one tensor; the book's w and b; 1,000 tensors of 1,000; two models' real shapes."""
 THREADS = (1, 0)
 """torch's intra-op threads; 0 stands for all, as many as torch takes by default."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One point of the matrix."""
-
-    implementation: str
-    """A name in the registry, or package.module:Class."""
-    device: str
-    dtype: str
-    size: str
-    layout: str
-    threads: int
-
-    @property
-    def id(self) -> str:
-        """Such as `scratch-cpu-float32-1e5-single-1t`, or `...-all` for all threads."""
-        threads = f"{self.threads}t" if self.threads else "all"
-        return "-".join((self.implementation, self.device, self.dtype, self.size, self.layout, threads))
-
-    @property
-    def point(self) -> str:
-        """The id without the implementation: the cases of one point are compared with each other."""
-        return self.id.removeprefix(f"{self.implementation}-")
-
-    @classmethod
-    def parse(cls, text: str) -> "Case":
-        """The case of that id."""
-        implementation, device, dtype, size, layout, threads = text.rsplit("-", 5)
-        return cls(
-            implementation, device, dtype, size, layout, int(threads.removesuffix("t").replace("all", "0"))
-        )
-
-    @property
-    def shapes(self) -> tuple[Shape, ...]:
-        return shapes(self.layout, self.size)
-
-    @property
-    def elements(self) -> int:
-        return sum(math.prod(shape) for shape in self.shapes)
-
-    @property
-    def bytes(self) -> int:
-        """Of the parameters; the gradients and the squared average have as many each."""
-        return self.elements * ITEMSIZE[self.dtype]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from rmsprop.suite.measure.matrix import ITEMSIZE, Case
+from rmsprop.suite.case import ITEMSIZE, Case
 from rmsprop.suite.measure.registry import NOT_HERE, Implementation
 from rmsprop.suite.measure.registry import implementation as find
 from rmsprop.suite.measure.subject import skip_reason
@@ -29,7 +29,7 @@ CEILING_SECONDS = 3e-3
 
 def five_pass_bytes(case: Case) -> int:
     """Bytes that a step of the case has to move at least."""
-    return 5 * case.bytes
+    return case.passes * case.bytes
 
 
 def ns_per_element(case: Case, seconds: float) -> float:

@@ -24,7 +24,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from rmsprop.errors import UserError
-from rmsprop.suite.measure.matrix import GROUP, IMPLEMENTATIONS
+from rmsprop.suite.case import IMPLEMENTATIONS
+from rmsprop.suite.measure.matrix import GROUP
 
 NOT_HERE = "not in this commit"
 """Of the rmsprop under test, which may be an older one."""

@@ -11,18 +11,18 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import ParamSpec
 
+from rmsprop.suite.case import IMPLEMENTATIONS, Case
 from rmsprop.suite.measure.cold_start import cold_start
-from rmsprop.suite.measure.matrix import IMPLEMENTATIONS, Case
 from rmsprop.suite.measure.metrics import book_job, five_passes, peak_extra_bytes
 from rmsprop.suite.measure.subject import memory_available, memory_kept, memory_needed
 from rmsprop.suite.measure.trust import Watch
 from rmsprop.suite.measure.workload import CaseSkippedError, Workload
-from rmsprop.suite.records.bench import Axes, BenchRecord, Measurement, Quantity, Status
+from rmsprop.suite.records.bench import BenchRecord, Measurement, Quantity, Status
 from rmsprop.suite.records.environment import Environment, capture_environment
 from rmsprop.suite.records.store import read_bench, short_commit, write_bench
 
@@ -198,7 +198,7 @@ class _Run:
     def record(self, environment: Environment, watch: Watch) -> BenchRecord:
         """What is stored of it."""
         status, reason = self.ended or ("measured", None)
-        record = BenchRecord(environment, Axes(**asdict(self.case)), status, reason, None, (), ())
+        record = BenchRecord(environment, self.case, status, reason, None, (), ())
         if self.ended:
             return record
         steps: dict[Quantity, tuple[float, ...]] = {"step": tuple(self.seconds)}
@@ -270,7 +270,7 @@ def _measured_before(folder: Path, case: Case, environment: Environment) -> Benc
             latest = read_bench(path)
         except ValueError:
             continue  # damaged: measured anew, and named by whoever reads all
-    if latest is None or latest.status != "measured" or latest.axes != Axes(**asdict(case)):
+    if latest is None or latest.status != "measured" or latest.axes != case:
         return None
     then, now = latest.environment, environment
     return (

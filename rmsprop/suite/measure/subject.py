@@ -8,7 +8,7 @@ Of it the harness uses `optimizers.scratch` (rmsprop, init_rmsprop_states), `opt
 import psutil
 import torch
 
-from rmsprop.suite.measure.matrix import Case
+from rmsprop.suite.case import Case
 from rmsprop.suite.measure.registry import implementation
 
 WORKING_COPIES = 4

@@ -14,12 +14,12 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from rmsprop.suite.case import Case
 from rmsprop.suite.measure import correctness as reference
-from rmsprop.suite.measure.matrix import Case
 from rmsprop.suite.measure.registry import Implementation
 from rmsprop.suite.measure.registry import implementation as find
-from rmsprop.suite.measure.shapes import Shape
 from rmsprop.suite.measure.subject import gradient_sets, memory_reason, skip_reason
+from rmsprop.suite.shapes import Shape
 
 LR, ALPHA = 0.01, 0.9
 """The book's, for every implementation; each has its own ε."""

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+from rmsprop.suite.case import Case
 from rmsprop.suite.records.environment import Environment
 
 SCHEMA = 1
@@ -28,21 +29,6 @@ step is beyond a steady one, such as compilation."""
 
 
 @dataclass(frozen=True, config=_STRICT)
-class Axes:
-    """Where a case stands in the matrix; strings and integers only."""
-
-    implementation: str
-    device: str
-    dtype: str
-    size: str
-    """Elements as the matrix names them, such as 1e5."""
-    layout: str
-    """What the parameters look like: single, book, resnet50, gpt2, many."""
-    threads: int
-    """torch's intra-op threads; 0 stands for all."""
-
-
-@dataclass(frozen=True, config=_STRICT)
 class Measurement:
     """What a measured case gave."""
 
@@ -60,7 +46,7 @@ class BenchRecord:
     """One case on one machine at one commit: measured, skipped or failed, and why."""
 
     environment: Environment
-    axes: Axes
+    axes: Case
     status: Status
     reason: str | None
     """Why it was skipped or failed; None when measured."""

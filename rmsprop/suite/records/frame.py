@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
+from rmsprop.suite.case import AXES, MEANINGS, Case
 from rmsprop.suite.records.bench import UNITS, BenchRecord, Quantity
 from rmsprop.suite.records.store import Problem, read_bench, read_folder, read_json
 
@@ -35,12 +36,7 @@ COLUMNS: dict[str, tuple[type | str, str]] = {
     "dirty": ("boolean", "whether it had local changes; missing where unknown"),
     "committed": ("datetime64[ns, UTC]", "date of the commit; missing where the file does not say"),
     "started": ("datetime64[ns, UTC]", "when the measurement started"),
-    "implementation": (str, "name in the registry"),
-    "device": (str, "cpu, cuda, mps"),
-    "dtype": (str, "float64, float32, bfloat16, float16"),
-    "layout": (str, "single, book, resnet50, gpt2, many"),
-    "size": (str, "elements as the matrix names them, such as 1e5"),
-    "threads": ("Int64", "torch's intra-op threads; 0 stands for all"),
+    **{axis: ("Int64" if kind is int else kind, meaning) for axis, (kind, meaning) in MEANINGS.items()},
     "quantity": (str, "what was measured: step, peak, epoch, loss, import, first_step, compile"),
     "unit": (str, "of the numbers: seconds, bytes, or 1 for a loss"),
     "status": (str, "measured, skipped or failed"),
@@ -61,8 +57,6 @@ COLUMNS: dict[str, tuple[type | str, str]] = {
     ),
 }
 """Column name -> (type, meaning), in the order of the frame."""
-
-AXES = ("implementation", "device", "dtype", "layout", "size", "threads")
 
 UNSTABLE = 0.10
 """Distance of the samples' quartiles over their median that is too much."""
@@ -299,15 +293,14 @@ def _asv_columns(results: dict[str, Any], quantity: Quantity, steps: int) -> dic
     combinations = list(product(*results["params"]))
     number = len(combinations)
     started = results.get("started_at")
-    points = [parse_point(point.strip("'")) for _, point in combinations]
+    cases = [_asv_case(*names) for names in combinations]
     # asv drops trailing nulls: a null result failed, NaN was skipped.
     found = [*(results.get("result") or ()), *[None] * number][:number]
     statistics = [_asv_statistics(result, results, i, steps) for i, result in enumerate(found)]
     statuses = [_asv_status(result) for result in found]
     return {
         "started": [_time(started) if started else None] * number,
-        "implementation": [implementation.strip("'") for implementation, _ in combinations],
-        **{axis: [point[axis] for point in points] for axis in AXES[1:]},
+        **{axis: [getattr(case, axis) for case in cases] for axis in AXES},
         "quantity": [quantity] * number,
         "unit": [UNITS[quantity]] * number,
         "status": statuses,
@@ -347,19 +340,9 @@ def _unstable(found: _Statistics) -> str:
 
 
 @cache
-def parse_point(point: str) -> Row:
-    """`cpu-float32-1e5-single-1t` -> its axes; the name under which asv keeps all axes but one."""
-    try:
-        device, dtype, size, layout, threads = point.split("-")
-    except ValueError as error:
-        raise ValueError(f"{point!r} is no point of the matrix such as cpu-float32-1e5-single-1t") from error
-    return {
-        "device": device,
-        "dtype": dtype,
-        "layout": layout,
-        "size": size,
-        "threads": 0 if threads == "all" else int(threads.removesuffix("t")),
-    }
+def _asv_case(implementation: str, point: str) -> Case:
+    """asv keeps all axes but one under one name, and both as their repr."""
+    return Case.at(implementation.strip("'"), point.strip("'"))
 
 
 def _pytest_rows(path: Path) -> _Rows:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from rmsprop.suite.case import REFERENCE
 from rmsprop.suite.records.frame import Row
 from rmsprop.suite.report.figures import series_style
 from rmsprop.suite.report.performance_figures import draw_layouts
 from rmsprop.suite.report.render import html, markdown
 from rmsprop.suite.report.site import Inputs, Page
 from rmsprop.suite.report.tables import MARK, Cell, Table, marked
-from rmsprop.suite.verdicts.speed import POINT, REFERENCE, as_rows, measured_steps, speed_up
+from rmsprop.suite.verdicts.speed import POINT, as_rows, measured_steps, speed_up
 from rmsprop.suite.words import duration
 
 PATH = "fused.html"

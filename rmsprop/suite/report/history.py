@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rmsprop.suite.case import Case
 from rmsprop.suite.history.series import Alert, Series
 from rmsprop.suite.report.figures import Drawing, fitting, series_style
 from rmsprop.suite.report.history_figures import anchor_of, draw_history
@@ -235,9 +236,16 @@ def _time_of(alert: Alert) -> float:
 
 
 def _implementation(series: Series) -> str:
-    return series.case.removesuffix(f"-{_point(series)}")
+    """The line's name in a figure: the implementation, or the whole name of somebody else's case."""
+    try:
+        return Case.parse(series.case).implementation
+    except ValueError:
+        return series.case
 
 
 def _point(series: Series) -> str:
-    """The case without its implementation: its last five parts."""
-    return "-".join(series.case.rsplit("-", 5)[1:])
+    """What the lines of a figure share: the point, or nothing where the case is somebody else's."""
+    try:
+        return Case.parse(series.case).point
+    except ValueError:
+        return "cases"

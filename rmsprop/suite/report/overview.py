@@ -5,11 +5,12 @@ from typing import Any
 
 import pandas as pd
 
+from rmsprop.suite.case import REFERENCE
 from rmsprop.suite.report import history, performance, problems, reproduction
 from rmsprop.suite.report.render import html, markdown
 from rmsprop.suite.report.site import Inputs, Page
 from rmsprop.suite.report.tables import MARK, Cell, Table, capped
-from rmsprop.suite.verdicts.speed import REFERENCE, first_of, measured_steps
+from rmsprop.suite.verdicts.speed import first_of, measured_steps
 from rmsprop.suite.words import count, duration, when
 
 _HEADLINES = 4

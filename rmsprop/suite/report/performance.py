@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from rmsprop.suite.case import LAYOUTS, REFERENCE
 from rmsprop.suite.records.frame import Row
 from rmsprop.suite.report.figures import Drawing, fitting, series_style
 from rmsprop.suite.report.performance_figures import (
@@ -28,9 +29,7 @@ from rmsprop.suite.report.tables import MARK, Cell, Table, capped, marked
 from rmsprop.suite.verdicts.crossovers import crossovers
 from rmsprop.suite.verdicts.speed import (
     CASE,
-    LAYOUTS,
     POINT,
-    REFERENCE,
     RUNNERS,
     Runs,
     as_rows,

@@ -14,9 +14,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullLocator
 
+from rmsprop.suite.case import LAYOUTS, REFERENCE
 from rmsprop.suite.report.figures import INK, Drawing, canvas, finish, legend_below
 from rmsprop.suite.report.tables import MARK
-from rmsprop.suite.verdicts.speed import LAYOUTS, REFERENCE, first_of, last_of
+from rmsprop.suite.verdicts.speed import first_of, last_of
 from rmsprop.suite.words import duration
 
 Styles = Mapping[str, dict[str, Any]]

@@ -15,7 +15,7 @@ from rmsprop.suite.report.reproduction_figures import NAMES, draw_reproduction
 from rmsprop.suite.report.site import Inputs, Page
 from rmsprop.suite.report.tables import MARK, Cell, Table, capped, marked
 from rmsprop.suite.verdicts.reproduction import hyperparameters_in_words
-from rmsprop.suite.verdicts.speed import Runs, where
+from rmsprop.suite.verdicts.speed import Runs
 from rmsprop.suite.words import count, duration, when
 
 PATH = "reproduction.html"
@@ -236,7 +236,7 @@ def _benched_jobs(runs: Runs) -> Iterator[tuple[str | Cell, ...]]:
         found = job.set_index("quantity")["median"]
         yield _job(
             first["implementation"],
-            (where(first), first["dtype"], first["machine"], "surrogate"),
+            (first["place"], first["dtype"], first["machine"], "surrogate"),
             count(int(job["count"].max()), "run"),
             "scratch" if first["implementation"] == "scratch" else "concise",
             (found.get("loss"), found.get("epoch")),

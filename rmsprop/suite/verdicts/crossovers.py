@@ -6,8 +6,9 @@ from itertools import groupby, pairwise
 import numpy as np
 import pandas as pd
 
+from rmsprop.suite.case import LAYOUTS, REFERENCE
 from rmsprop.suite.records.frame import Row
-from rmsprop.suite.verdicts.speed import LAYOUTS, REFERENCE, as_rows, measured_steps
+from rmsprop.suite.verdicts.speed import as_rows, measured_steps
 
 _LEVEL = 0.02
 """A ratio without an interval counts as neither faster nor slower within this distance of 1."""

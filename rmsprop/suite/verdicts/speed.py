@@ -15,29 +15,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rmsprop.suite.measure.matrix import DEVICES, IMPLEMENTATIONS, ITEMSIZE
-from rmsprop.suite.records.bench import Axes, BenchRecord
-from rmsprop.suite.records.frame import AXES, Row
+from rmsprop.suite.case import AXES, DEVICES, IMPLEMENTATIONS, ITEMSIZE, LAYOUTS, REFERENCE, Case
+from rmsprop.suite.records.bench import BenchRecord
+from rmsprop.suite.records.frame import Row
 from rmsprop.suite.verdicts.medians import median_interval
-from rmsprop.suite.words import commit_name, count, when
+from rmsprop.suite.words import commit_name, when
 
-REFERENCE = "builtin-loop"
-"""What each time is compared with: torch.optim.RMSprop as it runs by default on a CPU."""
 RUNNERS = ("bench", "pytest-benchmark", "asv")
 """The best first: asv keeps neither ceilings nor warnings."""
 CASE = list(AXES)
 POINT = [axis for axis in AXES if axis != "implementation"]
-LAYOUTS = {
-    "single": "one tensor",
-    "book": "the book’s w and b",
-    "many": "1,000 tensors",
-    "resnet50": "ResNet-50",
-    "gpt2": "GPT-2 small",
-}
-PASSES = 5
-"""Over memory, that a step cannot do without: read p, g, s; write p, s."""
 
-_DTYPES = ("float32", "float64", "bfloat16", "float16")
 _ALL_THREADS = 10**6
 """Stands after every number of threads."""
 _SIDES = 0.975
@@ -79,9 +67,9 @@ def speed_up(reference: Sequence[float] | np.ndarray, own: Sequence[float] | np.
     return SpeedUp(float(np.median(reference) / np.median(own)), interval)
 
 
-def speed_ups(records: Iterable[BenchRecord]) -> dict[Axes, SpeedUp]:
+def speed_ups(records: Iterable[BenchRecord]) -> dict[Case, SpeedUp]:
     """The speed-up of each measured case whose reference was measured in turns with it."""
-    turns: dict[Any, dict[Axes, Sequence[float]]] = defaultdict(dict)
+    turns: dict[Any, dict[Case, Sequence[float]]] = defaultdict(dict)
     for record in records:
         if record.measurement:
             turn = (record.environment.machine, record.environment.started)
@@ -214,13 +202,6 @@ def in_order(found: Iterable[str], known: Iterable[str]) -> list[str]:
     return [*listed, *sorted(found - set(listed))]
 
 
-def where(row: Any) -> str:
-    """Such as `cpu, 1 thread`; on a GPU the threads of the host do not matter."""
-    if row["device"] != "cpu":
-        return str(row["device"])
-    return f"cpu, {count(row['threads'], 'thread') if row['threads'] else 'all threads'}"
-
-
 def _of_best_runner(frame: pd.DataFrame) -> pd.DataFrame:
     """Of each machine the rows of its best runner; a runner that measured nothing only if all did."""
     rank = frame["runner"].map({runner: number for number, runner in enumerate(RUNNERS)}).astype(int)
@@ -313,29 +294,24 @@ def _with_ratios(rows: pd.DataFrame) -> pd.DataFrame:
 def _described(rows: pd.DataFrame) -> pd.DataFrame:
     sizes = pd.to_numeric(rows["size"], errors="coerce")
     elements = rows["elements"].astype("Float64").fillna(sizes).astype(float)
-    moved = PASSES * elements * rows["dtype"].map(ITEMSIZE).astype(float)
+    cases = [Case(**row) for row in as_rows(rows[CASE])]
+    passes = np.array([case.passes for case in cases], dtype=float)
+    moved = passes * elements * rows["dtype"].map(ITEMSIZE).astype(float)
     step = (rows["quantity"] == "step") & (rows["median"] > 0)
-    axes = rows[["device", "threads", "size", "layout"]].to_dict("records")
     return rows.assign(
         elements=elements,
-        place=[where(row) for row in axes],
-        point=[_point(row) for row in axes],
+        place=[case.place for case in cases],
+        point=[case.description for case in cases],
         bandwidth=(moved / rows["median"]).where(step),
         ceiling_bandwidth=(moved / rows["ceiling"]).where(step & (rows["ceiling"] > 0)),
     )
-
-
-def _point(row: Any) -> str:
-    """Such as `1e5, one tensor, all threads`."""
-    words = [row["size"], LAYOUTS.get(row["layout"], row["layout"]), *where(row).split(", ")[1:]]
-    return ", ".join(words)
 
 
 def _ordered(rows: pd.DataFrame) -> pd.DataFrame:
     orders = {
         "implementation": in_order(rows["implementation"], IMPLEMENTATIONS),
         "device": in_order(rows["device"], DEVICES),
-        "dtype": in_order(rows["dtype"], _DTYPES),
+        "dtype": in_order(rows["dtype"], ITEMSIZE),
         "layout": in_order(rows["layout"], LAYOUTS),
     }
     keys: dict[str, pd.Series[Any]] = {
@@ -344,7 +320,19 @@ def _ordered(rows: pd.DataFrame) -> pd.DataFrame:
     keys |= {"elements": rows["elements"], "threads": rows["threads"].replace(0, _ALL_THREADS)}
     began = rows.groupby("turn")["started"].transform("max").astype("int64").astype(float)
     keys |= {"machine": rows["machine"], "turn": -began}
-    sorting = ["machine", "device", "dtype", "elements", "layout", "threads", "turn", "implementation"]
+    further = [axis for axis in POINT if axis not in {*keys, "size"}]
+    keys |= {axis: rows[axis] for axis in further}
+    sorting = [
+        "machine",
+        "device",
+        "dtype",
+        "elements",
+        "layout",
+        "threads",
+        *further,
+        "turn",
+        "implementation",
+    ]
     order = pd.DataFrame(keys).sort_values(sorting, kind="stable").index
     return rows.loc[order].reset_index(drop=True)
 

@@ -8,7 +8,8 @@ import subprocess
 import numpy as np
 import pytest
 
-from rmsprop.suite.records.bench import Axes, BenchRecord, Measurement
+from rmsprop.suite.case import Case
+from rmsprop.suite.records.bench import BenchRecord, Measurement
 from rmsprop.suite.records.gate import GateCase, GateRecord, Hypothesis, Launch, Plan, Policy, Sample, Side
 from rmsprop.suite.records.store import write_bench, write_gate
 
@@ -79,7 +80,7 @@ def write_benches(make_environment):
             started = f"2026-01-01T00:{i:02}:00+00:00"
             record = BenchRecord(
                 environment=make_environment(commit=commit, started=started, **changes),
-                axes=Axes("scratch", "cpu", "float32", "1e3", "single", 1),
+                axes=Case("scratch", "cpu", "float32", "1e3", "single", 1),
                 status="measured",
                 reason=None,
                 measurement=Measurement(1000, 1, 1, {"step": (step,)}, None),

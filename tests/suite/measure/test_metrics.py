@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from rmsprop.optimizers import builtin
+from rmsprop.suite.case import Case
 from rmsprop.suite.measure import metrics
 from rmsprop.suite.measure.cold_start import cold_start
-from rmsprop.suite.measure.matrix import Case
 from rmsprop.suite.measure.metrics import Ceilings, FivePasses, book_job, ceiling_seconds, peak_extra_bytes
 from rmsprop.suite.measure.workload import CaseSkippedError, Workload
 

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from benchmarks.others import GRADIENT_SETS, Optax
+from rmsprop.suite.case import ITEMSIZE, Case
 from rmsprop.suite.measure import other_optimizers as others
-from rmsprop.suite.measure.matrix import ITEMSIZE, Case
 from rmsprop.suite.measure.workload import CaseSkippedError, Workload
 
 CPU = torch.device("cpu")

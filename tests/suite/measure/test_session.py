@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from rmsprop.suite.case import Case
 from rmsprop.suite.measure import session as runner
-from rmsprop.suite.measure.matrix import PROFILES, Case, cases
+from rmsprop.suite.measure.matrix import PROFILES, cases
 from rmsprop.suite.measure.session import EFFORTS, Effort, bench, measure
 from rmsprop.suite.measure.workload import CaseSkippedError
 from rmsprop.suite.records.frame import read_frame

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from rmsprop.suite.case import ITEMSIZE, Case
 from rmsprop.suite.measure import workload as workloads
 from rmsprop.suite.measure.correctness import WrongResultError, check
-from rmsprop.suite.measure.matrix import ITEMSIZE, Case
 from rmsprop.suite.measure.registry import Implementation, builtins, load_optimizer
 from rmsprop.suite.measure.subject import skip_reason
 from rmsprop.suite.measure.workload import CaseFailedError, CaseSkippedError, Workload

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from rmsprop.errors import UserError
+from rmsprop.suite.case import Case
 from rmsprop.suite.records import export
-from rmsprop.suite.records.bench import Axes, BenchRecord, Measurement
+from rmsprop.suite.records.bench import BenchRecord, Measurement
 from rmsprop.suite.records.export import export_frame
 from rmsprop.suite.records.frame import COLUMNS, read_frame
 from rmsprop.suite.records.store import write_bench
@@ -18,7 +19,7 @@ from rmsprop.suite.records.store import write_bench
 def frame(tmp_path, make_environment):
     """One measured case, with names that a format might trip over, and one that was skipped."""
     made = {"environment": make_environment(), "notes": ('a, "b"\nc',), "warnings": ("busy: ünïcode",)}
-    axes = Axes("made.up:Other, one", "cpu", "float32", "1e5", "single", 1)
+    axes = Case("made.up:Other, one", "cpu", "float32", "1e5", "single", 1)
     measured = Measurement(100_000, 1, 50, {"step": (3e-5, 1 / 3 * 1e-5, 2e-5), "peak": (8e5,)}, 1e-5)
     write_bench(
         tmp_path / "bench" / "a.json",

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rmsprop.suite.records.bench import Axes, BenchRecord, Measurement
-from rmsprop.suite.records.frame import COLUMNS, parse_point, read_frame
+from rmsprop.suite.case import Case
+from rmsprop.suite.records.bench import BenchRecord, Measurement
+from rmsprop.suite.records.frame import COLUMNS, read_frame
 from rmsprop.suite.records.store import read_bench, write_bench
 
-AXES = Axes("builtin-loop", "cpu", "float32", "1e5", "single", 1)
+AXES = Case("builtin-loop", "cpu", "float32", "1e5", "single", 1)
 MEASURED = Measurement(100_000, 1, 50, {"step": (3e-5, 1e-5, 2e-5), "peak": (800_000.0,)}, 1e-5)
 
 
@@ -229,11 +230,3 @@ def test_all_three_runners_stand_in_one_frame(tmp_path, bench):
     assert set(frame.runner) == {"bench", "asv", "pytest-benchmark"}
     assert frame.started.notna().all()
     assert set(frame[frame.runner == "bench"].notes) == {"eps is 1e-2"}
-
-
-def test_a_point_is_parsed_into_its_axes():
-    assert parse_point("cuda-bfloat16-1e7-single-all") == {
-        "device": "cuda", "dtype": "bfloat16", "size": "1e7", "layout": "single", "threads": 0,
-    }  # fmt: skip
-    with pytest.raises(ValueError, match="no point of the matrix"):
-        parse_point("cuda-bfloat16")

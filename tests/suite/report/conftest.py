@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rmsprop.suite.records.bench import Axes, BenchRecord, Measurement
+from rmsprop.suite.case import Case
+from rmsprop.suite.records.bench import BenchRecord, Measurement
 from rmsprop.suite.records.store import write_bench, write_reproduction
 from rmsprop.suite.report import performance, reproduction
 from rmsprop.suite.report.pages import build_report
@@ -99,7 +100,7 @@ def store_bench(
     """Store a benchmark record; `changes` are axes, facts of the machine, or parts of the record."""
     facts = {"device": "cpu", "dtype": "float32", "size": "1e5", "layout": "single", "threads": 1}
     facts |= {key: changes.pop(key) for key in list(changes) if key in facts}
-    axes = Axes(implementation, **facts)
+    axes = Case(implementation, **facts)
     samples = {"step": changes.pop("steps", (step,) * 7), **changes.pop("samples", {})}
     elements, warnings = int(float(axes.size)), changes.pop("warnings", ())
     notes = changes.pop("notes", ())
