@@ -23,8 +23,8 @@ def pytest_configure(config):
     import pytest  # noqa: PLC0415
 
     from rmsprop.errors import UserError  # noqa: PLC0415
+    from rmsprop.suite.measure.capture import capture_environment  # noqa: PLC0415
     from rmsprop.suite.measure.metrics import Ceilings  # noqa: PLC0415
-    from rmsprop.suite.records.environment import capture_environment  # noqa: PLC0415
     from rmsprop.suite.records.store import short_commit  # noqa: PLC0415
 
     option = config.option

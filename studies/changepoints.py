@@ -24,8 +24,8 @@ from scipy import signal, stats
 
 from rmsprop.errors import UserError
 from rmsprop.suite.history.series import History, Series, alerts_of
-from rmsprop.suite.records.environment import capture_environment
-from rmsprop.suite.records.store import check_writable, write_atomically
+from rmsprop.suite.measure.capture import capture_environment
+from rmsprop.suite.records.files import check_writable, write_atomically
 from rmsprop.suite.verdicts.changepoints import AFTER, BEFORE, find_steps
 
 Floats = NDArray[np.float64]

@@ -20,8 +20,9 @@ from pydantic.dataclasses import dataclass
 
 from rmsprop.errors import UserError
 from rmsprop.suite.case import Case
-from rmsprop.suite.records.environment import Environment, capture_environment
-from rmsprop.suite.records.store import Problem, read_folder, read_json, write_atomically
+from rmsprop.suite.measure.capture import capture_environment
+from rmsprop.suite.records.environment import Environment
+from rmsprop.suite.records.files import Problem, read_folder, read_json, write_atomically
 
 FOLDER = "gate-rivals"
 FILES = ("asv.conf.json", "pyproject.toml", "README.md", "LICENSE", "constraints.txt")

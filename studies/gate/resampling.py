@@ -15,8 +15,8 @@ from pydantic.dataclasses import dataclass
 
 from rmsprop.errors import UserError
 from rmsprop.suite.gate.plan import MOST_CONFIRM, Cost, Costs, second_stage
+from rmsprop.suite.records.files import Problem, read_folder, read_json
 from rmsprop.suite.records.gate import GateRecord, Launch, Policy, Sample, Stage
-from rmsprop.suite.records.store import Problem, read_folder, read_json
 from rmsprop.suite.verdicts.gate import d_by_launch, judge
 
 FOLDER = "gate-resampled"

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from rmsprop.suite.records.files import Problem, read_folder
 from rmsprop.suite.records.gate import GateRecord
-from rmsprop.suite.records.store import Problem, read_folder, read_gate
+from rmsprop.suite.records.store import read_gate
 from rmsprop.suite.verdicts.gate import Decision, d_by_launch, holm, judge
 from studies.gate.other_tools import RivalRun, read_rivals
 from studies.gate.resampling import Resampled, read_resampled

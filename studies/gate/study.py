@@ -26,9 +26,10 @@ from rmsprop.suite.gate.formats import percent
 from rmsprop.suite.gate.launch import run_launch, run_sequential_launch
 from rmsprop.suite.gate.run import FORMER, Interpreters, measure_trees, seconds_of
 from rmsprop.suite.gate.trees import prepared
-from rmsprop.suite.records.environment import capture_environment
+from rmsprop.suite.measure.capture import capture_environment
+from rmsprop.suite.records.files import write_atomically
 from rmsprop.suite.records.gate import GateRecord, Policy
-from rmsprop.suite.records.store import write_atomically, write_gate
+from rmsprop.suite.records.store import write_gate
 from rmsprop.suite.verdicts.gate import judge
 from studies.gate.injection import How, inject
 from studies.gate.other_tools import Tool, run_rival

@@ -20,7 +20,7 @@ from rmsprop.suite.cli.progress import bars
 from rmsprop.suite.measure.registry import implementations
 from rmsprop.suite.measure.session import EFFORTS, bench
 from rmsprop.suite.records.bench import BenchRecord
-from rmsprop.suite.records.store import check_writable
+from rmsprop.suite.records.files import check_writable
 from rmsprop.suite.verdicts.speed import speed_ups
 from rmsprop.suite.words import duration
 

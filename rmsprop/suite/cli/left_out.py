@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import typer
 
-from rmsprop.suite.records.store import Problem
+from rmsprop.suite.records.files import Problem
 
 
 def show_left_out(problems: Iterable[Problem]) -> None:

@@ -3,7 +3,7 @@
 import typer
 
 from rmsprop.suite.cli.options import Machine
-from rmsprop.suite.records.environment import capture_environment, describe_to_asv
+from rmsprop.suite.measure.capture import capture_environment, describe_to_asv
 
 
 def run(options: Machine) -> None:

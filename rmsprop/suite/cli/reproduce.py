@@ -17,8 +17,9 @@ from rmsprop.suite.cli.options import Reproduce
 from rmsprop.suite.cli.progress import bars
 from rmsprop.suite.devices import parse_device, parse_dtype
 from rmsprop.suite.measure.reproduction import Progress, check_size, reproduce
+from rmsprop.suite.records.files import check_writable
 from rmsprop.suite.records.reproduction import ReproductionRecord
-from rmsprop.suite.records.store import check_writable, short_commit, write_reproduction
+from rmsprop.suite.records.store import short_commit, write_reproduction
 from rmsprop.suite.verdicts.reproduction import Verdict, agreement, deciding, judge, judge_order
 
 _NAMES = {

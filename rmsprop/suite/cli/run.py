@@ -18,7 +18,8 @@ from rmsprop.suite.measure.registry import implementations
 from rmsprop.suite.measure.reproduction import reproduce
 from rmsprop.suite.measure.session import EFFORTS, bench
 from rmsprop.suite.records.bench import BenchRecord
-from rmsprop.suite.records.store import check_writable, write_reproduction
+from rmsprop.suite.records.files import check_writable
+from rmsprop.suite.records.store import write_reproduction
 from rmsprop.suite.report.pages import Report, build_report
 from rmsprop.suite.verdicts.reproduction import deciding, judge
 

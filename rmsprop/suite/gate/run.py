@@ -30,9 +30,11 @@ from rmsprop.suite.gate.plan import (
 )
 from rmsprop.suite.gate.prepare import Opened, Prepared, prepare
 from rmsprop.suite.gate.trees import Tree, Trees, prepared
-from rmsprop.suite.records.environment import Environment, capture_environment
+from rmsprop.suite.measure.capture import capture_environment
+from rmsprop.suite.records.environment import Environment
+from rmsprop.suite.records.files import check_writable
 from rmsprop.suite.records.gate import GateCase, GateRecord, Plan, Policy, Side, Stage, Status
-from rmsprop.suite.records.store import check_writable, read_gate
+from rmsprop.suite.records.store import read_gate
 
 USUAL_PAIRS, MOST_PAIRS = 2, 5
 """Launches at a time, however many cores there are: two were measured to be harmless, and more than five

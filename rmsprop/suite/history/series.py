@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from rmsprop.suite.case import AXES, Case
+from rmsprop.suite.records.files import Problem
 from rmsprop.suite.records.frame import read_frame
 from rmsprop.suite.records.gate import GateCase, GateRecord, Policy
-from rmsprop.suite.records.store import Problem, read_gates
+from rmsprop.suite.records.store import read_gates
 from rmsprop.suite.verdicts.changepoints import FALSE_ALARMS, SHORTEST, SMALLEST, find_steps
 from rmsprop.suite.verdicts.gate import judge
 

@@ -14,7 +14,7 @@ from rmsprop.book.training import TrainingRun, train_ch7, train_pytorch_ch7
 from rmsprop.book.trajectory import traces
 from rmsprop.errors import UserError
 from rmsprop.optimizers.scratch import init_rmsprop_states, rmsprop
-from rmsprop.suite.records.environment import capture_environment
+from rmsprop.suite.measure.capture import capture_environment
 from rmsprop.suite.records.reproduction import DataSource, EnsembleSummary, ProgramRecord, ReproductionRecord
 
 _QUANTILE_LEVELS = np.linspace(0, 1, 1001)

@@ -17,13 +17,15 @@ from statistics import median
 from typing import ParamSpec
 
 from rmsprop.suite.case import IMPLEMENTATIONS, Case
+from rmsprop.suite.measure.capture import capture_environment
 from rmsprop.suite.measure.cold_start import cold_start
 from rmsprop.suite.measure.metrics import book_job, five_passes, peak_extra_bytes
 from rmsprop.suite.measure.subject import memory_available, memory_kept, memory_needed
 from rmsprop.suite.measure.trust import Watch
 from rmsprop.suite.measure.workload import CaseSkippedError, Workload
 from rmsprop.suite.records.bench import BenchRecord, Measurement, Quantity, Status
-from rmsprop.suite.records.environment import Environment, capture_environment
+from rmsprop.suite.records.environment import Environment
+from rmsprop.suite.records.files import new_names
 from rmsprop.suite.records.store import read_bench, short_commit, write_bench
 
 SAMPLE_SECONDS = 0.005
@@ -83,7 +85,7 @@ def bench(
         for together in _fitting(todo):
             progress(together[0], None)
             for case, record in measure(together, environment, effort).items():
-                write_bench(next(path for path in _paths(folder, case) if not path.exists()), record)
+                write_bench(folder / f"{_name(case)}.json", record)
                 progress(case, record)
                 records.append(record)
     return records
@@ -249,12 +251,9 @@ def _run_name(environment: Environment) -> str:
     return f"{short_commit(environment)}{state}-torch{environment.versions['torch']}"
 
 
-def _paths(folder: Path, case: Case) -> Iterable[Path]:
-    """Where records of a case stand: the first, and those of later runs beside it."""
-    name = re.sub(r"[^A-Za-z0-9.+-]+", "_", case.id)
-    yield folder / f"{name}.json"
-    for number in itertools.count(2):
-        yield folder / f"{name}-{number}.json"
+def _name(case: Case) -> str:
+    """Of the case's record; records of later runs stand beside it with a number."""
+    return re.sub(r"[^A-Za-z0-9.+-]+", "_", case.id)
 
 
 def _measured_before(folder: Path, case: Case, environment: Environment) -> BenchRecord | None:
@@ -265,7 +264,7 @@ def _measured_before(folder: Path, case: Case, environment: Environment) -> Benc
     if environment.dirty or case.implementation not in IMPLEMENTATIONS:
         return None
     latest = None
-    for path in itertools.takewhile(Path.exists, _paths(folder, case)):
+    for path in itertools.takewhile(Path.exists, new_names(folder, _name(case))):
         try:
             latest = read_bench(path)
         except ValueError:

@@ -1,15 +1,14 @@
 """The tidy frame as a file for other tools. `rmsprop.suite.records.frame.COLUMNS` documents its columns."""
 
 import json
-import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
 
 from rmsprop.errors import UserError
+from rmsprop.suite.records.files import replacing
 
 
 def export_frame(frame: pd.DataFrame, path: Path, form: str) -> None:
@@ -25,20 +24,8 @@ def export_frame(frame: pd.DataFrame, path: Path, form: str) -> None:
         raise UserError(
             "parquet needs pyarrow: python -m pip install 'rmsprop-bench[parquet]', or choose csv or json"
         )
-    partial = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            partial = Path(file.name)
+    with replacing(path) as partial:
         FORMS[form](frame, partial)
-        partial.chmod(0o644)
-        partial.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}; choose another --output") from error
-    finally:
-        if partial:
-            with suppress(OSError):
-                partial.unlink()
 
 
 def _to_parquet(frame: pd.DataFrame, path: Path) -> None:

@@ -19,7 +19,8 @@ import pandera.pandas as pa
 
 from rmsprop.suite.case import AXES, MEANINGS, Case
 from rmsprop.suite.records.bench import UNITS, BenchRecord, Quantity
-from rmsprop.suite.records.store import Problem, read_bench, read_folder, read_json
+from rmsprop.suite.records.files import Problem, read_folder, read_json
+from rmsprop.suite.records.store import read_bench
 
 COLUMNS: dict[str, tuple[type | str, str]] = {
     "runner": (str, "who measured: bench, asv or pytest-benchmark"),

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rmsprop.errors import UserError
-from rmsprop.suite.records.store import check_writable, write_atomically
+from rmsprop.suite.records.files import check_writable, write_atomically
 
 GENERATOR = '<meta name="generator" content="rmsprop report">'
 """In the head of each page, so that a former build's page is told from somebody else's."""

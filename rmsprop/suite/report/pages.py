@@ -9,14 +9,9 @@ import pandera.errors
 
 from rmsprop.errors import UserError
 from rmsprop.suite.history.series import alerts_of, history_of
+from rmsprop.suite.records.files import Problem, read_folder, write_atomically
 from rmsprop.suite.records.frame import read_frame
-from rmsprop.suite.records.store import (
-    Problem,
-    read_folder,
-    read_gates,
-    read_reproduction,
-    write_atomically,
-)
+from rmsprop.suite.records.store import read_gates, read_reproduction
 from rmsprop.suite.report import fused, gate, history, overview, performance, problems, reproduction
 from rmsprop.suite.report.folder import GENERATOR, write_site
 from rmsprop.suite.report.frames import Reproduction

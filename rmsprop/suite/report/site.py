@@ -30,8 +30,8 @@ from pathlib import Path
 import pandas as pd
 
 from rmsprop.suite.history.series import Alert, History
+from rmsprop.suite.records.files import Problem
 from rmsprop.suite.records.gate import GateRecord
-from rmsprop.suite.records.store import Problem
 from rmsprop.suite.report.figures import Drawing
 from rmsprop.suite.report.frames import Reproduction
 from rmsprop.suite.verdicts.speed import Runs

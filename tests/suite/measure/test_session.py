@@ -269,7 +269,7 @@ def test_an_optimizer_without_a_module_is_wrong_use(tmp_path):
 def test_an_unknown_axis_value_lists_the_known_ones(tmp_path):
     answer = rmsprop("--dtype", "int8", "--output", tmp_path)
     assert answer.returncode == 2
-    assert "float64, float32, bfloat16, float16" in answer.stderr
+    assert "float32, float64, bfloat16, float16" in answer.stderr
 
 
 def test_outside_a_checkout_it_says_where_to_run(tmp_path):

@@ -1,7 +1,8 @@
 import pytest
 
+from rmsprop.suite.records.files import read_folder
 from rmsprop.suite.records.frame import read_frame
-from rmsprop.suite.records.store import read_bench, read_folder
+from rmsprop.suite.records.store import read_bench
 from rmsprop.suite.verdicts.speed import Runs, speed_ups
 
 OLDER, NEWER = "2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00"

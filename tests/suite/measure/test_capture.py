@@ -7,8 +7,8 @@ import subprocess
 import pytest
 import torch
 
-from rmsprop.suite.records import environment
-from rmsprop.suite.records.environment import capture_environment, machine_name
+import rmsprop
+from rmsprop.suite.measure.capture import capture_environment, describe_to_asv, machine_name
 
 
 @pytest.mark.parametrize(
@@ -35,9 +35,9 @@ def test_the_environment_names_this_checkouts_commit(pytestconfig):
 
 def test_a_wheel_inside_a_foreign_repository_has_no_commit(tmp_path, monkeypatch):
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    package = tmp_path / "venv" / "rmsprop" / "records"
+    package = tmp_path / "venv" / "rmsprop"
     package.mkdir(parents=True)
-    monkeypatch.setattr(environment, "__file__", str(package / "environment.py"))
+    monkeypatch.setattr(rmsprop, "__file__", str(package / "__init__.py"))
     assert capture_environment().commit is None
 
 
@@ -50,7 +50,7 @@ def test_versions_and_threads_are_this_process():
 
 def test_asv_is_told_of_the_machine_under_our_name_and_not_the_hosts(tmp_path, monkeypatch, make_environment):
     monkeypatch.setenv("HOME", str(tmp_path))
-    environment.describe_to_asv(make_environment(gpu="NVIDIA H200"))
+    describe_to_asv(make_environment(gpu="NVIDIA H200"))
     told = json.loads((tmp_path / ".asv-machine.json").read_text())
     assert told["example-2cpu"]["cpu"] == "Example with NVIDIA H200"
     assert told["example-2cpu"]["num_cpu"] == "2"

@@ -1,0 +1,95 @@
+"""Captures where a measurement is made: this machine, these versions, this commit."""
+
+import os
+import platform
+import re
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+import torch
+
+import rmsprop
+from rmsprop.errors import UserError
+from rmsprop.suite.git import git_or_none
+from rmsprop.suite.records.environment import Environment
+
+_PACKAGES = ("rmsprop-bench", "torch", "numpy", "scipy", "pandas")
+
+
+def capture_environment() -> Environment:
+    """The environment of this process, now."""
+    processor = _processor()
+    cpus = os.cpu_count() or 1
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    commit, dirty = _commit()
+    return Environment(
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=machine_name(processor, cpus, gpu),
+        processor=processor,
+        cpus=cpus,
+        memory_bytes=psutil.virtual_memory().total,
+        gpu=gpu,
+        platform=f"{platform.system()} {platform.machine()}",
+        python=platform.python_version(),
+        versions={package: version(package) for package in _PACKAGES},
+        threads=torch.get_num_threads(),
+        governor=_governor(),
+        load=round(os.getloadavg()[0], 2),
+        commit=commit,
+        dirty=dirty,
+    )
+
+
+def machine_name(processor: str, cpus: int, gpu: str | None) -> str:
+    """A folder name such as `amd-epyc-2cpu` or `intel-xeon-16cpu-nvidia-h200`."""
+    words = f"{processor} {cpus}cpu {gpu or ''}".lower()
+    words = re.sub(r"\((r|tm)\)|processor|\bcpu\b|@.*?ghz", " ", words)
+    return re.sub(r"[^a-z0-9]+", "-", words).strip("-")
+
+
+def describe_to_asv(environment: Environment) -> None:
+    """Tell asv this machine's facts under our name for it, without a question and without the host's name.
+
+    Not through `asv machine`, which leaves out each fact that it would have guessed (0.6.6). Where asv
+    knows no other machine, its commands take this one without `--machine`.
+    """
+    try:
+        from asv.machine import MachineCollection  # noqa: PLC0415 (asv is an extra)
+    except ImportError as error:
+        raise UserError("asv is not installed: python -m pip install -e '.[bench]'") from error
+    facts = {
+        "machine": environment.machine,
+        "os": environment.platform.split()[0],
+        "arch": environment.platform.split()[1],
+        "cpu": " with ".join(filter(None, (environment.processor, environment.gpu))),
+        "num_cpu": str(environment.cpus),
+        "ram": str(environment.memory_bytes),
+    }
+    MachineCollection.save(environment.machine, facts)
+
+
+def _processor() -> str:
+    from cpuinfo import get_cpu_info  # noqa: PLC0415 (it starts processes; only a record needs it)
+
+    return str(get_cpu_info().get("brand_raw") or platform.processor() or platform.machine())
+
+
+def _governor() -> str | None:
+    try:
+        path = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
+
+def _commit() -> tuple[str | None, bool | None]:
+    """The commit of the rmsprop under test, and whether it, the harness or the benchmarks differ from it."""
+    package = Path(rmsprop.__file__).parent
+    # A wheel may lie inside someone else's repository: ask whether git knows this file.
+    if git_or_none(package, "ls-files", "--error-unmatch", "__init__.py") is None:
+        return None, None
+    commit = git_or_none(package, "rev-parse", "HEAD")
+    changes = git_or_none(package.parent, "status", "--porcelain", "--", "rmsprop", "benchmarks")
+    return commit, bool(changes) if changes is not None else None
