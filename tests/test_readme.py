@@ -1,6 +1,8 @@
-"""The README's commands are the ones that CI runs, and its table is made by `rmsprop report --readme`."""
+"""The README's commands are the ones that CI runs, and what it points to is there."""
 
 import re
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,27 +10,71 @@ import pytest
 from rmsprop.errors import UserError
 from rmsprop.suite.records.store import write_reproduction
 from rmsprop.suite.report.pages import build_report
+from tests.test_ci import fake, script
 
 CHECKOUT = Path(__file__).parents[1]
-README = CHECKOUT / "README.md"
+READMES = (CHECKOUT / "README.md", CHECKOUT / "README.zh-CN.md")
+DOCUMENTS = [*READMES, CHECKOUT / "CONTRIBUTING.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
 
 
-def command(wanted: str) -> str:
-    """The line of the README's shell blocks that holds `wanted`."""
-    [line] = [
-        line for line in README.read_text().splitlines() if wanted in line and line.startswith("python")
-    ]
-    return line
+def commands(document):
+    """The lines of the document's shell blocks, without their comments."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", document.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [shlex.join(shlex.split(line, comments=True)) for line in lines if line.strip()]
 
 
-def test_ci_runs_the_readmes_test_command():
-    assert command("python -m pytest") in (CHECKOUT / ".ci" / "run").read_text().splitlines()
+def links(document):
+    """The targets of the document's links and images."""
+    return re.findall(r"\]\(([^)\s]+)\)", document.read_text("utf-8"))
+
+
+@pytest.fixture
+def calls_of_ci(tmp_path):
+    """What `.ci/run` calls where every command succeeds, and `rmsprop` asks for its extra."""
+    (tmp_path / "checkout").mkdir()
+    commands = tmp_path / "bin"
+    for name in ("python", "python3", "ruff", "mypy", "lint-imports", "check-jsonschema", "chromium"):
+        fake(commands, name, "exit 0")
+    fake(commands, "rmsprop", "echo \"install 'rmsprop-bench[suite]'\"; exit 2")
+    answer = script("run", cwd=tmp_path / "checkout", path=commands)
+    assert answer.returncode == 0, answer.stderr
+    return (commands / "calls.txt").read_text().splitlines()
+
+
+def test_ci_runs_the_readmes_test_command_and_the_slow_tests(calls_of_ci, tmp_path):
+    [line] = [command for command in commands(READMES[0]) if "pytest" in command]
+    typed = fake(tmp_path / "typed", "python", "exit 0")
+    subprocess.run(
+        ["sh", "-c", line.replace("'&&'", "&&")], env={"PATH": f"{typed}:/usr/bin:/bin"}, check=True
+    )
+    wanted = (typed / "calls.txt").read_text().splitlines()
+    assert len(wanted) == 2
+    first = calls_of_ci.index(wanted[0])
+    assert calls_of_ci[first : first + 2] == wanted
+    assert "python -m pytest -m slow" in calls_of_ci
+    assert "lint-imports" in [call.strip() for call in calls_of_ci]
+
+
+def test_ci_installs_the_distribution_alone_before_anything_else(calls_of_ci):
+    installed = [call for call in calls_of_ci if "pip install" in call]
+    assert installed[0] == "python -m pip install -c constraints.txt ."
+
+
+def test_both_readmes_give_the_same_commands():
+    assert commands(READMES[0]) == commands(READMES[1])
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_what_a_document_links_to_is_there(document):
+    for target in links(document):
+        if not target.startswith(("http", "#")):
+            assert (document.parent / target.partition("#")[0]).exists(), target
 
 
 def test_the_readme_shows_figures_that_the_report_has():
-    figures = re.findall(r"\]\((reports/figures/[^)]+)\)", README.read_text())
+    figures = [target for target in links(READMES[0]) if target.startswith("reports/figures/")]
     assert len(figures) >= 2
-    assert all((CHECKOUT / figure).is_file() for figure in figures)
 
 
 def test_the_table_is_renewed_between_the_markers_and_nothing_else(tmp_path, make_record):

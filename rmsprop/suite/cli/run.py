@@ -26,7 +26,7 @@ from rmsprop.suite.verdicts.reproduction import deciding, judge
 Progress = Callable[[str, int, str], None]
 """Called with a stage, what was just finished of it, and what is at work."""
 
-_SIZES = {"smoke": (2_560, 20), "regular": (10_000, 100)}
+_SIZES = {"smoke": (10_000, 20), "regular": (10_000, 100)}
 """By profile: seeds of each program, and sequential runs."""
 
 
