@@ -66,9 +66,9 @@ class Reproduce:
     the data is wrong. 130: interrupted; Ctrl-C keeps and judges what was finished.
     """
 
-    seeds: Annotated[int, Option(min=1, help="How many seeds of each program are trained.")] = 10_000
+    seeds: Annotated[int, Option(help="How many seeds of each program are trained.")] = 10_000
     runs: Annotated[
-        int, Option(min=1, help="How many trainings of each program run one after the other and are timed.")
+        int, Option(help="How many trainings of each program run one after the other and are timed.")
     ] = 100
     dtype: Annotated[str, _among(DTYPES, "The dtype of the parameters")] = "float32"
     device: Annotated[str, _among(DEVICES, "The device that trains; cuda:1 is a second one of its kind")] = (
@@ -79,7 +79,10 @@ class Reproduce:
     as_json: Json = False
 
     def __post_init__(self) -> None:
-        """Check the names."""
+        """Check numbers and names."""
+        for name, number in (("--seeds", self.seeds), ("--runs", self.runs)):
+            if number < 1:
+                raise UserError(f"{name} {number}: expected at least 1")
         _one_of("--dtype", self.dtype, DTYPES)
         kind, _, index = self.device.partition(":")
         if kind not in DEVICES or (index and not index.isdecimal()):
