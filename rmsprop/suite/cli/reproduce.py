@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -15,7 +16,7 @@ from rmsprop.book.airfoil import load_airfoil
 from rmsprop.book.claims import PRIMARY, PROGRAMS
 from rmsprop.suite.cli.options import Reproduce
 from rmsprop.suite.cli.progress import bars
-from rmsprop.suite.devices import parse_device, parse_dtype
+from rmsprop.suite.measure.devices import device_of
 from rmsprop.suite.measure.reproduction import Progress, check_size, reproduce
 from rmsprop.suite.records.files import check_writable
 from rmsprop.suite.records.reproduction import ReproductionRecord
@@ -33,8 +34,8 @@ _STYLES = {"reproduced": "green", "not reproduced": "bold red", "undecided": "ye
 
 def run(options: Reproduce) -> None:
     """Reproduce, store the record, and show the verdicts."""
-    dtype = parse_dtype(options.dtype)
-    device = parse_device(options.device, dtype)
+    dtype = getattr(torch, options.dtype)
+    device = device_of(options.device, dtype)
     check_size(options.seeds, options.runs)
     check_writable(options.output)
     typer.echo("looking for the airfoil data", err=True)  # a hanging network takes up to ten seconds

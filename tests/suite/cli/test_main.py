@@ -83,6 +83,28 @@ def test_a_wrong_option_is_answered_before_anything_heavy_is_loaded(answers):
     assert answers[1] == []
 
 
+@pytest.mark.parametrize("command", ["alerts", "export"])
+def test_reading_records_loads_no_torch(command, tmp_path):
+    program = """
+import sys
+from rmsprop.__main__ import main
+try:
+    main()
+finally:
+    assert "rmsprop.suite.records.frame" in sys.modules
+    assert "torch" not in sys.modules
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, command, "--results", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (0, 3), done.stderr
+
+
 def test_each_command_has_a_module_of_its_name_with_one_run():
     for name in cli.COMMANDS:
         assert callable(import_module(f"rmsprop.suite.cli.{name}").run)
