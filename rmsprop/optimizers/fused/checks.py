@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.optimizer import _get_capturable_supported_devices
 
 Group: TypeAlias = Mapping[str, Any]
@@ -15,16 +15,17 @@ OPTIONS = ("eps_inside_sqrt", "state_dtype", "stochastic_rounding")
 WIDE = {torch.bfloat16: torch.float32, torch.float16: torch.float32, torch.complex32: torch.complex64}
 """Half types -> what `state_dtype=torch.float32` keeps their state in."""
 
-_STATE = ("square_avg", "momentum_buffer", "grad_avg")
-_LATER: Group = {
-    "momentum": 0,
-    "centered": False,
-    "foreach": None,
-    "maximize": False,
-    "differentiable": False,
-    "capturable": False,
+STATE = ("square_avg", "momentum_buffer", "grad_avg")
+_NEEDED = ("lr", "alpha", "eps", "weight_decay")
+"""Without these torch.optim.RMSprop makes no step; what else a checkpoint lacks it completes."""
+_OF_TIMM = ("decoupled_decay", "lr_in_momentum")
+"""By these timm's RMSpropTF shows, whose epsilon is inside the root; nothing in its groups says so."""
+_CHANGES = {
+    "decoupled_decay": ("weight_decay", "decays the parameter itself, not the gradient"),
+    "lr_in_momentum": ("momentum", "keeps the learning rate in the momentum buffer"),
+    "caution": ("momentum", "masks the momentum by the sign of the gradient"),
 }
-"""What checkpoints of older versions of torch lack, as torch.optim.RMSprop completes it."""
+"""Options of RMSpropTF that change the arithmetic -> the option that is 0 where they do not, and how."""
 _NON_NEGATIVE = {
     "lr": "learning rate",
     "eps": "epsilon value",
@@ -60,8 +61,12 @@ def check_options(group: Group) -> None:
 
 def check_parameter(p: Tensor) -> None:
     """TypeError for one that no RMSProp can move."""
-    if not (p.is_floating_point() or p.is_complex()) or p.dtype.itemsize < 2:
+    if not _holds_averages(p):
         raise TypeError(f"expected parameters of a floating point or complex dtype, found {p.dtype}")
+
+
+def _holds_averages(tensor: Tensor) -> bool:
+    return (tensor.is_floating_point() or tensor.is_complex()) and tensor.dtype.itemsize >= 2
 
 
 def check_step(group: Group, keys: Sequence[str], p: Tensor, state: Mapping[str, Any]) -> None:
@@ -76,7 +81,7 @@ def check_step(group: Group, keys: Sequence[str], p: Tensor, state: Mapping[str,
                 f"If capturable=True, params and state_steps must be on supported devices: {supported}."
             )
     for key in keys:
-        if key in state and state[key].dtype not in {p.dtype, WIDE.get(p.dtype)}:
+        if key in state and (state[key].is_complex() != p.is_complex() or not _holds_averages(state[key])):
             raise ValueError(f"expected {key} of its parameter's {p.dtype}, found {state[key].dtype}")
         if key in state and state[key].device != p.device:
             raise RuntimeError(
@@ -88,10 +93,28 @@ def check_step(group: Group, keys: Sequence[str], p: Tensor, state: Mapping[str,
             "unsupported operation: more than one element of the written-to tensor refers to a single memory "
             "location. Please clone() the tensor before performing the operation."
         )
+    if _partly_overlap(p, p.grad):
+        raise RuntimeError(
+            "unsupported operation: some elements of the input tensor and the written-to tensor refer to a "
+            "single memory location. Please clone() the tensor before performing the operation."
+        )
+
+
+def _partly_overlap(p: Tensor, grad: Tensor) -> bool:
+    """Whether a step would change elements of the gradient before it has read them."""
+    plain = all(type(t) in {Tensor, nn.Parameter} and t.device.type in {"cpu", "cuda"} for t in (p, grad))
+    if not plain or not (p.is_contiguous() and grad.is_contiguous()):  # what has gaps is copied
+        return False
+    # The storages themselves, since to ask for an address gives a lazy clone memory of its own.
+    one, other = (t.untyped_storage()._cdata for t in (p, grad))
+    return one == other and 0 < abs(p.storage_offset() - grad.storage_offset()) < p.numel()
 
 
 def complete_state(group: Group, keys: Sequence[str], p: Tensor, state: dict[str, Any]) -> None:
-    """Add, zero, what a step needs and the state lacks: all at first, some when an option is switched on."""
+    """Add, zero, what a step needs and the state lacks: all at first, some when an option is switched on.
+
+    State of another precision than its parameter's is converted: that of a model after `model.double()`.
+    """
     if not isinstance(state.get("step"), Tensor):
         dtype = torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32  # as torch
         # On CUDA, as torch's fused optimizers have it: GradScaler's found_inf can then stop the counter too.
@@ -100,6 +123,8 @@ def complete_state(group: Group, keys: Sequence[str], p: Tensor, state: dict[str
     for key in keys:
         if key not in state:
             state[key] = torch.zeros_like(p, dtype=state_dtype(group, p), memory_format=torch.preserve_format)
+        elif state[key].dtype not in {p.dtype, WIDE.get(p.dtype)}:
+            state[key] = state[key].to(state_dtype(group, p))
 
 
 def checked_checkpoint(given: Mapping[str, Any], own: Sequence[Group]) -> dict[str, Any]:
@@ -112,20 +137,38 @@ def checked_checkpoint(given: Mapping[str, Any], own: Sequence[Group]) -> dict[s
         return dict(given)
     completed = []
     for group, ours in zip(groups, own, strict=True):
-        if missing := ours.keys() - group.keys() - set(OPTIONS) - _LATER.keys() - {"param_names"}:
-            raise ValueError(
-                f"expected a state_dict of RMSprop, found a group without {', '.join(sorted(missing))}"
-            )
-        completed.append({**{name: ours[name] for name in OPTIONS}, **_LATER, **group})
-        check_options(completed[-1])
+        completed.append(_completed(group, ours))
         for number, p in zip(group["params"], ours["params"], strict=True):
             state = given["state"].get(number, {})
             if state and not {"step", "square_avg"} <= state.keys():  # others may come when an option is set
                 raise ValueError(
                     f"expected a state_dict of RMSprop with step and square_avg, found {', '.join(state)}"
                 )
-            _check_shapes(p, _STATE, state)
+            for key in STATE:
+                if key in state and not isinstance(state[key], Tensor):
+                    raise ValueError(f"expected {key} as a tensor, found {type(state[key]).__name__}")
+            _check_shapes(p, STATE, state)
     return {**given, "param_groups": completed}
+
+
+def _completed(group: Group, ours: Group) -> Group:
+    """A checkpoint's group with our options; all else is as in torch, which drops what only `ours` has."""
+    if missing := set(_NEEDED) - group.keys():
+        raise ValueError(f"expected a state_dict of RMSprop, found a group without {', '.join(sorted(missing))}")
+    completed = {**{name: ours[name] for name in OPTIONS}, **group}
+    check_options({"momentum": 0, **completed})
+    for name, (scale, how) in _CHANGES.items():
+        if group.get(name) and group.get(scale, 0) != 0:
+            raise ValueError(
+                f"expected a state_dict without {name}, found {name}={group[name]} with {scale}="
+                f"{group[scale]}: it {how}, which FusedRMSprop does not"
+            )
+    if any(name in group for name in _OF_TIMM) and not completed["eps_inside_sqrt"]:
+        raise ValueError(
+            "expected eps_inside_sqrt=True for a state_dict of timm's RMSpropTF, which has eps inside the "
+            "square root; found eps_inside_sqrt=False"
+        )
+    return completed
 
 
 def _check_shapes(p: Tensor, keys: Sequence[str], state: Mapping[str, Any]) -> None:

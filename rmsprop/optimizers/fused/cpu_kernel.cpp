@@ -29,6 +29,8 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstddef>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -57,7 +59,7 @@ struct Job {
   const Rule* rule;
   c10::TensorImpl* parameter;
   const Tensor *step, *tensors[5];  // of the latter, those that the state lacks are null
-  void *p, *g, *s, *a, *b;  // elements that lie side by side
+  void *p, *g, *s, *a, *b;  // elements that lie side by side; those of g are only read, but for a scale
   int64_t size;
   double scale;  // of the gradient, 1 for none
   bool stochastic;
@@ -207,7 +209,6 @@ struct Update {
     state_t tail_s[width]{}, tail_a[width]{}, tail_b[width]{};
     const auto each = [&](auto copy) {
       copy(tail_p, p + i);
-      copy(tail_g, g + i);
       copy(tail_s, s + i);
       if constexpr (centered) {
         copy(tail_a, a + i);
@@ -217,9 +218,13 @@ struct Update {
       }
     };
     const auto count = static_cast<size_t>(end - i);
+    std::copy_n(g + i, count, tail_g);
     each([count](auto* inside, auto* outside) { std::copy_n(outside, count, inside); });
     update.block(tail_p, tail_g, tail_s, tail_a, tail_b, i);
     each([count](auto* inside, auto* outside) { std::copy_n(inside, count, outside); });
+    if (update.scaled) {
+      std::copy_n(tail_g, count, g + i);
+    }
   }
 };
 
@@ -434,6 +439,14 @@ bool plain(const Tensor& tensor) {
       !impl->key_set().has_any(other);
 }
 
+// Whether the two, which lie in memory without gaps, share some elements at different places.
+bool partly_overlap(const Tensor& one, const Tensor& other) {
+  const auto* first = static_cast<const char*>(one.const_data_ptr());
+  const auto* second = static_cast<const char*>(other.const_data_ptr());
+  const auto distance = std::abs(first - second);
+  return distance > 0 && distance < static_cast<std::ptrdiff_t>(one.nbytes());
+}
+
 // Whether the elements of both lie in memory in the same order without gaps.
 bool aligned(const Tensor& one, const Tensor& other) {
   return one.sizes() == other.sizes() &&
@@ -448,8 +461,8 @@ const Tensor* tensor_at(PyObject* state, PyObject* key) {
 }
 
 // The job of p, or none if it is not for this kernel.
-std::optional<Job> job_of(const Tensor& p, const Tensor& g, PyObject* state, const Rule& rule, const Keys& keys) {
-  if (!plain(p) || !plain(g) || !aligned(g, p) || g.scalar_type() != p.scalar_type()) {
+std::optional<Job> job_of(const Tensor& p, const Tensor& g, PyObject* state, const Rule& rule, const Keys& keys, bool scaled) {
+  if (!plain(p) || !plain(g) || !aligned(g, p) || g.scalar_type() != p.scalar_type() || partly_overlap(p, g)) {
     return {};
   }
   Job job{};
@@ -458,7 +471,7 @@ std::optional<Job> job_of(const Tensor& p, const Tensor& g, PyObject* state, con
   job.tensors[1] = &g;
   size_t taken = 2;
   job.p = p.mutable_data_ptr();
-  job.g = g.mutable_data_ptr();
+  job.g = scaled ? g.mutable_data_ptr() : const_cast<void*>(g.const_data_ptr());
   std::optional<ScalarType> type;
   const auto take = [&](PyObject* key, void*& data) {
     const auto* tensor = tensor_at(state, key);
@@ -551,7 +564,7 @@ PyObject* step(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
           !p.is_inference() || c10::InferenceMode::is_enabled(),
           "Inplace update to inference tensor outside InferenceMode is not allowed.");
       if (here && state != nullptr && PyDict_Check(state)) {
-        if (auto job = job_of(p, g, state, rules.back(), keys)) {
+        if (auto job = job_of(p, g, state, rules.back(), keys, scale != 1)) {
           job->scale = scale;
           jobs.push_back(*job);
           continue;

@@ -23,6 +23,7 @@ from rmsprop.optimizers.fused.batches import Batch, batches, by_group
 from rmsprop.optimizers.fused.build import KernelUnavailableError, load_kernel
 from rmsprop.optimizers.fused.checks import (
     OPTIONS,
+    STATE,
     WIDE,
     Group,
     check_options,
@@ -30,7 +31,6 @@ from rmsprop.optimizers.fused.checks import (
     check_step,
     checked_checkpoint,
     complete_state,
-    state_keys,
 )
 
 Pairs: TypeAlias = list[tuple[Group, Tensor]]
@@ -68,6 +68,10 @@ class FusedRMSprop(RMSprop):
     stochastic_rounding
         Round bfloat16 parameters up or down by chance, so that updates below their precision are not lost
         on average. Draws from torch's default generator.
+    amp_scaling
+        Let torch.amp.GradScaler hand its scale to the step, as it does to torch's fused optimizers: no wait
+        for the GPU, and gradients of float16 parameters. Without it the scaler treats the optimizer as it does
+        torch.optim.RMSprop, and what clips gradients in between, as Lightning does, works with it.
 
     Raises
     ------
@@ -79,7 +83,8 @@ class FusedRMSprop(RMSprop):
         In `step`, a sparse gradient. No error leaves parameters or state changed.
     """
 
-    _step_supports_amp_scaling = True
+    _step_supports_amp_scaling = False
+    """What torch.amp.GradScaler and Lightning ask; `amp_scaling` sets it."""
     _options: Mapping[str, Any] = MappingProxyType({})
     _repeats = False
     """Whether a parameter stands twice in a group, of which torch warns: no two threads may step it then."""
@@ -101,11 +106,13 @@ class FusedRMSprop(RMSprop):
         eps_inside_sqrt: bool = False,
         state_dtype: torch.dtype | None = None,
         stochastic_rounding: bool = False,
+        amp_scaling: bool = False,
     ) -> None:
         if foreach:
             raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
         if differentiable:
             raise RuntimeError("`fused` does not support `differentiable`")
+        self._step_supports_amp_scaling = amp_scaling
         ours = (eps_inside_sqrt, state_dtype, stochastic_rounding)
         self._options = dict(zip(OPTIONS, ours, strict=True))
         rmsprops = (lr, alpha, eps, weight_decay, momentum, centered, capturable, foreach, maximize)
@@ -225,6 +232,10 @@ class FusedRMSprop(RMSprop):
             found_inf=found_inf,
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        kept = {"_step_supports_amp_scaling": self._step_supports_amp_scaling}
+        return {**super().__getstate__(), **kept}  # type: ignore[no-untyped-call]
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._repeats = _repeat(self.param_groups)
@@ -232,7 +243,8 @@ class FusedRMSprop(RMSprop):
     def load_state_dict(self, state_dict: StateDict) -> None:
         """Load a checkpoint of FusedRMSprop or torch.optim.RMSprop; ValueError for any other's.
 
-        What torch's does not say (`eps_inside_sqrt`, ...) stays as it is.
+        The groups are then the checkpoint's, whatever schedulers and users have added there or here, as
+        torch's are. What torch's does not say (`eps_inside_sqrt`, ...) stays as it is.
         """
         loaded: StateDict = {}
 
@@ -246,7 +258,7 @@ class FusedRMSprop(RMSprop):
             for number, p in zip(saved["params"], group["params"], strict=True):
                 if group["state_dtype"] and p.dtype in WIDE and number in loaded["state"]:
                     stored = loaded["state"][number]
-                    for key in stored.keys() & state_keys(group):  # torch has cast it to p's dtype
+                    for key in stored.keys() & STATE:  # torch has cast it to p's dtype
                         self.state[p][key] = stored[key].to(p.device, WIDE[p.dtype], copy=True)
 
 

@@ -1,5 +1,6 @@
 """What FusedRMSprop is held against: torch's own loop step by step, and intervals around float64."""
 
+import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ FLAGS = [
     for decay in (0.0, 0.1)
     for maximize in (False, True)
 ]
+EVERYTHING = {"centered": True, "momentum": 0.9, "weight_decay": 0.1, "maximize": True, "alpha": 0.9}
+SHAPES = [(3, 5), (7,), (), (0, 4), (33,)]
 TOLERANCE = {torch.float64: 1e-13, torch.float32: 2e-6}
 """Of a run of some ten steps beside torch's, whose operations round in another order: some ten ulps of 1."""
 
@@ -212,3 +215,25 @@ def checked_step(optimizer: FusedRMSprop) -> None:
         assert found.keys() - {"step"} == after.keys()
         for name, interval in after.items():
             assert_stored(found[name], interval, name)
+
+
+def loss_of(params):
+    return sum((p.abs() ** 2).sum() for p in params)
+
+
+def snapshot(optimizer):
+    """Copies of all parameters and their states, to be compared bit by bit."""
+    params = params_of(optimizer)
+    return copy.deepcopy([(p.detach(), optimizer.state.get(p, {})) for p in params])
+
+
+def assert_same_bits(a, b):
+    torch.testing.assert_close(a, b, rtol=0, atol=0, equal_nan=True)
+
+
+def gaps(t):
+    """The same values at every third number of a wider tensor, from an odd place on."""
+    storage = torch.full((t.numel() * 3 + 2,), 7.0, dtype=t.dtype, device=t.device)
+    view = storage[1 : 1 + 3 * t.numel() : 3].view(t.shape)
+    view.copy_(t)
+    return view
