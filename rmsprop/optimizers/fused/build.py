@@ -25,6 +25,8 @@ from types import ModuleType
 
 import torch
 
+from rmsprop.cache import cache_folder
+
 SOURCE = Path(__file__).with_name("cpu_kernel.cpp")
 NAME = "fused_cpu"
 LEFT_BEHIND = 3600.0
@@ -69,10 +71,10 @@ def key() -> str:
 
 def folder() -> Path:
     """Where kernels are kept. RuntimeError if the user has no home folder and RMSPROP_CACHE is not set."""
-    if named := os.environ.get("RMSPROP_CACHE"):
-        return Path(named) / "kernels"
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "rmsprop-bench" / "kernels"
+    kept = cache_folder()
+    if not kept.is_absolute() and "RMSPROP_CACHE" not in os.environ:
+        raise RuntimeError("this user has no home folder; set RMSPROP_CACHE to a folder of yours")
+    return kept / "kernels"
 
 
 def build() -> Path:

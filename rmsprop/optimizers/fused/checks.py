@@ -107,7 +107,7 @@ def _partly_overlap(p: Tensor, grad: Tensor) -> bool:
         return False
     # The storages themselves, since to ask for an address gives a lazy clone memory of its own.
     one, other = (t.untyped_storage()._cdata for t in (p, grad))
-    return one == other and 0 < abs(p.storage_offset() - grad.storage_offset()) < p.numel()
+    return one == other and 0 < abs(int(p.storage_offset()) - int(grad.storage_offset())) < p.numel()
 
 
 def complete_state(group: Group, keys: Sequence[str], p: Tensor, state: dict[str, Any]) -> None:
@@ -154,7 +154,9 @@ def checked_checkpoint(given: Mapping[str, Any], own: Sequence[Group]) -> dict[s
 def _completed(group: Group, ours: Group) -> Group:
     """A checkpoint's group with our options; all else is as in torch, which drops what only `ours` has."""
     if missing := set(_NEEDED) - group.keys():
-        raise ValueError(f"expected a state_dict of RMSprop, found a group without {', '.join(sorted(missing))}")
+        raise ValueError(
+            f"expected a state_dict of RMSprop, found a group without {', '.join(sorted(missing))}"
+        )
     completed = {**{name: ours[name] for name in OPTIONS}, **group}
     check_options({"momentum": 0, **completed})
     for name, (scale, how) in _CHANGES.items():

@@ -69,9 +69,9 @@ class FusedRMSprop(RMSprop):
         Round bfloat16 parameters up or down by chance, so that updates below their precision are not lost
         on average. Draws from torch's default generator.
     amp_scaling
-        Let torch.amp.GradScaler hand its scale to the step, as it does to torch's fused optimizers: no wait
-        for the GPU, and gradients of float16 parameters. Without it the scaler treats the optimizer as it does
-        torch.optim.RMSprop, and what clips gradients in between, as Lightning does, works with it.
+        Let torch.amp.GradScaler hand its scale to the step, as it does to torch's fused optimizers: the host
+        does not wait for the GPU, and parameters may be float16. By default the scaler treats the optimizer
+        as torch.optim.RMSprop, so that gradients can be clipped in between, as Lightning does it.
 
     Raises
     ------
@@ -234,7 +234,7 @@ class FusedRMSprop(RMSprop):
 
     def __getstate__(self) -> dict[str, Any]:
         kept = {"_step_supports_amp_scaling": self._step_supports_amp_scaling}
-        return {**super().__getstate__(), **kept}  # type: ignore[no-untyped-call]
+        return {**super().__getstate__(), **kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]

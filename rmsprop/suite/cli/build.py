@@ -3,16 +3,16 @@
 import typer
 
 from rmsprop.errors import UserError
-from rmsprop.optimizers.fused.build import KernelUnavailableError, load_kernel, path
+from rmsprop.optimizers.fused.build import KernelUnavailableError, load_kernel
 from rmsprop.suite.cli.options import Build
 
 
 def run(_options: Build) -> None:
     """Build the kernel and print where it is."""
     try:
-        load_kernel()
+        built = load_kernel().__file__
     except KernelUnavailableError as error:
         raise UserError(
             f"the kernel cannot be built: {error}; it takes a C++ compiler (CXX names it) and ninja"
         ) from error
-    typer.echo(path())
+    typer.echo(built)
