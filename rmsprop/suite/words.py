@@ -48,3 +48,13 @@ def commit_name(commit: str | None, dirty: bool | None = False) -> str:
 def slug(name: str) -> str:
     """The name as a part of a file's name or of an address: lower-case letters, digits and hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+UNSTABLE = 0.10
+"""Distance of the samples' quartiles over their median that is too much."""
+
+
+def unstable(q25: float, median: float, q75: float) -> str | None:
+    """The warning of samples that scatter too much; None where they do not."""
+    spread = (q75 - q25) / median
+    return f"unstable: quartiles {spread:.0%} of the median apart" if spread > UNSTABLE else None

@@ -264,6 +264,7 @@ def _measured(frame: pd.DataFrame, order: _Order) -> Iterable[Series]:
     """The series of asv's and of our own records: a median for each commit."""
     usable = frame[
         (frame["status"] == "measured")
+        & frame["implementation"].notna()
         & frame["runner"].isin(["asv", "bench"])
         & frame["commit"].notna()
         & ~frame["dirty"].fillna(False).astype(bool)

@@ -6,8 +6,8 @@ from statistics import quantiles
 
 import psutil
 
-UNSTABLE = 0.10
-"""Distance of the samples' quartiles over their median that is too much."""
+from rmsprop.suite.words import unstable
+
 STOLEN = 0.02
 """Share of processor time that the hypervisor may give to others."""
 OTHERS = 0.10
@@ -58,8 +58,8 @@ def judge(
         found.append(f"few: {len(step_seconds)} samples")
     else:
         q25, median, q75 = quantiles(step_seconds, n=4)
-        if (q75 - q25) / median > UNSTABLE:
-            found.append(f"unstable: quartiles {(q75 - q25) / median:.0%} of the median apart")
+        if scatter := unstable(q25, median, q75):
+            found.append(scatter)
     if min(step_seconds, default=1.0) * steps_per_sample < TICKS * tick:
         found.append(f"timer: too coarse, a sample is below {TICKS} of its steps of {tick:.0e} s")
     if stolen > STOLEN:

@@ -6,7 +6,7 @@ import json
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,15 +144,16 @@ def _explained(folder: Path) -> Iterator[None]:
 
 
 def read_folder(folder: Path, read: Callable[[Path], Read]) -> tuple[list[Read], list[Problem]]:
-    """What `read` makes of each JSON file below `folder`, and the files and folders that cannot be read.
-
-    A link to a folder is not followed, since it may lead round in circles: it is a problem with its name.
-    """
+    """What `read` makes of each JSON file below `folder`, and the files and folders that cannot be read."""
     problems: list[Problem] = []
-    records = []
-    for path in json_files(folder, problems):
+    return list(read_each(json_files(folder, problems), read, problems)), problems
+
+
+def read_each(paths: Iterable[Path], read: Callable[[Path], Read], problems: list[Problem]) -> Iterator[Read]:
+    """What `read` makes of each file; one that it refuses joins `problems`, with the reason."""
+    for path in paths:
         try:
-            records.append(read(path))
+            found = read(path)
         except OSError as error:
             problems.append(Problem(path, error.strerror or str(error)))
         except ValueError as error:
@@ -160,11 +161,15 @@ def read_folder(folder: Path, read: Callable[[Path], Read]) -> tuple[list[Read],
         except Exception as error:
             # Someone else's JSON can hold anything; the reader need not ask for each part of it.
             problems.append(Problem(path, f"not of the expected form: {type(error).__name__} {error}"))
-    return records, problems
+        else:
+            yield found
 
 
 def json_files(folder: Path, problems: list[Problem]) -> list[Path]:
-    """The JSON files below `folder` in the order of their paths; what bars the way joins `problems`."""
+    """The JSON files below `folder` in the order of their paths; what bars the way joins `problems`.
+
+    A link to a folder is not followed, since it may lead round in circles: it is a problem with its name.
+    """
     if not folder.is_dir():
         if os.path.lexists(folder):
             problems.append(Problem(folder, "not a folder"))

@@ -144,7 +144,8 @@ class Runs:
     @classmethod
     def of(cls, frame: pd.DataFrame) -> "Runs":
         """The runs of what `rmsprop.suite.records.frame.read_frame` read."""
-        rows = _with_turns(_of_best_runner(frame))
+        ours = frame[frame["implementation"].notna()]
+        rows = _with_turns(_of_best_runner(ours))
         rows = rows.assign(latest=_is_latest(rows))
         rows = rows[rows["turn"].isin(set(rows.loc[rows["latest"], "turn"]))]
         runs = tuple(_runs(rows))

@@ -65,7 +65,10 @@ def pytest_file():
         "machine_info": {"python_version": "3.11.7"},
         "commit_info": {"id": "e" * 40, "dirty": True},
         "datetime": "2026-11-23T04:00:00.132815+00:00",
-        "benchmarks": [{"extra_info": extra, "stats": stats}, {"extra_info": {}, "stats": stats}],
+        "benchmarks": [
+            {"extra_info": extra, "stats": stats, "fullname": "bench_steps.py::test_step[x]"},
+            {"extra_info": {}, "stats": stats, "fullname": "other.py::test_something"},
+        ],
     }
 
 
@@ -125,14 +128,17 @@ def test_asv_results_are_read_by_name_in_product_order_and_for_one_step(tmp_path
     assert (last.threads, last.machine, last.processor, last.torch) == (0, "box", "Fast", "2.13.0")
     assert last.started == pd.Timestamp(1795406906639, unit="ms", tz="UTC")
     assert frame[frame.quantity == "loss"].iloc[0]["median"] == 0.2443
-    assert len(frame) == 5
+    assert frame[frame.implementation.isna()].benchmark.tolist() == ["other.time_something"]
+    assert len(frame) == 6
 
 
-def test_pytest_benchmark_files_are_read_and_foreign_benchmarks_left_out(tmp_path):
+def test_pytest_benchmark_files_are_read_and_benchmarks_of_others_have_names_of_their_own(tmp_path):
     write(tmp_path / "pytest-benchmark" / "m" / "0001.json", pytest_file())
     frame, problems = read_frame(tmp_path)
-    [row] = frame.itertuples()
+    row, foreign = frame.itertuples()
     assert problems == []
+    assert (foreign.benchmark, foreign.quantity, foreign.median) == ("other.py::test_something", "time", 2e-5)
+    assert pd.isna(foreign.implementation)
     assert (row.runner, row.median, row.commit, row.dirty, row.threads) == (
         "pytest-benchmark", 2e-5, "e" * 40, True, 0,
     )  # fmt: skip
@@ -146,11 +152,8 @@ def test_damaged_foreign_and_newer_files_are_named_and_the_rest_is_read(tmp_path
         "bench/newer.json": newer,
         "bench/foreign.json": {"a": 1},
         "asv/m/cut.json": '{"version": 2, "resu',
-        "asv/m/old.json": asv_result(version=1),
+        "asv/m/newer.json": asv_result(version=3),
         "asv/m/no-results.json": {"version": 2, "result_columns": []},
-        "asv/m/point.json": asv_result(
-            results={"steps.Small.time_100_steps": [[1.0], [["'scratch'"], ["'nonsense'"]], "1"]}
-        ),
         "pytest-benchmark/m/date.json": pytest_file() | {"datetime": "yesterday?"},
         "pytest-benchmark/m/list.json": [1],
         "pytest-benchmark/m/foreign.json": {"benchmarks": []},
@@ -177,9 +180,13 @@ def test_a_file_whose_values_fit_no_column_is_left_out_alone(tmp_path, bench, ax
     )
     write(tmp_path / "asv" / "m" / "below-zero.json", below)
     frame, problems = read_frame(tmp_path)
-    assert {problem.path.name for problem in problems} == {"odd.json", "below-zero.json"}
-    assert all("does not fit" in problem.reason and "\n" not in problem.reason for problem in problems)
-    assert set(frame.runner) == {"bench"}
+    [problem] = problems
+    assert problem.path.name == "odd.json"
+    assert "does not fit" in problem.reason
+    assert "scratch" not in set(frame.implementation.dropna())
+    assert {"bench", "asv"} <= set(frame.runner)
+    [impossible] = frame[frame.runner == "asv"].itertuples()
+    assert (impossible.status, impossible.reason) == ("failed", "asv's result -1.0 cannot be seconds")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,199 @@
+"""Anybody's results of asv."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from rmsprop.suite.records.frame import read_frame
+
+COLUMNS = ["result", "params", "version", "started_at", "duration", "stats_ci_99_a", "stats_ci_99_b",
+           "stats_q_25", "stats_q_75", "stats_number", "stats_repeat", "samples", "profile"]  # fmt: skip
+NAN = float("nan")
+
+
+def version_2(results, **changes):
+    return {
+        "version": 2, "commit_hash": "a" * 40, "env_name": "virtualenv-py3.9", "date": 1_600_000_000_000,
+        "params": {"machine": "m"}, "python": "3.9", "result_columns": COLUMNS, "results": results,
+    } | changes  # fmt: skip
+
+
+def version_1(results, **changes):
+    """As asv 0.2 to 0.3 wrote it: msprime's history is 1,121 such files."""
+    return {
+        "version": 1, "commit_hash": "b" * 40, "date": 1_500_000_000_000, "params": {"machine": "m"},
+        "python": "3.6", "requirements": {}, "results": results, "ended_at": {},
+        "started_at": {"a.time_x": 1_500_000_001_000}, "benchmark_version": {"a.time_x": "v1"},
+    } | changes  # fmt: skip
+
+
+BENCHMARKS = {
+    "a.track_items": {"type": "track", "unit": "items", "param_names": ["n", "how"]},
+    "odd_name": {"type": "time", "unit": "seconds", "param_names": []},
+    "version": 2,
+}
+
+
+@pytest.fixture
+def read(tmp_path):
+    def write(content, benchmarks=BENCHMARKS, machine=None):
+        folder = tmp_path / "results"
+        (folder / "box").mkdir(parents=True)
+        (folder / "box" / "aaaa-virtualenv-py3.9.json").write_text(json.dumps(content))
+        if benchmarks is not None:
+            (folder / "benchmarks.json").write_text(json.dumps(benchmarks))
+        if machine is not None:
+            (folder / "box" / "machine.json").write_text(json.dumps(machine))
+        frame, problems = read_frame(folder)
+        return frame.set_index("benchmark"), problems
+
+    return write
+
+
+def test_every_kind_of_benchmark_is_read_with_its_unit(read):
+    frame, problems = read(
+        version_2(
+            {
+                "a.time_x": [[0.5]],
+                "a.timeraw_x": [[0.6]],
+                "a.mem_x": [[512]],
+                "a.peakmem_x": [[1024]],
+                "a.track_items": [[7.5], [["1"], ["'fast'"]]],
+                "a.TimeSuite.TimeX": [[0.7]],
+                "odd_name": [[0.8]],
+            }
+        )
+    )
+    assert problems == []
+    assert frame[["quantity", "unit", "median"]].T.to_dict("list") == {
+        "a.time_x": ["time", "seconds", 0.5],
+        "a.timeraw_x": ["time", "seconds", 0.6],
+        "a.mem_x": ["memory", "bytes", 512],
+        "a.peakmem_x": ["peak memory", "bytes", 1024],
+        "a.track_items": ["track", "items", 7.5],
+        "a.TimeSuite.TimeX": ["time", "seconds", 0.7],
+        "odd_name": ["time", "seconds", 0.8],
+    }
+    assert frame.loc["a.track_items", "parameters"] == "n=1, how='fast'"
+    assert frame.implementation.isna().all()
+    assert frame.environment.unique().tolist() == ["virtualenv-py3.9"]
+
+
+def test_null_failed_and_nan_was_skipped_and_trailing_nulls_are_dropped(read):
+    frame, problems = read(version_2({"a.time_x": [[1.0, None, NAN], [["1", "2"], ["3", "4"]]]}))
+    assert problems == []
+    assert frame.status.tolist() == ["measured", "failed", "skipped", "failed"]
+    assert frame.parameters.tolist() == ["1, 3", "1, 4", "2, 3", "2, 4"]
+
+
+def test_a_benchmark_that_failed_as_a_whole_has_a_row(read):
+    frame, _ = read(version_2({"a.time_x": [None], "a.time_y": None}))
+    assert frame.status.to_dict() == {"a.time_x": "failed", "a.time_y": "failed"}
+
+
+def test_files_of_version_1_are_read_in_each_of_their_shapes(read):
+    frame, problems = read(
+        version_1(
+            {
+                "a.time_x": 0.25,
+                "a.time_failed": None,
+                "a.time_stats": {
+                    "result": [2.0],
+                    "stats": [{"q_25": 1.9, "q_75": 2.1, "repeat": 5}],
+                    "params": [],
+                },
+                "a.time_scalar": {
+                    "result": 4.0,
+                    "stats": {"q_25": 3.0, "q_75": 5.0},
+                    "samples": [3.0, 4.0, 5.0],
+                },
+                "a.time_many": {"result": [1.0, NAN], "params": [["1", "2"]]},
+            }
+        )
+    )
+    assert problems == []
+    assert frame["median"].tolist()[:1] == [0.25]
+    assert (frame.loc["a.time_x", "version"], frame.loc["a.time_failed", "status"]) == ("v1", "failed")
+    assert frame.loc["a.time_x", "started"] == pd.Timestamp(1_500_000_001_000, unit="ms", tz="UTC")
+    assert frame.loc["a.time_stats", ["median", "q25", "q75", "count"]].tolist() == [2.0, 1.9, 2.1, 5]
+    assert frame.loc["a.time_scalar", "samples"].tolist() == [3.0, 4.0, 5.0]
+    assert frame.loc["a.time_many", "status"].tolist() == ["measured", "skipped"]
+
+
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        (float("inf"), "asv's result inf cannot be seconds"),
+        (0.0, "asv's result 0.0 cannot be seconds"),
+        (-1, "asv's result -1.0 cannot be seconds"),
+        ("fast", "asv's result is no number but a str"),
+        (True, "asv's result is no number but a bool"),
+        ({}, "asv's result is no number but a dict"),
+    ],
+)
+def test_what_cannot_be_a_time_failed_with_the_reason_and_the_rest_is_read(read, result, reason):
+    frame, problems = read(version_2({"a.time_x": [[result]], "a.time_y": [[1.0]]}))
+    assert problems == []
+    assert frame.loc["a.time_x", ["status", "reason"]].tolist() == ["failed", reason]
+    assert frame.loc["a.time_y", "median"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ([[1.0], 7], "TypeError"),
+        ([[1.0], [["1"] * 2000, ["2"] * 2000]], "4,000,000 combinations of parameters"),
+    ],
+)
+def test_a_benchmark_that_cannot_be_read_is_named_and_the_others_are_read(read, entry, reason):
+    frame, [problem] = read(version_2({"a.time_bad": entry, "a.time_y": [[1.0]]}))
+    assert frame.index.tolist() == ["a.time_y"]
+    assert problem.reason.startswith("left out: a.time_bad: ")
+    assert reason in problem.reason or "object" in problem.reason
+
+
+def test_an_unknown_kind_is_named_with_what_it_is(read):
+    frame, [problem] = read(version_2({"what_is_it": [[1.0]], "a.time_y": [[1.0]]}), benchmarks=None)
+    assert len(frame) == 1
+    assert "what_is_it: a benchmark of an unknown kind" in problem.reason
+
+
+def test_a_damaged_list_of_benchmarks_is_named_once_and_names_tell_the_kinds(read, tmp_path):
+    (tmp_path / "results").mkdir()
+    frame, [problem] = read(version_2({"a.time_x": [[1.0]], "a.track_items": [[1.0]]}), benchmarks=[1])
+    assert problem.path.name == "benchmarks.json"
+    assert frame.unit.to_dict() == {"a.time_x": "seconds", "a.track_items": "unknown"}
+
+
+@pytest.mark.parametrize("number", ["", "eight", None, -2, 1e30, [8], {"a": 1}])
+def test_a_machine_with_an_odd_number_of_processors_has_an_unknown_one(read, number):
+    frame, problems = read(version_2({"a.time_x": [[1.0]]}), machine={"num_cpu": number, "cpu": "Fast"})
+    assert problems == []
+    assert pd.isna(frame.cpus.iloc[0])
+    assert frame.processor.iloc[0] == "Fast"
+
+
+def test_a_step_counts_for_this_project_and_what_only_looks_like_one_has_its_own_name(read):
+    ours = [["'fused'"], ["'cpu-float32-6-book-1t'"]]
+    frame, problems = read(
+        version_2(
+            {
+                "steps.Small.time_1000_steps": [[2e-3], ours],
+                "steps.Small.time_step": [[2e-6], ours],
+                "walk.time_3_steps": [[1.0]],
+                "walk.time_4_steps": [[1.0], [["1"], ["2"]]],
+                "steps.Small.time_0_steps": [[1.0], ours],
+            }
+        )
+    )
+    assert frame["median"].to_dict() == pytest.approx(
+        {
+            "steps.Small.time_1000_steps": 2e-6,
+            "steps.Small.time_step": 2e-6,
+            "walk.time_3_steps": 1.0,
+            "walk.time_4_steps": 1.0,
+        }
+    )
+    assert frame.implementation.notna().tolist() == [True, True, False, False]
+    assert "its name says that it takes no step" in problems[0].reason
