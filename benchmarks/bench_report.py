@@ -15,7 +15,7 @@ BUILD = """
 import json, resource, sys, time
 from pathlib import Path
 start = time.perf_counter()
-from rmsprop.suite.report.pages import build_report
+from rmsprop.suite.report.build import build_report
 report = build_report(Path(sys.argv[1]), Path(sys.argv[2]))
 sizes = {path.name: path.stat().st_size for path in report.paths if path.suffix == ".html"}
 unit = 1 if sys.platform == "darwin" else 1024

@@ -20,7 +20,7 @@ from rmsprop.suite.measure.session import EFFORTS, bench
 from rmsprop.suite.records.bench import BenchRecord
 from rmsprop.suite.records.files import check_writable
 from rmsprop.suite.records.store import write_reproduction
-from rmsprop.suite.report.pages import Report, build_report
+from rmsprop.suite.report.build import Report, build_report
 from rmsprop.suite.verdicts.reproduction import deciding, judge
 
 Progress = Callable[[str, int, str], None]

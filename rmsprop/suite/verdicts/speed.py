@@ -163,12 +163,8 @@ class Runs:
         return self.rows[self.rows["latest"]]
 
     def on(self, machine: str) -> pd.DataFrame:
-        """The latest rows of one machine."""
-        return self.latest[self.latest["machine"] == machine]
-
-    def steps(self) -> pd.DataFrame:
-        """The latest steps that were measured."""
-        return measured_steps(self.latest)
+        """The rows of one machine."""
+        return self.rows[self.rows["machine"] == machine]
 
     def runs_on(self, machine: str) -> list[Run]:
         """The runs of one machine, the newest first."""

@@ -2,35 +2,49 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pandas as pd
 
-from rmsprop.suite.case import LAYOUTS, REFERENCE
 from rmsprop.suite.records.frame import Row
-from rmsprop.suite.report.figures import Drawing, fitting, series_style
-from rmsprop.suite.report.performance_figures import (
-    Styles,
+from rmsprop.suite.report.figures.canvas import Drawing, Styles, fitting, styles_of
+from rmsprop.suite.report.figures.performance import (
     draw_bandwidth,
     draw_layouts,
     draw_speed_ups,
     draw_times,
 )
-from rmsprop.suite.report.performance_tables import (
+from rmsprop.suite.report.inputs import Inputs
+from rmsprop.suite.report.page import (
+    MARK,
+    Block,
+    Cell,
+    Code,
+    Detail,
+    Facts,
+    Figures,
+    Heading,
+    Page,
+    Sentences,
+    Table,
+    capped,
+    marked,
+    note,
+    paragraph,
+)
+from rmsprop.suite.report.pages.performance_tables import (
     MAX_IMPLEMENTATIONS,
     case_tables,
     note_sentences,
     unmeasured_sentences,
     warning_sentences,
 )
-from rmsprop.suite.report.render import html, markdown
-from rmsprop.suite.report.site import Inputs, Page
-from rmsprop.suite.report.tables import MARK, Cell, Table, capped, marked
 from rmsprop.suite.verdicts.crossovers import crossovers
 from rmsprop.suite.verdicts.speed import (
-    CASE,
+    LAYOUTS,
     POINT,
+    REFERENCE,
     RUNNERS,
+    Run,
     Runs,
     as_rows,
     in_order,
@@ -40,41 +54,73 @@ from rmsprop.suite.verdicts.speed import (
 from rmsprop.suite.words import commit_name, count, duration, slug, when
 
 PATH = "performance.html"
+WHAT_IS_REFERENCE = (
+    f"{REFERENCE} is torch.optim.RMSprop as people use it on a CPU; on a GPU torch’s default is "
+    "builtin-foreach."
+)
 _IN_FULL = 4
 """Machines with a section of their own: the most recently measured."""
 _FIGURES_BYTES = 800_000
 _TABLES = 8
 """Of places and dtypes, on one machine."""
-_ROWS = 60
+_RUNS_LISTED = 60
 _MACHINES_LISTED = 100
 _SENTENCES = 20
 
 
 @dataclass(frozen=True)
 class Section:
-    """All that the page says of one machine."""
+    """All that the page says of one machine.
+
+    Attributes
+    ----------
+    runs
+        Which runs the rows come from.
+    figures
+        By heading.
+    tables
+        For each device and dtype: the steps, then what else was measured.
+    marked, notes, unmeasured
+        A sentence for each kind of warning, for each note, and for each reason why a case has no numbers.
+    """
 
     machine: str
-    anchor: str
     facts: dict[str, str]
     runs: Table
-    """Which runs the rows come from."""
     figures: tuple[tuple[str, tuple[Drawing, ...]], ...]
-    """By heading."""
     tables: tuple[Table, ...]
-    """For each device and dtype: the steps, then what else was measured."""
     crossovers: tuple[str, ...]
     marked: tuple[str, ...]
-    """What the marks stand for, a sentence for each kind of warning."""
     notes: tuple[str, ...]
-    """What a reader of the numbers must know, a sentence for each."""
     unmeasured: tuple[str, ...]
-    """Skipped and failed cases, a sentence for each reason."""
 
     @property
     def drawings(self) -> tuple[Drawing, ...]:
         """Every figure, in order."""
         return tuple(drawing for _, drawings in self.figures for drawing in drawings)
+
+    @property
+    def blocks(self) -> Iterator[Block]:
+        """The section as the page shows it; the first figures and tables stand in the Markdown too."""
+        yield Heading(self.machine, anchor=anchor_of(self.machine))
+        yield Facts(self.facts)
+        yield self.runs
+        for number, (heading, drawings) in enumerate(self.figures):
+            shown = (Heading(heading, level=3), Figures(drawings))
+            yield from (Detail(shown),) if number else shown
+        if self.crossovers:
+            yield Heading("Crossover sizes", level=3)
+            yield Sentences(self.crossovers)
+            yield note("Level: the 95% interval of the ratio of the two medians holds 1.")
+        yield from self.tables[:1]
+        yield Detail(self.tables[1:])
+        if self.marked:
+            yield note(f"{MARK} The number is unreliable, because at least one warning speaks against it:")
+            yield Sentences(self.marked)
+        if self.notes:
+            yield Detail((Heading("Notes", level=3), Sentences(self.notes)))
+        if self.unmeasured:
+            yield Detail((Heading("Not measured", level=3), Sentences(self.unmeasured)))
 
 
 def pages(inputs: Inputs) -> Iterable[Page]:
@@ -82,41 +128,59 @@ def pages(inputs: Inputs) -> Iterable[Page]:
     if inputs.frame.empty:
         return
     runs = inputs.runs
-    sections = [section_of(runs, machine, styles_of(runs)) for machine in runs.machines[:_IN_FULL]]
+    sections = [
+        section_of(runs, machine, styles_of(runs.implementations)) for machine in runs.machines[:_IN_FULL]
+    ]
     drawn = fitting([section.drawings for section in sections], _FIGURES_BYTES)
     sections[drawn:] = [replace(section, figures=()) for section in sections[drawn:]]
-    context: dict[str, Any] = {
-        "sections": sections,
-        "undrawn": [section.machine for section in sections[drawn:]],
-        "machines": machines_table(runs),
-        "left_out": max(0, len(runs.machines) - _IN_FULL),
-        "sources": list(_sources(inputs.frame, runs)),
-        "mark": MARK,
-        "reference": REFERENCE,
-    }
-    yield Page(
-        PATH,
-        "Performance: what a step costs",
-        html("performance.html.j2", **context),
-        nav="Performance",
-        markdown=markdown("performance.md.j2", **context),
-        figures=tuple(drawing for section in sections for drawing in section.drawings),
+    blocks: list[Block] = [
+        paragraph(
+            "A step is one call of an optimizer’s step() on parameters that have gradients. Each number is "
+            f"the median of the samples of one run. {WHAT_IS_REFERENCE}"
+        )
+    ]
+    machines = machines_table(runs)
+    if machines.rows:
+        blocks += [
+            Heading("Machines", anchor="machines"),
+            machines,
+            note(
+                "Each device at the one point that most machines measured. Memory limit: the bytes a "
+                "second of five plain passes over the same memory in the same run; a step reads three "
+                f"arrays and writes two, and cannot move less. {MARK} A warning speaks against this number."
+            ),
+        ]
+    for section in sections:
+        blocks += section.blocks
+    if undrawn := [section.machine for section in sections[drawn:]]:
+        blocks.append(paragraph(f"To keep this page small there are no figures of {', '.join(undrawn)}."))
+    if (left_out := len(runs.machines) - _IN_FULL) > 0:
+        blocks.append(
+            paragraph(
+                f"{count(left_out, 'further machine')}, measured longer ago, have no section of their own; "
+                "they stand in the table of machines."
+            )
+        )
+    sources = Sentences(tuple(_sources(inputs.frame, runs)))
+    selection = paragraph(
+        "For each case on each machine the page shows the newest row. A row of a table holds what one run "
+        "measured in turns, and each ratio is taken within such a row alone. ",
+        Code("rmsprop export"),
+        " gives every row.",
     )
+    blocks.append(Detail((Heading("Where the rows come from"), sources, selection)))
+    yield Page(PATH, "Performance: what a step costs", tuple(blocks), nav="Performance")
 
 
 def headline_figure(runs: Runs) -> Drawing | None:
     """Time against size on the machine measured last, at its last place with such a figure."""
     for machine in runs.machines:
-        for _, drawings in figures_of(runs.on(machine), slug(machine), styles_of(runs)):
+        rows = runs.on(machine)
+        for _, drawings in figures_of(rows, slug(machine), styles_of(runs.implementations)):
             times = [drawing for drawing in drawings if drawing.name.startswith("time-")]
             if times:
                 return times[-1]
     return None
-
-
-def styles_of(runs: Runs) -> Styles:
-    """Colour, marker and line of each implementation, the same in every figure."""
-    return {name: series_style(number) for number, name in enumerate(runs.implementations)}
 
 
 def anchor_of(machine: str) -> str:
@@ -127,29 +191,29 @@ def anchor_of(machine: str) -> str:
 def section_of(runs: Runs, machine: str, styles: Styles) -> Section:
     """What was measured last on one machine."""
     rows = runs.on(machine)
+    latest = rows[rows["latest"]]
     return Section(
         machine=machine,
-        anchor=anchor_of(machine),
-        facts=_facts(rows),
-        runs=_runs_table(rows),
+        facts=_facts(latest),
+        runs=runs_table(runs.runs_on(machine), "Runs on this machine, the newest first"),
         figures=tuple(figures_of(rows, slug(machine), styles)),
         tables=tuple(case_tables(rows, runs.implementations))[:_TABLES],
-        crossovers=_capped_sentences(crossovers(rows)),
+        crossovers=_capped_sentences(crossovers(latest)),
         marked=_capped_sentences(warning_sentences(rows)),
-        notes=_capped_sentences(note_sentences(rows)),
-        unmeasured=_capped_sentences(unmeasured_sentences(rows)),
+        notes=_capped_sentences(note_sentences(latest)),
+        unmeasured=_capped_sentences(unmeasured_sentences(latest)),
     )
 
 
 def headline_points(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Of the float32 steps at one device: the book's parameters, the largest tensor, ResNet-50.
+    """Of the float32 steps of one run at one device: the book's parameters, the largest tensor, ResNet-50.
 
     Each at the threads with the most implementations, all threads before one.
     """
     steps = measured_steps(rows)
     steps = steps[steps["dtype"] == "float32"]
     for layout in ("book", "single", "resnet50"):
-        points = [point for _, point in steps[steps["layout"] == layout].groupby(POINT, sort=False)]
+        points = [turn for _, turn in steps[steps["layout"] == layout].groupby([*POINT, "turn"], sort=False)]
         if points:
             yield max(
                 points,
@@ -164,15 +228,15 @@ def headline_points(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 def ratio_words(step: Row) -> str:
     """Such as `2.07× (1.98 to 2.15)`."""
-    if pd.isna(step["ratio"]):
+    if step["ratio"] is None:
         return "–"
-    interval = "" if pd.isna(step["low"]) else f" ({step['low']:.2f} to {step['high']:.2f})"
+    interval = "" if step["low"] is None else f" ({step['low']:.2f} to {step['high']:.2f})"
     return marked(f"{step['ratio']:.2f}×{interval}", step["ratio_trusted"])
 
 
 def machines_table(runs: Runs) -> Table:
     """A row for each machine and device: at the point of that device that most machines measured."""
-    steps = runs.steps()
+    steps = measured_steps(runs.rows)
     steps = steps[(steps["dtype"] == "float32") & (steps["layout"] == "single")]
     measured = set(steps["implementation"])
     names = [name for name in runs.implementations if name in measured][:MAX_IMPLEMENTATIONS]
@@ -181,12 +245,12 @@ def machines_table(runs: Runs) -> Table:
         points = [point for _, point in on_device.groupby(["size", "threads"], sort=True)]
         point = max(points, key=_comparability)
         for machine in runs.machines:
-            here = point[point["machine"] == machine]
-            if not here.empty:
-                rows.append(_machine_row(machine, str(device), as_rows(here), names))
+            turns = [turn for _, turn in point[point["machine"] == machine].groupby("turn", sort=False)]
+            if turns:
+                rows.append(_machine_row(machine, str(device), as_rows(max(turns, key=len)), names))
     return capped(
         "Machines: one float32 tensor, time of a step",
-        ("Machine", "Device", "Case", "Five passes", *names),
+        ("Machine", "Device", "Case", "Run", "Memory limit", *names),
         rows,
         _MACHINES_LISTED,
     )
@@ -199,13 +263,13 @@ def _comparability(point: pd.DataFrame) -> tuple[int, float, bool]:
 
 def _machine_row(machine: str, device: str, steps: list[Row], names: Iterable[str]) -> tuple[str | Cell, ...]:
     found = {step["implementation"]: step for step in steps}
-    ceilings = [step["ceiling_bandwidth"] for step in steps if step["ceiling_bandwidth"] is not None]
-    ceiling = max(ceilings, default=None)
+    limit = max((step["ceiling_bandwidth"] for step in steps if step["ceiling_bandwidth"]), default=None)
     return (
         Cell(machine, href=f"{PATH}#{anchor_of(machine)}"),
         device,
         steps[0]["point"],
-        "–" if ceiling is None else Cell(f"{ceiling / 1e9:,.3g} GB/s", ceiling),
+        f"{steps[0]['label']}, {when(steps[0]['started'])}",
+        "–" if limit is None else Cell(f"{limit / 1e9:,.3g} GB/s", limit),
         *(_time_cell(found.get(name)) for name in names),
     )
 
@@ -219,10 +283,10 @@ def _facts(rows: pd.DataFrame) -> dict[str, str]:
     machine = [newest["processor"] or newest["machine"]]
     if newest["cpus"] is not None:
         machine.append(f"{newest['cpus']} logical processors")
-    if gpu := newest["gpu"]:
-        machine.append(gpu)
-    if governor := newest["governor"]:
-        machine.append(f"governor {governor}")
+    if newest["gpu"]:
+        machine.append(newest["gpu"])
+    if newest["governor"]:
+        machine.append(f"governor {newest['governor']}")
     facts = {"Machine": ", ".join(machine)}
     if rows["load"].notna().any():
         least, most = rows["load"].min(), rows["load"].max()
@@ -233,33 +297,32 @@ def _facts(rows: pd.DataFrame) -> dict[str, str]:
     return facts
 
 
-def _runs_table(rows: pd.DataFrame) -> Table:
-    listed: list[tuple[str | Cell, ...]] = []
-    for _, run in rows.groupby("run", sort=False):
-        newest = last_of(run, "started")
-        listed.append(
-            (
-                when(newest["started"]),
-                "rmsprop bench" if newest["runner"] == "bench" else newest["runner"],
-                commit_name(newest["commit"], newest["dirty"]),
-                newest["torch"] or "unknown",
-                newest["python"] or "unknown",
-                f"{len(run.drop_duplicates(CASE)):,}",
-            )
+def runs_table(runs: Iterable[Run], caption: str, machine: bool = False) -> Table:
+    """A row for each run; with its machine or without."""
+    rows = [
+        (
+            Cell(run.label, anchor=f"run-{slug(run.machine)}-{run.label.lower()}"),
+            *((run.machine,) if machine else ()),
+            when(run.started),
+            "rmsprop bench" if run.runner == "bench" else run.runner,
+            commit_name(run.commit, run.dirty),
+            run.torch or "unknown",
+            run.python or "unknown",
+            f"{run.cases:,}",
         )
-    listed.sort(key=str, reverse=True)
-    return capped(
-        "Runs that are shown", ("Ended", "Measured by", "Commit", "torch", "Python", "Cases"), listed, _ROWS
-    )
+        for run in runs
+    ]
+    machines = ("Machine",) if machine else ()
+    columns = ("Run", *machines, "Began", "Measured by", "Commit", "torch", "Python", "Cases shown")
+    return capped(caption, columns, rows, _RUNS_LISTED)
 
 
 def figures_of(rows: pd.DataFrame, name: str, styles: Styles) -> Iterator[tuple[str, tuple[Drawing, ...]]]:
     """The machine's figures by heading; `name` stands in the names of their files."""
-    """By heading; `name` is the machine's, for the names of the files."""
     steps = measured_steps(rows)
     shown = in_order(steps["implementation"], styles)[:MAX_IMPLEMENTATIONS]
     steps = steps[steps["implementation"].isin(shown) & (steps["elements"] > 0)]
-    tensors = steps[steps["layout"] == "single"]
+    tensors = steps[(steps["layout"] == "single") & steps["latest"]]
     sized = tensors[tensors["dtype"] == "float32"]
     curves: list[Drawing] = []
     for place, at_place in sized.groupby("place", sort=False):
@@ -287,17 +350,15 @@ def figures_of(rows: pd.DataFrame, name: str, styles: Styles) -> Iterator[tuple[
 def _capped_sentences(sentences: Iterable[str]) -> tuple[str, ...]:
     listed = list(sentences)
     more = len(listed) - _SENTENCES
-    return (
-        (*listed[:_SENTENCES], f"and {count(more, 'more sentence')} like these")
-        if more > 0
-        else tuple(listed)
-    )
+    if more <= 0:
+        return tuple(listed)
+    return (*listed[:_SENTENCES], f"and {count(more, 'more sentence')} like these")
 
 
 def _sources(frame: pd.DataFrame, runs: Runs) -> Iterator[str]:
     for runner in RUNNERS:
         rows = frame[frame["runner"] == runner]
         if not rows.empty:
-            shown = int((runs.latest["runner"] == runner).sum())
+            shown = int((runs.rows["runner"] == runner).sum())
             files = count(rows["file"].nunique(), "file")
-            yield f"{runner}: {count(len(rows), 'row')} from {files}, {shown:,} of them among the latest"
+            yield f"{runner}: {count(len(rows), 'row')} from {files}, {shown:,} of them on this page"

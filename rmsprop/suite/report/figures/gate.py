@@ -7,7 +7,7 @@ from matplotlib.ticker import PercentFormatter
 
 from rmsprop.suite.gate.formats import interval, percent
 from rmsprop.suite.records.gate import GateRecord
-from rmsprop.suite.report.figures import BLUE, GREEN, INK, ORANGE, VERMILLION, Drawing, canvas, finish
+from rmsprop.suite.report.figures.canvas import BLUE, GREEN, INK, ORANGE, VERMILLION, Drawing, canvas, finish
 from rmsprop.suite.verdicts.gate import CaseView, Decision, d_by_launch
 from rmsprop.suite.words import slug
 

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from rmsprop.suite.case import REFERENCE
 from rmsprop.suite.records.frame import Row
-from rmsprop.suite.report.tables import Cell, Table, capped, marked
-from rmsprop.suite.verdicts.speed import CASE, POINT, as_rows
+from rmsprop.suite.report.page import Cell, Table, capped, marked
+from rmsprop.suite.verdicts.speed import CASE, POINT, REFERENCE, as_rows
 from rmsprop.suite.words import count, duration, size_of
 
 MAX_IMPLEMENTATIONS = 12
@@ -19,7 +18,7 @@ _QUANTITIES = {
     "loss": "Final loss",
     "import": "Imports",
     "first_step": "First step",
-    "compile": "Of it beyond a steady step",
+    "compile": "First step beyond a steady one",
 }
 
 
@@ -29,7 +28,7 @@ def case_tables(rows: pd.DataFrame, names: Iterable[str]) -> Iterator[Table]:
         steps = part[part["quantity"] == "step"]
         if (steps["status"] == "measured").any():
             yield _step_table(f"{device}, {dtype}", steps, names)
-        others = part[(part["quantity"] != "step") & (part["status"] == "measured")]
+        others = part[(part["quantity"] != "step") & (part["status"] == "measured") & part["latest"]]
         if not others.empty:
             yield _cost_table(f"{device}, {dtype}", others, names)
 
@@ -39,23 +38,22 @@ def _step_table(place: str, steps: pd.DataFrame, names: Iterable[str]) -> Table:
     listed = [name for name in names if name in measured][:MAX_IMPLEMENTATIONS]
     return capped(
         f"{place}: median time of one step, and how many times as fast as {REFERENCE}",
-        ("Case", "Elements", *listed, "Best, of five passes"),
-        [_step_row(point, listed) for _, point in steps.groupby(POINT, sort=False)],
+        ("Case", "Run", *listed, "Best share of the memory limit"),
+        [_step_row(turn, listed) for _, turn in steps.groupby([*POINT, "turn"], sort=False)],
         _ROWS,
     )
 
 
-def _step_row(point: pd.DataFrame, names: list[str]) -> tuple[str | Cell, ...]:
-    cases = {row["implementation"]: row for row in as_rows(point)}
+def _step_row(turn: pd.DataFrame, names: list[str]) -> tuple[str | Cell, ...]:
+    """What was measured in turns at one point."""
+    cases = {row["implementation"]: row for row in as_rows(turn)}
     first = next(iter(cases.values()))
-    elements: str = "–" if first["elements"] is None else f"{first['elements']:,.0f}"
     measured = [row for row in cases.values() if row["status"] == "measured"]
     best = min(measured, key=lambda row: row["median"], default=None)
-    ceiling: str | Cell = "–"
-    if best is not None and best["median"] and best["ceiling"] is not None:
+    limit: str | Cell = "–"
+    if best is not None and best["median"] and best["ceiling"]:
         share = best["ceiling"] / best["median"]
-        words = marked(f"{share:.0%}", best["trusted"])
-        ceiling = Cell(f"{words} ({best['implementation']})", share)
+        limit = Cell(f"{marked(f'{share:.0%}', best['trusted'])} ({best['implementation']})", share)
     cells: list[str | Cell] = []
     for name in names:
         case = cases.get(name)
@@ -67,19 +65,20 @@ def _step_row(point: pd.DataFrame, names: list[str]) -> tuple[str | Cell, ...]:
             ratio = f"{case['ratio']:.2f}×"
             cell += f", {marked(ratio, case['ratio_trusted'])}"
         cells.append(Cell(cell, case["median"]))
-    return first["point"], elements, *cells, ceiling
+    return first["point"], first["label"], *cells, limit
 
 
 def _cost_table(place: str, others: pd.DataFrame, names: Iterable[str]) -> Table:
-    """Each quantity where most implementations measured it, at the largest such point."""
+    """Each quantity where most implementations measured it in one run, at the largest such point."""
     columns: dict[str, dict[str, Cell]] = {}
     for quantity, name in _QUANTITIES.items():
         found = others[others["quantity"] == quantity]
         if found.empty:
             continue
-        points = [as_rows(point) for _, point in found.groupby(POINT, sort=False)]
+        points = [as_rows(point) for _, point in found.groupby([*POINT, "label"], sort=False)]
         widest = max(points, key=lambda rows: (len(rows), rows[0]["layout"] == "single", rows[0]["elements"]))
-        columns[f"{name} ({widest[0]['point']})"] = {row["implementation"]: _cost(row) for row in widest}
+        where = f"{widest[0]['point']}, run {widest[0]['label']}"
+        columns[f"{name} ({where})"] = {row["implementation"]: _cost(row) for row in widest}
     present = set(others["implementation"])
     return capped(
         f"{place}: extra memory of one step, the book’s job, and the cold start",

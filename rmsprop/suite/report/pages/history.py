@@ -1,6 +1,6 @@
-"""The page of every case over commits, with the steps that `rmsprop.suite.history` finds."""
+"""The page of every case over commits, with the change points that `rmsprop.suite.history` finds."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +8,24 @@ import numpy as np
 
 from rmsprop.suite.case import Case
 from rmsprop.suite.history.series import Alert, Series
-from rmsprop.suite.report.figures import Drawing, fitting, series_style
-from rmsprop.suite.report.history_figures import anchor_of, draw_history
-from rmsprop.suite.report.render import html, markdown
-from rmsprop.suite.report.site import Inputs, Page
-from rmsprop.suite.report.tables import Cell, Table, capped
+from rmsprop.suite.report.figures.canvas import Drawing, fitting, styles_of
+from rmsprop.suite.report.figures.history import anchor_of, draw_history
+from rmsprop.suite.report.inputs import Inputs
+from rmsprop.suite.report.page import (
+    Block,
+    Cell,
+    Code,
+    Detail,
+    Figures,
+    Heading,
+    Link,
+    Page,
+    Table,
+    capped,
+    headline,
+    note,
+    paragraph,
+)
 from rmsprop.suite.verdicts.changepoints import SHORTEST
 from rmsprop.suite.verdicts.speed import in_order
 from rmsprop.suite.words import count, measure, slug
@@ -55,45 +68,75 @@ class Panel:
 
 def pages(inputs: Inputs) -> Iterable[Page]:
     """One page, where there is a history."""
+    if inputs.history.series:
+        yield Page(PATH, "History: every case over commits", tuple(_blocks(inputs)), nav="History")
+
+
+def _blocks(inputs: Inputs) -> Iterator[Block]:
     series = inputs.history.series
-    if not series:
-        return
     panels = panels_of(series, inputs.alerts)
     drawings = _drawings(panels[:_FIGURES], inputs.runs.implementations)
     drawings = drawings[: fitting([[drawing] for drawing in drawings], _FIGURES_BYTES)]
-    context: dict[str, Any] = {
-        "alerts": alerts_table(inputs, _ALERTS_LISTED, path=""),
-        "changed": changed(inputs),
-        "table": _series_table(series, inputs.alerts),
-        "commits": _commits_table(series, inputs.alerts),
-        "left_out": len(panels) - len(drawings),
-        "asv_site": inputs.asv_site,
-    }
-    yield Page(
-        PATH,
-        "History: every case over commits",
-        html("history.html.j2", drawings=drawings, **context),
-        nav="History",
-        markdown=markdown("history.md.j2", drawings=drawings[:_FIGURES_IN_MARKDOWN], **context),
-        figures=tuple(drawings[:_FIGURES_IN_MARKDOWN]),
+    yield headline(f"{changed(inputs)}.")
+    yield Detail((_asv_site(linked=inputs.asv_site),))
+    alerts = alerts_table(inputs, _ALERTS_LISTED, path="")
+    if alerts.rows:
+        yield alerts
+        yield note(Code("rmsprop alerts"), " prints the same change points.")
+    yield Heading("Cases over commits")
+    left_out = len(panels) - len(drawings)
+    yield Detail(
+        (
+            paragraph(
+                "The cases with a change point stand first, then those with the most points.",
+                f" {left_out:,} further figures are left out; the table of every series has their numbers."
+                if left_out
+                else "",
+            ),
+        )
+    )
+    if shown := tuple(drawings[:_FIGURES_IN_MARKDOWN]):
+        yield Figures(shown)
+    if more := tuple(drawings[_FIGURES_IN_MARKDOWN:]):
+        yield Detail((Figures(more),))
+    tables = (_series_table(series, inputs.alerts), _commits_table(series, inputs.alerts))
+    yield Detail((Heading("Every series"), tables[0], Heading("Commits"), tables[1]))
+
+
+def _asv_site(*, linked: bool) -> Block:
+    if linked:
+        return paragraph(
+            "asv’s own site of the same results: ",
+            Link("graphs", "asv/index.html"),
+            ", ",
+            Link("regressions", "asv/index.html#regressions"),
+            ".",
+        )
+    return paragraph(
+        Code("asv publish"),
+        " makes asv’s own site of the same results in asv/, beside this page. Build the report again, and "
+        "it is linked here.",
     )
 
 
 def changed(inputs: Inputs) -> str:
-    """What the history says, which is nothing where it is too short for a step to be found in."""
+    """What the history says, which is nothing where it is too short to find a change point."""
     series, judged = inputs.history.series, sum(one.long_enough for one in inputs.history.series)
     if not series:
         return "No history of commits is on record"
     if inputs.alerts:
-        return f"{count(len(inputs.alerts), 'step')} in {judged:,} series over commits"
+        return f"{count(len(inputs.alerts), 'change point')} in {judged:,} series over commits"
     if not judged:
         longest = max(len(one.commits) for one in series)
-        return f"Too short a history to say: up to {count(longest, 'commit')}, and a step takes {SHORTEST}"
-    return f"No step in {judged:,} series over commits"
+        return (
+            f"The history is too short to say: it has {count(longest, 'commit')} at most, and a change point "
+            f"takes {SHORTEST}"
+        )
+    return f"No change point in {judged:,} series over commits"
 
 
 def alerts_table(inputs: Inputs, most: int, path: str = PATH) -> Table:
-    """The steps, the newest first; `path` is the page that has the commits, empty on that page."""
+    """The change points, the newest first; `path` is the page that has the commits, empty on that page."""
     newest = sorted(inputs.alerts, key=lambda alert: (_time_of(alert), alert.series.case), reverse=True)
     rows: list[tuple[str | Cell, ...]] = [
         (
@@ -110,7 +153,7 @@ def alerts_table(inputs: Inputs, most: int, path: str = PATH) -> Table:
         for alert in newest
     ]
     return capped(
-        "Steps, the newest first",
+        "Change points, the newest first",
         ("Case", "Quantity", "Machine", "Change", "After / before, 95%", "Last before", "First after",
          "Points after", "Measured by"),
         rows,
@@ -125,7 +168,7 @@ def change(alert: Alert) -> str:
 
 
 def panels_of(series: Iterable[Series], alerts: Sequence[Alert]) -> list[Panel]:
-    """The figures there could be: those with the newest steps first, then those with the most points."""
+    """Every figure: those with the newest change points first, then those with the most points."""
     grouped: dict[tuple[str, str, str, str, str], list[Series]] = {}
     for one in series:
         key = (one.machine, one.environment, _point(one), one.quantity, one.runner)
@@ -151,12 +194,12 @@ def _importance(panel: Panel) -> tuple[Any, ...]:
 
 
 def _drawings(panels: Iterable[Panel], implementations: Sequence[str]) -> list[Drawing]:
-    known = {name: series_style(number) for number, name in enumerate(implementations)}
+    known = styles_of(implementations)
     drawings, names = [], set()
     for panel in panels:
         found = {_implementation(one): one for one in panel.series}
         lines = {name: found[name] for name in in_order(found, known)[:_LINES]}
-        styles = {name: known.get(name) or series_style(len(known) + i) for i, name in enumerate(lines)}
+        styles = styles_of((*implementations, *(name for name in lines if name not in known)))
         name = panel.name
         while name in names:  # the same machine in another environment
             name += "-2"
@@ -197,7 +240,7 @@ def _series_table(series: Sequence[Series], alerts: Sequence[Alert]) -> Table:
             "Commits",
             "Last",
             "sd / mean",
-            "Steps",
+            "Change points",
         ),
         rows,
         _SERIES_LISTED,
@@ -205,7 +248,7 @@ def _series_table(series: Sequence[Series], alerts: Sequence[Alert]) -> Table:
 
 
 def _commits_table(series: Iterable[Series], alerts: Iterable[Alert]) -> Table:
-    """Those at which a step lies first, so that each of its links leads somewhere; then the newest."""
+    """Those beside a change point first, so that each of its links leads somewhere; then the newest."""
     times: dict[str, Any] = {}
     measured: dict[str, int] = {}
     for one in series:
@@ -227,7 +270,9 @@ def _commits_table(series: Iterable[Series], alerts: Iterable[Alert]) -> Table:
         )
         for commit in newest
     ]
-    return capped("Commits", ("Commit", "Time", "Measured", "Steps that begin there"), rows, _COMMITS_LISTED)
+    return capped(
+        "Commits", ("Commit", "Time", "Measured", "Change points that begin there"), rows, _COMMITS_LISTED
+    )
 
 
 def _time_of(alert: Alert) -> float:

@@ -7,9 +7,7 @@ from tempfile import TemporaryDirectory
 
 from rmsprop.errors import UserError
 from rmsprop.suite.records.files import check_writable, write_atomically
-
-GENERATOR = '<meta name="generator" content="rmsprop report">'
-"""In the head of each page, so that a former build's page is told from somebody else's."""
+from rmsprop.suite.report.html import GENERATOR
 
 
 def write_site(reports: Path, files: Mapping[str, str]) -> tuple[Path, ...]:

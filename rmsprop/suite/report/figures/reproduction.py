@@ -1,15 +1,14 @@
 """The figures of a reproduction: traces, loss curves, distributions, seconds."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
-from rmsprop.book.claims import PRIMARY, PROGRAMS, TrainingProgram, primary
-from rmsprop.book.trajectory import f_2d
-from rmsprop.suite.report.figures import (
+from rmsprop.book.claims import HYPERPARAMETERS, PRIMARY, PROGRAMS, TrainingProgram, primary
+from rmsprop.suite.report.figures.canvas import (
     BLUE,
     GREEN,
     INK,
@@ -20,25 +19,32 @@ from rmsprop.suite.report.figures import (
     finish,
     label_beside,
 )
-from rmsprop.suite.report.frames import Frames, claims_of, of
+from rmsprop.suite.report.inputs import Reproduction
+from rmsprop.suite.verdicts.reproduction import Order, Verdict, sec_per_epoch
 
 NAMES = {"scratch": "RMSProp from scratch", "concise": "torch.optim.RMSprop"}
 
 
-def draw_reproduction(frames: Frames) -> dict[str, Drawing]:
+def draw_reproduction(one: Reproduction) -> dict[str, Drawing]:
     """Every figure that the record has data for, by name, in the order of the page."""
-    drawings = [_trajectories(frames)]
+    drawings = [_trajectories(one)]
     for program in PROGRAMS:
-        if (frames.curves["program"] == program).any():
-            drawings += [_curves(frames, program), _distribution(frames, program)]
-        if (frames.seconds["program"] == program).any():
-            drawings.append(_seconds(frames, program))
-    if frames.order["here"].notna().all():
-        drawings.append(_order(frames))
+        measured = one.record.programs[program]
+        if measured.ensemble and measured.ensemble.curve:
+            drawings += [_curves(one, program), _distribution(one, program)]
+        if measured.epoch_seconds:
+            drawings.append(_seconds(one, program))
+    if one.order.here is not None:
+        drawings.append(_order(one.order))
     return {drawing.name: drawing for drawing in drawings}
 
 
-def _trajectories(frames: Frames) -> Drawing:
+def verdicts_on(one: Reproduction, program: str, quantity: str) -> list[Verdict]:
+    """The verdicts on one quantity of one program, one for each edition, the primary first."""
+    return [v for v in one.verdicts if (v.claim.program, v.claim.quantity) == (program, quantity)]
+
+
+def _trajectories(one: Reproduction) -> Drawing:
     styles: dict[str, tuple[str, dict[str, Any]]] = {
         "adagrad_2d": ("AdaGrad", {"color": ORANGE, "marker": "s", "linestyle": "--", "markersize": 4}),
         "torch_2d": (
@@ -51,13 +57,12 @@ def _trajectories(frames: Frames) -> Drawing:
         axes = figure.add_subplot(xlabel="x₁", ylabel="x₂", xlim=(-5.4, 0.9), ylim=(-2.3, 1.0))
         x1, x2 = np.meshgrid(np.linspace(-5.4, 0.9, 80), np.linspace(-2.3, 1.0, 60))
         levels = [0.02, 0.1, 0.3, 0.7, 1.5, 3, 5, 8]
-        axes.contour(x1, x2, np.vectorize(f_2d)(x1, x2), levels, colors=INK, alpha=0.25, linewidths=0.8)
+        axes.contour(x1, x2, 0.1 * x1**2 + 2 * x2**2, levels, colors=INK, alpha=0.25, linewidths=0.8)
         ends = []
         for trace, (name, style) in styles.items():
-            points = frames.traces[frames.traces["trace"] == trace]
-            axes.plot(points["x1"], points["x2"], label=name, **style)
-            end = points.iloc[-1]
-            ends.append(f"{name} ends at ({end['x1']:.6f}, {end['x2']:.6f})")
+            points = one.record.traces[trace]
+            axes.plot(*zip(*points, strict=True), label=name, **style)
+            ends.append("{} ends at ({:.6f}, {:.6f})".format(name, *points[-1]))
         axes.legend(loc="lower right")
         return finish(
             figure,
@@ -71,48 +76,51 @@ def _trajectories(frames: Frames) -> Drawing:
         )
 
 
-def _curves(frames: Frames, program: TrainingProgram) -> Drawing:
-    curves = of(frames.curves, program).pivot_table("loss", "epoch", "level")
-    runs = of(frames.runs, program)
+def _curves(one: Reproduction, program: TrainingProgram) -> Drawing:
+    measured = one.record.programs[program]
+    epochs, curves = _quantiles(one, program)
     printed = primary(program, "loss")
-    low, high = curves.columns[0], curves.columns[-1]
+    low, high = min(curves), max(curves)
     with canvas(f"curves-{program}", 2.8) as figure:
         axes = figure.add_subplot(title=NAMES[program], xlabel="epoch", ylabel="loss")
-        axes.fill_between(curves.index, curves[low], curves[high], color=BLUE, alpha=0.18, linewidth=0)
-        axes.fill_between(curves.index, curves[0.05], curves[0.95], color=BLUE, alpha=0.3, linewidth=0)
-        for seed, run in list(runs.groupby("seed"))[:5]:
-            label = "sequential runs" if seed == runs["seed"].min() else None
-            axes.plot(run["epoch"], run["loss"], color=INK, alpha=0.45, linewidth=0.6, label=label)
-        axes.plot(curves.index, curves[0.5], color=BLUE, linewidth=1.8, label="median; bands 90%, 99%")
+        axes.fill_between(epochs, curves[low], curves[high], color=BLUE, alpha=0.18, linewidth=0)
+        axes.fill_between(epochs, curves[0.05], curves[0.95], color=BLUE, alpha=0.3, linewidth=0)
+        for number, losses in enumerate(measured.losses[:5]):
+            label = None if number else "sequential runs"
+            axes.plot(
+                _epochs(program, len(losses)), losses, color=INK, alpha=0.45, linewidth=0.6, label=label
+            )
+        axes.plot(epochs, curves[0.5], color=BLUE, linewidth=1.8, label="median; bands 90%, 99%")
         axes.axhline(
             printed.value, color=VERMILLION, linestyle="--", linewidth=1.3, label=f"book: {printed.printed}"
         )
-        axes.set_xlim(0, curves.index[-1])
+        axes.set_xlim(0, epochs[-1])
         axes.legend(loc="upper right")
-        start, end = curves.iloc[0], curves.iloc[-1]
         return finish(
             figure,
             f"curves-{program}",
             f"Loss during training, {NAMES[program]}",
-            f"Loss of {NAMES[program]} during training: the median over seeds falls from {start[0.5]:.3f} "
-            f"to {end[0.5]:.4f}; the central 99% of seeds end between {end[low]:.4f} and {end[high]:.4f}; "
+            f"Loss of {NAMES[program]} during training: the median over seeds falls from "
+            f"{curves[0.5][0]:.3f} to {curves[0.5][-1]:.4f}; the central 99% of seeds end between "
+            f"{curves[low][-1]:.4f} and {curves[high][-1]:.4f}; "
             f"the book’s {printed.printed} is a dashed line.",
             f"Loss over all rows during training, {NAMES[program]}: median and central 90% and 99% of the "
             "seeds, a few sequential runs as thin lines, and the book’s final value.",
         )
 
 
-def _distribution(frames: Frames, program: TrainingProgram) -> Drawing:
-    bins = of(frames.histogram, program)
-    final = of(frames.curves, program).pivot_table("loss", "epoch", "level").iloc[-1]
-    low, high = final.iloc[0], final.iloc[-1]
-    claims = claims_of(frames, program, "loss")
+def _distribution(one: Reproduction, program: TrainingProgram) -> Drawing:
+    summary = one.record.programs[program].ensemble
+    assert summary is not None
+    _, curves = _quantiles(one, program)
+    low, high = curves[min(curves)][-1], curves[max(curves)][-1]
+    verdicts = verdicts_on(one, program, "loss")
+    values = [verdict.claim.value for verdict in verdicts]
     with canvas(f"distribution-{program}", 4.4) as figure:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.35))
         above.set(title=NAMES[program], ylabel="seeds")
-        edges = [*bins["left"], bins["right"].iloc[-1]]
-        above.stairs(bins["seeds"], edges, fill=True, color=BLUE, alpha=0.55)
-        span = (min(low, claims["value"].min()), max(high, claims["value"].max()))
+        above.stairs(summary.histogram_counts, summary.histogram_edges, fill=True, color=BLUE, alpha=0.55)
+        span = (min(low, *values), max(high, *values))
         margin = 0.12 * (span[1] - span[0])
         below.set(xlabel="final loss", xlim=(span[0] - margin, span[1] + margin))
         for axes in (above, below):
@@ -129,28 +137,29 @@ def _distribution(frames: Frames, program: TrainingProgram) -> Drawing:
             ha="right",
             va="top",
         )
-        _place_editions(below, claims, bars=True)
-        inside = claims["value"].between(low, high).sum()
+        _place_editions(below, verdicts, bars=True)
+        inside = sum(low <= value <= high for value in values)
         return finish(
             figure,
             f"distribution-{program}",
             f"Final losses over seeds, {NAMES[program]}",
             f"Histogram of the final losses of {NAMES[program]} over seeds, above the value that each "
             f"edition printed: the central 99% reach from {low:.4f} to {high:.4f} and hold {inside} of the "
-            f"{len(claims)} printed values.",
+            f"{len(values)} printed values.",
             f"Final losses over seeds, {NAMES[program]}, and where each edition’s printed value stands. A "
             "bar shows what a rounded value may stand for.",
         )
 
 
-def _seconds(frames: Frames, program: TrainingProgram) -> Drawing:
-    seconds = np.sort(of(frames.seconds, program)["seconds"])
+def _seconds(one: Reproduction, program: TrainingProgram) -> Drawing:
+    seconds = np.sort(sec_per_epoch(one.record.programs[program]))
     shown = seconds[np.linspace(0, len(seconds) - 1, min(len(seconds), 200)).astype(int)]
-    claims = claims_of(frames, program, "sec_per_epoch")
+    verdicts = verdicts_on(one, program, "sec_per_epoch")
+    values = [verdict.claim.value for verdict in verdicts]
     lower, median, upper = np.quantile(seconds, (0.25, 0.5, 0.75))
     with canvas(f"seconds-{program}", 3.4) as figure:
         axes = figure.add_subplot(title=NAMES[program], xlabel="seconds per epoch", xscale="log")
-        ends = np.array([min(shown.min(), claims["value"].min()), max(shown.max(), claims["value"].max())])
+        ends = np.array([min(*shown, *values), max(*shown, *values)])
         axes.set_xlim(*(ends * (0.75, 1.35)))
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter("{x:g}")
@@ -160,23 +169,23 @@ def _seconds(frames: Frames, program: TrainingProgram) -> Drawing:
         axes.plot([lower, upper], [-1.6, -1.6], color=INK, linewidth=5, alpha=0.35, solid_capstyle="butt")
         axes.plot(median, -1.6, "|", color=INK, markersize=16, markeredgewidth=1.6)
         label_beside(axes, shown.min(), shown.max(), -1.6, f"here: median {median:.4f}")
-        _place_editions(axes, claims, bars=False)
+        _place_editions(axes, verdicts, bars=False)
         return finish(
             figure,
             f"seconds-{program}",
             f"Seconds per epoch, {NAMES[program]}",
             f"Seconds per epoch of {NAMES[program]}, logarithmic axis: {len(seconds)} runs here with median "
-            f"{median:.4f}, against {claims['value'].min()} to {claims['value'].max()} in the editions.",
+            f"{median:.4f}, against {min(values)} to {max(values)} in the editions.",
             f"Seconds per epoch, {NAMES[program]}: a dot for each sequential run here with quartiles and "
             "median, and what each edition printed on its own machine. Hollow: timed without the loss "
             "evaluations, not comparable.",
         )
 
 
-def _order(frames: Frames) -> Drawing:
-    order = frames.order.iloc[0]
-    book, here = order["book"], order["here"]
-    low, high = order[["low", "high"]].astype(float).fillna(here)
+def _order(order: Order) -> Drawing:
+    book, here = order.book, order.here
+    assert here is not None
+    low, high = order.interval or (here, here)
     with canvas("order", 1.25) as figure:
         axes = figure.add_subplot(xlabel="seconds per epoch, from scratch / concise", ylim=(1.5, -0.5))
         axes.axvline(1, color=INK, alpha=0.4, linewidth=0.8)
@@ -198,15 +207,28 @@ def _order(frames: Frames) -> Drawing:
         )
 
 
-def _place_editions(axes: Axes, claims: pd.DataFrame, *, bars: bool) -> None:
+def _quantiles(one: Reproduction, program: TrainingProgram) -> tuple[np.ndarray, dict[float, np.ndarray]]:
+    """Where in training the evaluations stand, and by level the losses of the seeds there."""
+    summary = one.record.programs[program].ensemble
+    assert summary is not None
+    levels = dict(zip(summary.curve_levels, np.array(summary.curve).T, strict=True))
+    return _epochs(program, len(summary.curve)), levels
+
+
+def _epochs(program: TrainingProgram, evaluations: int) -> np.ndarray:
+    """Where in training the evaluations stand: at the start, then evenly to the last epoch's end."""
+    return np.linspace(0, HYPERPARAMETERS[program].num_epochs or 1, evaluations)
+
+
+def _place_editions(axes: Axes, verdicts: Sequence[Verdict], *, bars: bool) -> None:
     """One row for each edition, so that equal values do not hide one another; the primary on top.
 
     `bars` shows what a printed value may have been before it was rounded.
     """
-    for row, claim in enumerate(claims.to_dict("records")):
-        is_primary, value = claim["edition"] == PRIMARY, claim["value"]
+    for row, claim in enumerate(verdict.claim for verdict in verdicts):
+        is_primary, value = claim.edition == PRIMARY, claim.value
         colour = VERMILLION if is_primary else INK
-        half = 0.5 * 10.0 ** -len(claim["printed"].partition(".")[2]) if bars else 0.0
+        half = 0.5 * 10.0 ** -len(claim.printed.partition(".")[2]) if bars else 0.0
         axes.plot(
             [value - half, value + half],
             [row, row],
@@ -221,9 +243,9 @@ def _place_editions(axes: Axes, claims: pd.DataFrame, *, bars: bool) -> None:
             marker="D" if is_primary else "o",
             color=colour,
             markersize=6 if is_primary else 4.5,
-            fillstyle="full" if claim["comparable"] else "none",
+            fillstyle="full" if bars or claim.timed_alike else "none",
         )
-        label_beside(axes, value - half, value + half, row, f"{claim['label']} {claim['printed']}")
-    axes.set_ylim(len(claims) - 0.4, min(axes.get_ylim()[0], -0.8))
+        label_beside(axes, value - half, value + half, row, f"{claim.label} {claim.printed}")
+    axes.set_ylim(len(verdicts) - 0.4, min(axes.get_ylim()[0], -0.8))
     axes.yaxis.set_visible(False)
     axes.spines["left"].set_visible(False)

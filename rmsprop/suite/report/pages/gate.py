@@ -1,15 +1,29 @@
 """The pages of the regression gate's runs: the newest, and each of the others."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from rmsprop.suite.gate.formats import headline, interval, note_on, percent, side
+from rmsprop.suite.gate.formats import headline as answer
+from rmsprop.suite.gate.formats import interval, note_on, percent, side
 from rmsprop.suite.records.gate import GateRecord
-from rmsprop.suite.report.gate_figures import draw_forests
-from rmsprop.suite.report.render import html, markdown
-from rmsprop.suite.report.site import Inputs, Page
-from rmsprop.suite.report.tables import Cell, Table, capped
+from rmsprop.suite.report.figures.gate import draw_forests
+from rmsprop.suite.report.inputs import Inputs
+from rmsprop.suite.report.page import (
+    Block,
+    Cell,
+    Detail,
+    Facts,
+    Figures,
+    Heading,
+    Link,
+    Page,
+    Sentences,
+    Table,
+    capped,
+    headline,
+    note,
+    paragraph,
+)
 from rmsprop.suite.verdicts.gate import Decision, judge
 from rmsprop.suite.words import count, slug, when
 
@@ -39,38 +53,49 @@ def pages(inputs: Inputs) -> Iterable[Page]:
     runs = [Run(number, record, judge(record)) for number, record in enumerate(inputs.gates)][::-1]
     for run in runs[:_PAGES]:
         newest = run is runs[0]
-        context = _context(run.record, run.decision) | {"runs": _runs_table(runs) if newest else None}
-        yield Page(
-            PATH if newest else run.path,
-            "Gate: head against base",
-            html("gate.html.j2", drawings=draw_forests(run.record, run.decision), **context),
-            nav="Gate" if newest else None,
-            markdown=markdown("gate.md.j2", **context) if newest else "",
-        )
+        blocks = tuple(_blocks(run, runs if newest else ()))
+        path, nav = (PATH, "Gate") if newest else (run.path, None)
+        yield Page(path, "Gate: is head slower than base?", blocks, nav, in_markdown=newest)
 
 
-def _context(record: GateRecord, decision: Decision) -> dict[str, Any]:
-    plan, policy = record.plan, record.policy
+def _blocks(run: Run, runs: Sequence[Run]) -> Iterator[Block]:
+    record, decision = run.record, run.decision
+    yield headline(answer(record, decision))
+    if decision.reasons and decision.outcome != "regression":
+        yield Sentences(tuple(decision.reasons))
+    yield Facts(_facts(record))
+    findings = _findings(decision)
+    if findings.rows:
+        yield findings
+    policy = record.policy
+    yield note(
+        "A case is slower when the sign-flip test over launches says so of a slowdown of more than "
+        f"{policy.margin:.0%}, at {policy.alpha:.0%} for the whole run by Holm’s correction, and when the "
+        f"estimate is at least {policy.alarm:.0%}. A case whose minimum detectable slowdown is above "
+        f"{policy.gates_at:.0%} is underpowered, and raises no alarm."
+    )
+    if drawings := draw_forests(record, decision):
+        yield Detail((Heading("Paired ratios"), Figures(tuple(drawings))))
+    yield Heading("Every case")
+    yield _cases(record, decision)
+    if runs:
+        yield Detail((Heading("Every run"), _runs_table(runs)))
+    else:
+        yield paragraph(Link("The newest run, and all others", PATH))
+
+
+def _facts(record: GateRecord) -> dict[str, str]:
+    plan = record.plan
     stolen = [launch.stolen for launch in record.launches if launch.stolen is not None]
     return {
-        "headline": headline(record, decision),
-        "outcome": decision.outcome,
-        "reasons": decision.reasons,
-        "facts": {
-            "Base": side(record.base),
-            "Head": side(record.head),
-            "When": when(record.environment.started),
-            "Machine": f"{record.environment.processor}, {count(record.environment.cpus, 'processor')}",
-            "Launches": f"{len(record.launches)} of {plan.turns} turns a side, {plan.pairs} at a time",
-            "Took": f"{record.seconds:.0f} s of {plan.budget_seconds:.0f} s",
-            "Stolen by the hypervisor": f"{max(stolen):.1%} of a launch at most" if stolen else "not shown",
-            "Suite": record.suite,
-        },
-        "policy": f"Slower is more than {policy.margin:.0%} by the sign-flip test over launches, at "
-        f"{policy.alpha:.0%} for the whole run by Holm’s correction, and an estimate of at least "
-        f"{policy.alarm:.0%}; a case that cannot see {policy.gates_at:.0%} does not gate.",
-        "findings": _findings(decision),
-        "cases": _cases(record, decision),
+        "Base": side(record.base),
+        "Head": side(record.head),
+        "When": when(record.environment.started),
+        "Machine": f"{record.environment.processor}, {count(record.environment.cpus, 'processor')}",
+        "Launches": f"{len(record.launches)} of {plan.turns} turns a side, {plan.pairs} at a time",
+        "Took": f"{record.seconds:.0f} s of {plan.budget_seconds:.0f} s",
+        "Stolen by the hypervisor": f"{max(stolen):.1%} of a launch at most" if stolen else "not shown",
+        "Suite": record.suite,
     }
 
 
@@ -104,7 +129,7 @@ def _cases(record: GateRecord, decision: Decision) -> Table:
         )
         for view in decision.cases
     ]
-    columns = ("Case", "Change", "95% interval", "Between launches", "Sees from", "Remark")
+    columns = ("Case", "Change", "95% interval", "Between launches", "Minimum detectable", "Remark")
     return capped("Every case", columns, rows, _LISTED)
 
 
@@ -117,7 +142,7 @@ def _runs_table(runs: Sequence[Run]) -> Table:
             run.record.base.revision,
             run.record.head.revision,
             Cell(run.decision.outcome, status=run.decision.outcome),
-            headline(run.record, run.decision),
+            answer(run.record, run.decision),
         )
         for run, path in zip(runs, paths, strict=True)
     ]

@@ -1,11 +1,12 @@
 """How figures are drawn: as SVG text that is legible on light and dark and small enough to inline.
 
-Text stays text. Ink (text, axes) is `currentColor`; data has Okabe and Ito's colours, and always a
-marker or a line style of its own as well. The same data give the same bytes. The modules `*_figures`
-draw between `canvas` and `finish`.
+Text stays text. Ink (text, axes) is `currentColor`; an implementation has one colour on every page, and
+always a marker and a line style of its own as well. The same data give the same bytes. The modules beside
+this one draw between `canvas` and `finish`.
 """
 
 import io
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,11 +20,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from rmsprop.suite.measure.matrix import IMPLEMENTATIONS
+
 WIDTH = 4.4
 """Inches. At a phone's width the 9 pt text is then as large as a caption, about 9 CSS pixels."""
 
 INK, BLUE, ORANGE, GREEN, VERMILLION = "#010203", "#0072B2", "#E69F00", "#009E73", "#D55E00"
-_COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, "#CC79A7", "#56B4E9")
+_COLOURS = (
+    *(BLUE, ORANGE, GREEN, VERMILLION, "#CC79A7", "#56B4E9"),  # Okabe and Ito
+    *("#9467BD", "#999933", "#7F7F7F", "#A6761D", "#44AA99", "#E0457B"),
+)
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 _LINES: tuple[Any, ...] = ("-", "-.", (0, (5, 1)), ":", (0, (1, 1)), (0, (3, 1, 1, 1, 1, 1)))
 _SANS = "'DejaVu Sans', sans-serif"
@@ -47,30 +53,51 @@ _OWN_COLOURS = (
 )
 
 
+Styles = Mapping[str, dict[str, Any]]
+"""Implementation -> colour, marker and line, the same in each figure."""
+
+
+def styles_of(implementations: Iterable[str]) -> Styles:
+    """Ours have their style wherever they are shown; the others have the next ones, in this order."""
+    others = [name for name in implementations if name not in IMPLEMENTATIONS]
+    return {name: series_style(number) for number, name in enumerate((*IMPLEMENTATIONS, *others))}
+
+
 def series_style(number: int) -> dict[str, Any]:
-    """Colour, marker and line of the series of that number; 24 differ."""
+    """Colour, marker and line of the series of that number; 12 colours, 24 styles."""
     return {
-        "color": _COLOURS[number % 6],
+        "color": _COLOURS[number % 12],
         "marker": _MARKERS[number % 8],
         "linestyle": _LINES[number % 6],
     }
 
 
+_HALF, _LONGEST = 24, 52
+"""Characters of a name that fit into half of a figure, and into all of it."""
 _LONG = re.compile(r"(\d\.\d\d)\d+")
 """Coordinates beyond a hundredth of a point, which nobody sees."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """One figure, finished."""
+    """One figure, finished.
+
+    Attributes
+    ----------
+    name
+        Of its file, without the suffix.
+    alt
+        What it shows, for people who do not see it.
+    caption
+        The sentences below it.
+    inline
+        SVG for an HTML page, whose text colour it takes.
+    """
 
     name: str
-    """Of its file, without the suffix."""
     alt: str
-    """What it shows, for people who do not see it."""
     caption: str
     inline: str
-    """SVG for an HTML page, whose text colour it takes."""
 
     @property
     def file(self) -> str:
@@ -122,16 +149,25 @@ def fitting(groups: Iterable[Sequence[Drawing]], most: int) -> int:
     return sum(size <= most for size in total)
 
 
+def legend_height(names: Iterable[str]) -> float:
+    """How many inches `legend_below` takes for these names."""
+    listed = list(names)
+    return 0.2 * math.ceil(len(listed) / _columns(listed))
+
+
 def legend_below(figure: Figure, handles: Mapping[str, Line2D]) -> None:
-    """The names of the lines under the figure, in two columns."""
+    """The names of the lines under the figure, in two columns, or in one where a name needs the width."""
     box = figure.legend(
-        list(handles.values()), [" "] * len(handles), loc="outside lower center", ncols=2, handlelength=3.2
+        list(handles.values()),
+        [" "] * len(handles),
+        loc="outside lower center",
+        ncols=_columns(handles),
+        handlelength=3.2,
     )
     for text, label in zip(box.get_texts(), handles, strict=True):
         # Other people's names may hold what matplotlib takes for mathematics.
-        text.set(text=_shortened(label), parse_math=False)
+        text.set(text=label if len(label) <= _LONGEST else f"…{label[1 - _LONGEST :]}", parse_math=False)
 
 
-def _shortened(name: str) -> str:
-    """A name's end, where two of them would not stand side by side."""
-    return name if len(name) <= 26 else f"…{name[-25:]}"
+def _columns(names: Iterable[str]) -> int:
+    return 1 if any(len(name) > _HALF for name in names) else 2

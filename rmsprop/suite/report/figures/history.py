@@ -8,7 +8,16 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from rmsprop.suite.history.series import Alert, Series
-from rmsprop.suite.report.figures import INK, VERMILLION, Drawing, canvas, finish, legend_below
+from rmsprop.suite.report.figures.canvas import (
+    INK,
+    VERMILLION,
+    Drawing,
+    Styles,
+    canvas,
+    finish,
+    legend_below,
+    legend_height,
+)
 from rmsprop.suite.words import count, measure, slug
 
 _POINTS = 200
@@ -22,16 +31,16 @@ def draw_history(
     words: str,
     lines: Mapping[str, Series],
     alerts: Iterable[Alert],
-    styles: Mapping[str, dict[str, Any]],
+    styles: Styles,
 ) -> Drawing:
-    """A line for each implementation over commits; a mark at each step, linked to its commit."""
+    """A line for each implementation over commits; a mark at each change point, linked to its commit."""
     times = {
         commit: time for one in lines.values() for commit, time in zip(one.commits, one.times, strict=True)
     }
     commits = sorted(times, key=lambda commit: (times[commit], commit))[-_POINTS:]
     place = {commit: number for number, commit in enumerate(commits)}
     unit = next(iter(lines.values())).unit
-    with canvas(name, 2.9 + 0.1 * len(lines)) as figure:
+    with canvas(name, 2.8 + legend_height(lines)) as figure:
         axes = figure.add_subplot(title=words.replace(", on ", "\non ", 1), xlabel="commit", ylabel="")
         axes.title.set_parse_math(False)
         legend = {}
@@ -63,7 +72,7 @@ def draw_history(
                 axes,
                 place[commit] - 0.5,
                 commit,
-                f"{ratios[0]:.2f}×" if len(ratios) == 1 else f"{len(ratios)} steps",
+                f"{ratios[0]:.2f}×" if len(ratios) == 1 else f"{len(ratios)} changes",
             )
         axes.xaxis.set_major_locator(MaxNLocator(min(6, len(commits)), integer=True))
         axes.xaxis.set_major_formatter(lambda x, _: commits[int(x)][:7] if 0 <= x < len(commits) else "")
@@ -71,20 +80,20 @@ def draw_history(
         axes.yaxis.set_major_formatter(lambda value, _: measure(value, unit))
         legend_below(figure, legend)
         newest = "; ".join(f"{label} at {measure(one.values[-1], unit)}" for label, one in lines.items())
-        steps = "; ".join(f"{a.series.case} to {a.ratio:.2f} times at {a.first_bad[:9]}" for a in shown)
+        changes = "; ".join(f"{a.series.case} to {a.ratio:.2f} times at {a.first_bad[:9]}" for a in shown)
         found = (
-            "No step was found."
+            "No change point was found."
             if any(one.long_enough for one in lines.values())
-            else "Too short for a step."
+            else "Too short for a change point."
         )
         return finish(
             figure,
             name,
             f"History of {words}",
             f"{words} over {count(len(commits), 'commit')}, ending with {newest}. "
-            + (f"Steps: {steps}." if steps else "No step is marked."),
+            + (f"Change points: {changes}." if changes else "No change point is marked."),
             f"{words}: the median at each commit, oldest to newest. "
-            + ("A triangle marks the first commit after a step." if steps else found),
+            + ("A triangle marks the first commit after a change point." if changes else found),
         )
 
 

@@ -1,6 +1,5 @@
 """The figures of what a step costs: time and bandwidth against size, speed-ups, layouts."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,25 +13,29 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullLocator
 
-from rmsprop.suite.case import LAYOUTS, REFERENCE
-from rmsprop.suite.report.figures import INK, Drawing, canvas, finish, legend_below
-from rmsprop.suite.report.tables import MARK
-from rmsprop.suite.verdicts.speed import first_of, last_of
+from rmsprop.suite.report.figures.canvas import (
+    INK,
+    Drawing,
+    Styles,
+    canvas,
+    finish,
+    legend_below,
+    legend_height,
+)
+from rmsprop.suite.verdicts.speed import LAYOUTS, REFERENCE, first_of, last_of
 from rmsprop.suite.words import duration
 
-Styles = Mapping[str, dict[str, Any]]
-"""Implementation -> colour, marker and line, the same in each figure."""
-
 _DASHES: dict[str, Any] = {"color": INK, "linestyle": "--", "linewidth": 1.2}
-_HOLLOW = "Hollow: warnings say that the number cannot be trusted."
+_LIMIT = "five passes over memory"
+_HOLLOW = "A hollow mark: a warning says that the number is unreliable."
 
 
 def draw_times(name: str, steps: pd.DataFrame, of: str, styles: Styles) -> Drawing:
     """Time of one step against elements; `steps` are of `Runs.latest`, at one place and dtype."""
-    with canvas(name, 3.4 + 0.1 * steps["implementation"].nunique()) as figure:
+    with canvas(name, 3.3 + legend_height({*steps["implementation"], _LIMIT})) as figure:
         axes = _log_axes(figure, of, "seconds per step")
         legend = _lines(axes, steps, "median", styles)
-        legend |= _ceiling(axes, steps, "ceiling", "five passes over memory")
+        legend |= _ceiling(axes, steps, "ceiling", _LIMIT)
         _decades(axes.xaxis, axes.yaxis)
         axes.yaxis.set_major_formatter(lambda seconds, _: duration(seconds))
         legend_below(figure, legend)
@@ -42,17 +45,17 @@ def draw_times(name: str, steps: pd.DataFrame, of: str, styles: Styles) -> Drawi
             f"Time of one step against size, {of}",
             f"Time of one step against elements, both logarithmic, {of}: {_fastest(steps)}.",
             f"Median time of one step, {of}. The dashed line is what the same run needs for five passes over "
-            f"as much memory. {_HOLLOW}",
+            f"as much memory. {_HOLLOW}{_runs(steps)}",
         )
 
 
 def draw_bandwidth(name: str, steps: pd.DataFrame, of: str, styles: Styles) -> Drawing:
     """Effective bandwidth against elements, with that of five plain passes as the ceiling."""
     scaled = steps.assign(**{c: steps[c] / 1e9 for c in ("bandwidth", "ceiling_bandwidth")})
-    with canvas(name, 3.4 + 0.1 * steps["implementation"].nunique()) as figure:
+    with canvas(name, 3.3 + legend_height({*steps["implementation"], _LIMIT})) as figure:
         axes = _log_axes(figure, of, "GB/s")
         legend = _lines(axes, scaled, "bandwidth", styles)
-        legend |= _ceiling(axes, scaled, "ceiling_bandwidth", "five plain passes")
+        legend |= _ceiling(axes, scaled, "ceiling_bandwidth", _LIMIT)
         _decades(axes.xaxis)
         _few_digits(axes.yaxis, axes.get_ylim())
         legend_below(figure, legend)
@@ -64,7 +67,7 @@ def draw_bandwidth(name: str, steps: pd.DataFrame, of: str, styles: Styles) -> D
             f"Effective bandwidth of a step against elements, both logarithmic, {of}: the most is "
             f"{best['bandwidth']:.3g} GB/s by {best['implementation']} at {best['elements']:,.0f} elements.",
             f"Bytes of five passes over the parameters, the least a step can move, over its time, {of}. "
-            f"The dashed line is the same run’s plain passes. {_HOLLOW}",
+            f"The dashed line is the same run’s plain passes. {_HOLLOW}{_runs(steps)}",
         )
 
 
@@ -82,7 +85,7 @@ def draw_speed_ups(name: str, steps: pd.DataFrame, implementation: str) -> Drawi
             colour = to_hex(map_(shade))
             axes.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=colour, linewidth=0))
             light = 0.2 < shade < 0.8
-            text = f"{step['ratio']:.2f}" + ("" if step["ratio_trusted"] else f" {MARK}")
+            text = f"{step['ratio']:.2f}" + ("" if step["ratio_trusted"] else " †")
             axes.text(x, y, text, ha="center", va="center", fontsize=8.5, color="#111" if light else "#fff")
         axes.set(xlim=(-0.5, len(sizes) - 0.5), ylim=(len(rows) - 0.5, -0.5))
         axes.set_xticks(range(len(sizes)), sizes)
@@ -98,41 +101,44 @@ def draw_speed_ups(name: str, steps: pd.DataFrame, implementation: str) -> Drawi
             f"How many times as fast as {REFERENCE} {implementation} is, by place, dtype and size: "
             f"from {least['ratio']:.2f} ({least['place']}, {least['dtype']}, {least['size']}) to "
             f"{most['ratio']:.2f} ({most['place']}, {most['dtype']}, {most['size']}).",
-            f"How many times as fast as {REFERENCE} at the same point of the same run: orange slower, purple "
-            f"faster. {MARK}: warnings speak against one of the two numbers.",
+            f"How many times as fast as {REFERENCE} , measured in turns with it: orange is slower, purple is "
+            "faster. †: a warning speaks against one of the two numbers.",
         )
 
 
 def draw_layouts(name: str, steps: pd.DataFrame, of: str, styles: Styles) -> Drawing:
-    """Nanoseconds per element by layout, a row for each layout and size."""
-    points = steps.drop_duplicates(["layout", "size"]).to_dict("records")
-    rows = [(point["layout"], point["size"]) for point in points]
+    """Nanoseconds per element by layout, a row for each layout, size and run."""
+    rows = list(dict.fromkeys(zip(steps["layout"], steps["size"], steps["label"], strict=True)))
+    several = len({label for *_, label in rows}) > 1
+    titles = [_layout_label(*row, several=several) for row in rows]
     scaled = steps.assign(nanoseconds=steps["median"] / steps["elements"] * 1e9)
-    with canvas(name, 1.2 + 0.34 * len(rows) + 0.1 * steps["implementation"].nunique()) as figure:
-        axes = figure.add_subplot(
-            xlabel="ns per element", title=of, xscale="log", ylim=(len(rows) - 0.5, -0.5)
-        )
+    names = list(dict.fromkeys(steps["implementation"]))
+    with canvas(name, 1.1 + 0.34 * len(rows) + legend_height(names)) as figure:
+        axes = figure.add_subplot(title=of, xlabel="nanoseconds per element", xscale="log")
+        axes.margins(x=0.08)
+        axes.set_ylim(len(rows) - 0.5, -0.5)
         legend = {}
-        names = list(dict.fromkeys(scaled["implementation"]))
         for number, implementation in enumerate(names):
             mine = scaled[scaled["implementation"] == implementation]
             offset = 0.5 * ((number + 0.5) / len(names) - 0.5)
             for step in mine.to_dict("records"):
                 fill = "full" if step["trusted"] else "none"
                 mark = styles[implementation] | {"linestyle": "none", "fillstyle": fill, "markersize": 5.5}
-                axes.plot(step["nanoseconds"], rows.index((step["layout"], step["size"])) + offset, **mark)
+                row = rows.index((step["layout"], step["size"], step["label"]))
+                axes.plot(step["nanoseconds"], row + offset, **mark)
             legend[implementation] = Line2D(
                 [], [], **styles[implementation] | {"linestyle": "none"}, markersize=5.5
             )
-        axes.set_yticks(range(len(rows)), [_layout_label(*row) for row in rows])
+        axes.set_yticks(range(len(rows)), titles)
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", color=INK, alpha=0.15, linewidth=0.6)
         _few_digits(axes.xaxis, axes.get_xlim())
         legend_below(figure, legend)
-        fastest = [first_of(row, "nanoseconds") for _, row in scaled.groupby(["layout", "size"], sort=False)]
+        groups = scaled.groupby(["layout", "size", "label"], sort=False)
+        fastest = [first_of(row, "nanoseconds") for _, row in groups]
         words = "; ".join(
-            f"{_layout_label(row['layout'], row['size'])}: {row['implementation']}, {row['nanoseconds']:.3g}"
-            for row in fastest
+            f"{title}: {row['implementation']}, {row['nanoseconds']:.3g}"
+            for title, row in zip(titles, fastest, strict=True)
         )
         return finish(
             figure,
@@ -143,9 +149,17 @@ def draw_layouts(name: str, steps: pd.DataFrame, of: str, styles: Styles) -> Dra
         )
 
 
-def _layout_label(layout: str, size: str) -> str:
+def _layout_label(layout: str, size: str, label: str, *, several: bool) -> str:
     name = LAYOUTS.get(layout, layout)
-    return f"{name}, {size}" if layout == "single" else name
+    words = f"{name}, {size}" if layout == "single" else name
+    return f"{words}, run {label}" if several else words
+
+
+def _runs(steps: pd.DataFrame) -> str:
+    labels = sorted(set(steps["label"]))
+    if len(labels) == 1:
+        return ""
+    return f" The points are of the runs {', '.join(labels)}; points of different runs are not joined."
 
 
 def _log_axes(figure: Figure, title: str, ylabel: str) -> Axes:
@@ -159,7 +173,8 @@ def _lines(axes: Axes, steps: pd.DataFrame, column: str, styles: Styles) -> dict
     for name in dict.fromkeys(steps["implementation"]):
         style = styles[name]
         line = steps[steps["implementation"] == name]
-        axes.plot(line["elements"], line[column], **style | {"marker": ""}, linewidth=1.3)
+        for _, run in line.groupby("label"):
+            axes.plot(run["elements"], run[column], **style | {"marker": ""}, linewidth=1.3)
         for trusted, fill in ((True, "full"), (False, "none")):
             marks = line[line["trusted"] == trusted]
             markers = style | {"linestyle": "none", "fillstyle": fill}
@@ -169,11 +184,11 @@ def _lines(axes: Axes, steps: pd.DataFrame, column: str, styles: Styles) -> dict
 
 
 def _ceiling(axes: Axes, steps: pd.DataFrame, column: str, label: str) -> dict[str, Line2D]:
-    ceiling = steps.groupby("elements")[column].median().dropna()
-    if ceiling.empty:
-        return {}
-    axes.plot(ceiling.index, ceiling, marker="_", **_DASHES)
-    return {label: Line2D([], [], **_DASHES)}
+    known = steps.dropna(subset=[column])
+    for _, run in known.groupby("label"):
+        ceiling = run.groupby("elements")[column].median()
+        axes.plot(ceiling.index, ceiling, marker="_", **_DASHES)
+    return {} if known.empty else {label: Line2D([], [], **_DASHES)}
 
 
 def _decades(*axes: Axis) -> None:

@@ -1,0 +1,87 @@
+"""Records -> the whole site and its Markdown twin, written whole or not at all."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from rmsprop.errors import UserError
+from rmsprop.suite.records.store import Problem, write_atomically
+from rmsprop.suite.report import html, markdown
+from rmsprop.suite.report.inputs import Inputs, read_inputs
+from rmsprop.suite.report.page import drawings_of
+from rmsprop.suite.report.pages import MODULES, overview
+from rmsprop.suite.report.write import write_site
+
+_EXCERPT = re.compile(r"(<!-- made by .*? -->)\n.*?(<!-- end -->)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written, and which files below results/ are no records that can be shown.
+
+    Attributes
+    ----------
+    sentences
+        Does the book hold; how fast is a step; what changed, and what is unreliable.
+    """
+
+    paths: tuple[Path, ...]
+    problems: tuple[Problem, ...]
+    sentences: tuple[str, ...]
+
+
+def build_report(
+    results: Path, reports: Path, readme: Path | None = None, *, since: datetime | None = None
+) -> Report:
+    """Write the pages, README.md and figures/*.svg below `reports` from the records below `results`.
+
+    The same records give the same bytes. All is rendered before anything is written, so that a failure
+    leaves the former report whole; UserError where `reports` cannot be written.
+
+    Parameters
+    ----------
+    readme
+        A Markdown file that gets the claims and the speed of a step between its two markers, `<!-- made by
+        ...` and `<!-- end -->`.
+    since
+        When the run began that the headlines answer for: what was recorded before stands apart, with
+        machine, commit and date. None: they answer for the newest on record.
+    """
+    if not results.is_dir():
+        raise UserError(
+            f"there is no folder {results}; run `rmsprop reproduce` here, or name one with --results"
+        )
+    inputs = read_inputs(results, asv_site=(reports / "asv" / "index.html").is_file(), since=since)
+    excerpt = _excerpt(readme, inputs) if readme else None
+    paths = write_site(reports, files_of(inputs))
+    if readme and excerpt:
+        write_atomically(readme, excerpt)
+        paths = (*paths, readme)
+    return Report(paths, inputs.problems, overview.sentences(inputs))
+
+
+def files_of(inputs: Inputs) -> dict[str, str]:
+    """The content of each file of the site, by its name; index.html last."""
+    pages = [page for module in MODULES for page in module.pages(inputs)]
+    drawings = [
+        drawing for page in pages if page.in_markdown for drawing in drawings_of(page.blocks, details=False)
+    ]
+    figures = {f"figures/{drawing.name}.svg": drawing.file for drawing in drawings}
+    twin = {"README.md": markdown.document(overview.title(inputs), pages)}
+    return figures | twin | {page.path: html.document(page, pages) for page in reversed(pages)}
+
+
+def _excerpt(readme: Path, inputs: Inputs) -> str:
+    """The text of `readme` with claims and speed, and a figure of each, between its markers."""
+    blocks = overview.excerpt(inputs)
+    if not blocks:
+        raise UserError(f"{readme} is left as it is: there is no record to show; run `rmsprop reproduce`")
+    try:
+        parts = _EXCERPT.split(readme.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{readme} cannot be read: {error.strerror}") from error
+    if len(parts) != 4:
+        raise UserError(f"{readme} must hold one `<!-- made by ... -->` and, after it, one `<!-- end -->`")
+    text = markdown.render(blocks, figures="reports/figures")
+    return f"{parts[0]}{parts[1]}\n\n{text}{parts[2]}{parts[3]}"

@@ -1,0 +1,1 @@
+"""How the figures are drawn: SVG text from records and verdicts."""

@@ -1,0 +1,144 @@
+"""Blocks -> HTML, with all text escaped."""
+
+from collections.abc import Iterable, Sequence
+from typing import assert_never
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from rmsprop.suite.report.page import (
+    Block,
+    Cell,
+    Code,
+    Detail,
+    Facts,
+    Figures,
+    Heading,
+    Link,
+    Page,
+    Paragraph,
+    Part,
+    Sentences,
+    Status,
+    Table,
+    Words,
+)
+
+GENERATOR = '<meta name="generator" content="rmsprop report">'
+"""In the head of each page, so that a former build's page is told from somebody else's."""
+
+_WIDE = 24
+"""Characters from which on a column's head may be broken into lines."""
+_LINES = Markup("\n")
+
+
+def document(page: Page, pages: Sequence[Page]) -> str:
+    """The whole page, with the navigation over all `pages`, style and script."""
+    environment = Environment(
+        loader=PackageLoader("rmsprop.suite.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    body, generator = render(page.blocks), Markup(GENERATOR)
+    return environment.get_template("base.html.j2").render(
+        page=page, pages=pages, body=body, generator=generator
+    )
+
+
+def render(blocks: Iterable[Block]) -> Markup:
+    """What stands below the title."""
+    return _LINES.join(_block(block) for block in blocks)
+
+
+def _block(block: Block) -> Markup:  # noqa: PLR0911 (one for each kind of block)
+    match block:
+        case Heading(text, level, anchor):
+            return Markup("<h{0}{1}>{2}</h{0}>").format(level, _attribute("id", anchor), text)
+        case Paragraph(words, "plain"):
+            return Markup("<p>{}</p>").format(_words(words))
+        case Paragraph(words, kind):
+            return Markup('<p class="{}">{}</p>').format(kind, _words(words))
+        case Sentences(items, large):
+            listed = _LINES.join(Markup("<li>{}</li>").format(_words(words)) for words in items)
+            return Markup("<ul{}>\n{}\n</ul>").format(
+                _attribute("class", "sentences" if large else None), listed
+            )
+        case Facts(facts):
+            listed = _LINES.join(Markup("<dt>{}</dt><dd>{}</dd>").format(*fact) for fact in facts.items())
+            return Markup('<dl class="facts">\n{}\n</dl>').format(listed)
+        case Table():
+            return _table(block)
+        case Figures(drawings):
+            drawn = _LINES.join(
+                Markup("<figure>\n{}\n<figcaption>{}</figcaption>\n</figure>").format(
+                    Markup(drawing.inline), drawing.caption
+                )
+                for drawing in drawings
+            )
+            return Markup('<div class="pair">\n{}\n</div>').format(drawn) if len(drawings) > 1 else drawn
+        case Detail(blocks):
+            return render(blocks)
+        case _:
+            assert_never(block)
+
+
+def _table(table: Table) -> Markup:
+    left_out = Markup()
+    if table.left_out:
+        left_out = Markup(
+            " ({:,} further rows are left out here; <code>rmsprop export</code> has all)"
+        ).format(table.left_out)
+    heads = Markup().join(
+        Markup('<th scope="col"{}>{}</th>').format(
+            _attribute("class", "wrap" if len(column) > _WIDE else None), column
+        )
+        for column in table.columns
+    )
+    rows = _LINES.join(
+        Markup("<tr>{}</tr>").format(Markup().join(_cell(cell, head=i == 0) for i, cell in enumerate(row)))
+        for row in table.rows
+    )
+    return Markup(
+        '<div class="scroll" role="region" aria-label="{0}" tabindex="0">\n<table>\n'
+        "<caption>{0}{1}</caption>\n<thead><tr>{2}</tr></thead>\n<tbody>\n{3}\n</tbody>\n</table>\n</div>"
+    ).format(table.caption, left_out, heads, rows)
+
+
+def _cell(value: str | Cell, *, head: bool) -> Markup:
+    cell = value if isinstance(value, Cell) else Cell(value)
+    content = _part(Link(cell.text, cell.href) if cell.href else cell.text)
+    if cell.status:
+        content = _status(content, cell.status)
+    attributes = _attribute("id", cell.anchor) + _attribute(
+        "data-key", None if cell.key is None else str(cell.key)
+    )
+    if head:
+        return Markup('<th scope="row"{}>{}</th>').format(attributes, content)
+    return Markup("<td{}>{}</td>").format(attributes, content)
+
+
+def _words(words: Words) -> Markup:
+    return Markup().join(_part(part) for part in (words if isinstance(words, tuple) else (words,)))
+
+
+def _part(part: Part) -> Markup:
+    match part:
+        case Code(text):
+            return Markup("<code>{}</code>").format(text)
+        case Link(text, href):
+            return Markup('<a href="{}">{}</a>').format(href, text)
+        case Status(text, status):
+            return _status(text, status)
+        case _:
+            return Markup("{}").format(part)
+
+
+def _status(content: str, status: str) -> Markup:
+    return Markup('<span class="status {}">{}</span>').format(status.replace(" ", "-"), content)
+
+
+def _attribute(name: str, value: str | None) -> Markup:
+    return Markup() if value is None else Markup(' {}="{}"').format(Markup(name), value)

@@ -1,0 +1,230 @@
+"""What a page is: blocks, in the order in which they are read. `html` and `markdown` render the same blocks.
+
+A page module below `report/pages/` has one function,
+
+    def pages(inputs: Inputs) -> Iterable[Page]: ...
+
+and stands in `report.pages.MODULES`, in the order of the navigation. It runs nothing and reads no file: all
+that it shows is in `Inputs`, and the same inputs give the same bytes. It gives no page where it has nothing
+to say. It knows neither HTML nor Markdown:
+
+    def pages(inputs):
+        for record in inputs.gates:
+            yield Page(
+                path=f"gate-{name}.html",
+                title="Gate: base against head",
+                nav="Gate",
+                blocks=(
+                    headline("Nothing is slower."),
+                    paragraph("Run ", Code("rmsprop gate"), " again; see ", Link("all runs", "gate.html")),
+                    Facts({"Machine": "..."}),
+                    Heading("Paired ratios"),
+                    Figures(drawings),
+                    Table("Every case", ("Case", "Ratio"), rows),
+                    Detail((Heading("Every launch"), Table(...))),
+                ),
+            )
+
+Text is data: names of files, machines and other people's optimizers are shown as they are, whatever they
+hold. A `Detail` stands on the site alone, and so does a page with `in_markdown=False`; what is left is
+`reports/README.md`, which is committed and therefore short. Figures are drawn between
+`figures.canvas.canvas` and `figures.canvas.finish`; words for times, sizes and commits are in `suite.words`.
+All pages lie in one folder, so that a link is the other page's file name.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rmsprop.suite.report.figures.canvas import Drawing
+
+MAX_BYTES = 2_000_000
+"""Of a page. Page modules cap what they show, and say what they left out."""
+
+MARK = "†"
+"""Stands beside each number that a warning speaks against; the page says so."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """A command or a name, as it is typed."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Link:
+    """Words that lead to another page of the site, to a place on one, or to an address of the web."""
+
+    text: str
+    href: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """A verdict; the style sheet has colours for some statuses, such as `reproduced` or `slower`."""
+
+    text: str
+    status: str
+
+
+Part = str | Code | Link | Status
+Words = Part | tuple[Part, ...]
+"""A sentence: text, or text with links, commands and verdicts in it."""
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading below the page's title: level 2, or 3 below that.
+
+    Attributes
+    ----------
+    anchor
+        Under which address within the page it can be found.
+    """
+
+    text: str
+    level: Literal[2, 3] = 2
+    anchor: str | None = None
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """One or more sentences; `kind` says how loudly they are said."""
+
+    words: Words
+    kind: Literal["plain", "headline", "warning", "note"] = "plain"
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """A list of sentences; the `large` ones open a page."""
+
+    items: tuple[Words, ...]
+    large: bool = False
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names and what they stand for, such as machine, date and commit."""
+
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell that is more than its text.
+
+    Attributes
+    ----------
+    key
+        What it is sorted by, where that is not its text.
+    href
+        Where it leads: another page of the site, or a place on one.
+    anchor
+        Under which address within the page it can be found.
+    status
+        A verdict's, which has a colour.
+    """
+
+    text: str
+    key: float | None = None
+    href: str | None = None
+    anchor: str | None = None
+    status: str | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells; the first cell of each row is its head.
+
+    Attributes
+    ----------
+    left_out
+        Rows that there were beyond these; `rmsprop export` has them all.
+    """
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | Cell, ...], ...]
+    left_out: int = 0
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Figures that stand side by side where there is room."""
+
+    drawings: tuple[Drawing, ...]
+
+
+@dataclass(frozen=True)
+class Detail:
+    """Blocks that only the site has."""
+
+    blocks: "tuple[Block, ...]"
+
+
+Block = Heading | Paragraph | Sentences | Facts | Table | Figures | Detail
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page.
+
+    Attributes
+    ----------
+    path
+        File name in reports/, such as performance.html.
+    title
+        The page's `<title>` and `<h1>`.
+    nav
+        Its word in the navigation; None for a page that another one links to.
+    in_markdown
+        Whether reports/README.md has it too.
+    """
+
+    path: str
+    title: str
+    blocks: tuple[Block, ...]
+    nav: str | None
+    in_markdown: bool = True
+
+
+def paragraph(*parts: Part) -> Paragraph:
+    """Plain sentences."""
+    return Paragraph(parts)
+
+
+def headline(*parts: Part) -> Paragraph:
+    """The page's answer."""
+    return Paragraph(parts, "headline")
+
+
+def warning(*parts: Part) -> Paragraph:
+    """What a reader must know before any number."""
+    return Paragraph(parts, "warning")
+
+
+def note(*parts: Part) -> Paragraph:
+    """What the reader of a table or figure needs beside it."""
+    return Paragraph(parts, "note")
+
+
+def capped(caption: str, columns: Sequence[str], rows: Sequence[tuple[str | Cell, ...]], most: int) -> Table:
+    """The table of the first `most` rows, which says how many it leaves out."""
+    return Table(caption, tuple(columns), tuple(rows[:most]), max(0, len(rows) - most))
+
+
+def marked(text: str, trusted: bool) -> str:
+    """The text, with `MARK` where a warning speaks against it."""
+    return text if trusted else f"{text} {MARK}"
+
+
+def drawings_of(blocks: Sequence[Block], *, details: bool) -> Iterator[Drawing]:
+    """The figures in the blocks, in order; with or without those of a `Detail`."""
+    for block in blocks:
+        match block:
+            case Figures(drawings):
+                yield from drawings
+            case Detail(within) if details:
+                yield from drawings_of(within, details=details)

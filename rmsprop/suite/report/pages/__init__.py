@@ -1,0 +1,6 @@
+"""The pages of the site, a module each."""
+
+from rmsprop.suite.report.pages import fused, gate, history, overview, performance, problems, reproduction
+
+MODULES = (overview, reproduction, performance, fused, history, gate, problems)
+"""In the order of the navigation."""

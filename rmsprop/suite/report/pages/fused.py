@@ -1,0 +1,147 @@
+"""The page of FusedRMSprop: how many times torch's default, ahead of whom, how near to the memory limit."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from rmsprop.suite.records.frame import Row
+from rmsprop.suite.report.figures.canvas import styles_of
+from rmsprop.suite.report.figures.performance import draw_layouts
+from rmsprop.suite.report.inputs import Inputs
+from rmsprop.suite.report.page import (
+    MARK,
+    Cell,
+    Figures,
+    Link,
+    Page,
+    Table,
+    headline,
+    marked,
+    note,
+    paragraph,
+)
+from rmsprop.suite.report.pages import performance
+from rmsprop.suite.verdicts.speed import POINT, REFERENCE, as_rows, measured_steps, speed_up
+from rmsprop.suite.words import duration
+
+PATH = "fused.html"
+NAME = "fused"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A step of FusedRMSprop against another that was measured in turns with it.
+
+    Attributes
+    ----------
+    ratio, interval
+        As in `verdicts.speed.SpeedUp`: above 1, FusedRMSprop is faster.
+    trusted
+        No warning speaks against either.
+    """
+
+    other: str
+    ratio: float
+    interval: tuple[float, float] | None
+    trusted: bool
+
+    @property
+    def words(self) -> str:
+        """Such as `7.9× (7.6 to 8.2)`."""
+        low, high = self.interval or (None, None)
+        interval = "" if low is None else f" ({low:.3g} to {high:.3g})"
+        return marked(f"{self.ratio:.3g}×{interval}", self.trusted)
+
+
+def pages(inputs: Inputs) -> Iterable[Page]:
+    """One page, where FusedRMSprop was measured beside torch's default: of the machine measured last."""
+    for machine in inputs.runs.machines:
+        turns = turns_of(inputs.runs.on(machine))
+        if turns:
+            break
+    else:
+        return
+    drawn = pd.concat(turns)
+    dtype = "float32" if (drawn["dtype"] == "float32").any() else drawn["dtype"].iloc[0]
+    drawn = drawn[drawn["dtype"] == dtype]
+    drawn = drawn[drawn["place"] == drawn["place"].iloc[-1]]
+    styles = styles_of(inputs.runs.implementations)
+    drawing = draw_layouts("fused-layouts", drawn, f"{drawn['place'].iloc[0]}, {dtype}", styles)
+    blocks = (
+        headline(summary(turns)),
+        paragraph(
+            f"FusedRMSprop on {machine}; the runs and all other numbers stand on the page ",
+            Link("Performance", f"{performance.PATH}#{performance.anchor_of(machine)}"),
+            ". Each row compares what was measured in turns in one run. Ratios are of medians, with 95% "
+            f"intervals. {performance.WHAT_IS_REFERENCE}",
+        ),
+        rivals_table(turns),
+        note(
+            f"{MARK} A warning speaks against one of the two numbers. Share of the memory limit: the time "
+            "that five plain passes over as much memory take in the same run, divided by the time of the "
+            "step. A step reads three arrays and writes two, and cannot move less. Below some 10,000 "
+            "elements the five passes take the time of two calls of torch, and a single call can be faster."
+        ),
+        Figures((drawing,)),
+    )
+    yield Page(PATH, "FusedRMSprop: is it fast?", blocks, nav="Fused")
+
+
+def turns_of(rows: pd.DataFrame) -> list[pd.DataFrame]:
+    """Of each point the newest steps that were measured in turns with FusedRMSprop and with the reference."""
+    steps = measured_steps(rows)
+    own = steps[(steps["implementation"] == NAME) & steps["latest"]]
+    turns = [turn for _, turn in steps.groupby([*POINT, "turn"], sort=False)]
+    known, both = set(own["turn"]), {NAME, REFERENCE}
+    return [turn for turn in turns if turn["turn"].iloc[0] in known and both <= set(turn["implementation"])]
+
+
+def summary(turns: list[pd.DataFrame]) -> str:
+    """One sentence: from how much to how much faster than torch's default."""
+    found = [compare(turn, REFERENCE) for turn in turns]
+    least, most = (pick(found, key=lambda one: one.ratio) for pick in (min, max))
+    if least is most:
+        return f"A step of FusedRMSprop is {least.words} as fast as one of {REFERENCE}."
+    return (
+        f"In {len(found)} cases a step of FusedRMSprop is between {least.words} and {most.words} as fast as "
+        f"one of {REFERENCE}."
+    )
+
+
+def rivals_table(turns: list[pd.DataFrame]) -> Table:
+    """At each point the step, torch's default against it, and the fastest of all others."""
+    rows = []
+    for turn in turns:
+        own = _of(turn, NAME)
+        default = compare(turn, REFERENCE)
+        rivals = [name for name in turn["implementation"] if name not in {NAME, REFERENCE, "scratch"}]
+        nearest = min((compare(turn, name) for name in rivals), key=lambda one: one.ratio, default=None)
+        share = "–" if own["ceiling"] is None else f"{own['ceiling'] / own['median']:.0%}"
+        rows.append(
+            (
+                f"{own['dtype']}, {own['point']}",
+                own["label"],
+                Cell(marked(duration(own["median"]), own["trusted"]), own["median"]),
+                Cell(default.words, default.ratio),
+                "–" if nearest is None else Cell(f"{nearest.other}: {nearest.words}", nearest.ratio),
+                Cell(marked(share, own["trusted"])),
+            )
+        )
+    columns = ("Case", "Run", "Step", f"Times {REFERENCE}", "Times the fastest other", "Memory limit")
+    return Table("FusedRMSprop against torch’s default and the fastest of all others", columns, tuple(rows))
+
+
+def compare(turn: pd.DataFrame, other: str) -> Comparison:
+    """FusedRMSprop against another implementation in one turn."""
+    own, rival = _of(turn, NAME), _of(turn, other)
+    found = speed_up(_samples(rival), _samples(own))
+    return Comparison(other, found.ratio, found.interval, bool(own["trusted"] and rival["trusted"]))
+
+
+def _samples(row: Row) -> list[float]:
+    return list(row["samples"]) if len(row["samples"]) else [row["median"]]
+
+
+def _of(turn: pd.DataFrame, implementation: str) -> Row:
+    return as_rows(turn[turn["implementation"] == implementation])[0]

@@ -1,0 +1,303 @@
+"""The first page: does the book hold, how fast is a step here, what changed, on which machines."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+import pandas as pd
+
+from rmsprop.suite.gate.formats import headline as gate_answer
+from rmsprop.suite.records.frame import Row
+from rmsprop.suite.report.figures.reproduction import draw_reproduction
+from rmsprop.suite.report.inputs import Inputs, Reproduction
+from rmsprop.suite.report.page import (
+    MARK,
+    Block,
+    Cell,
+    Code,
+    Detail,
+    Figures,
+    Heading,
+    Link,
+    Page,
+    Sentences,
+    Table,
+    capped,
+    note,
+    paragraph,
+)
+from rmsprop.suite.report.pages import gate, history, performance, problems, reproduction
+from rmsprop.suite.verdicts.gate import judge
+from rmsprop.suite.verdicts.speed import REFERENCE, Run, as_rows, first_of, measured_steps
+from rmsprop.suite.words import count, duration, when
+
+TITLE = "RMSProp: does the book hold, and how fast is a step?"
+_TITLE_ELSEWHERE = "Benchmarks: is anything slower than it was?"
+_HEADLINES = 4
+"""Tables of speed-ups, one for each machine and device."""
+_IMPLEMENTATIONS = 30
+_MACHINES_LISTED = 50
+_ALERTS_LISTED = 10
+
+
+def pages(inputs: Inputs) -> Iterable[Page]:
+    """The page that is always there, also where nothing was measured."""
+    yield Page("index.html", title(inputs), tuple(_blocks(inputs)), nav="Overview")
+
+
+def title(inputs: Inputs) -> str:
+    """Of the page and of the Markdown file."""
+    return _TITLE_ELSEWHERE if _is_elsewhere(inputs) else TITLE
+
+
+def sentences(inputs: Inputs) -> tuple[str, ...]:
+    """Does the book hold; how fast is a step; what changed, or what is unreliable.
+
+    They answer for what was recorded since `inputs.since`, if that is given. In a repository that has neither
+    the book's nor our implementations' records, only the last is said.
+    """
+    if _is_elsewhere(inputs):
+        return (f"What changed? {_changed(inputs)}",)
+    best = _reproduction(inputs)
+    if best:
+        holds = reproduction.answer(best)
+    elif inputs.since:
+        holds = "This run did not reproduce the section."
+    else:
+        holds = "No reproduction is on record: run `rmsprop reproduce`."
+    last = (
+        f"What is unreliable? {_unreliable(inputs)}" if inputs.since else f"What changed? {_changed(inputs)}"
+    )
+    return (f"Does the book hold? {holds}", f"How fast is a step? {_fast(inputs)}", last)
+
+
+def excerpt(inputs: Inputs) -> tuple[Block, ...]:
+    """The claims and the speed of a step with a figure of each, for a README; nothing without a record."""
+    best = _reproduction(inputs)
+    if best is None:
+        return ()
+    losses = draw_reproduction(best).get("distribution-scratch")
+    times = performance.headline_figure(inputs.runs)
+    return (
+        reproduction.claims_table(best),
+        paragraph(reproduction.origin(best.record)),
+        *((Figures((losses,)),) if losses else ()),
+        paragraph(f"How fast is a step? {_fast(inputs)}"),
+        *((Figures((times,)),) if times else ()),
+    )
+
+
+def _blocks(inputs: Inputs) -> Iterator[Block]:
+    if not _is_elsewhere(inputs):
+        yield paragraph(
+            "RMSProp is an optimizer for neural networks. This report says whether ",
+            Link("section 7.6 of Dive into Deep Learning", reproduction.BOOK),
+            " still gives the numbers that it prints, and what one step of each implementation of RMSProp "
+            f"costs. {performance.WHAT_IS_REFERENCE}",
+        )
+    yield Sentences(sentences(inputs), large=True)
+    if not _is_elsewhere(inputs):
+        yield from _book(inputs)
+        yield from _speed(inputs)
+    yield from _changes(inputs)
+    yield from _gate(inputs)
+    machines = _machines_table(inputs)
+    if machines.rows:
+        yield Detail((Heading("Machines"), machines))
+    if number := len(inputs.problems):
+        yield Heading("What is left out")
+        words = " below the results folder could not be shown."
+        yield paragraph(Link(count(number, "file"), problems.PATH), words)
+
+
+def _book(inputs: Inputs) -> Iterator[Block]:
+    yield Heading("Does the book hold?")
+    best = _reproduction(inputs) or reproduction.shown(inputs.reproductions)
+    if best is None:
+        yield paragraph("Nothing says so yet.")
+        yield reproduction.TO_REPRODUCE
+        return
+    if not _is_of_this_run(best.record.environment.started, inputs):
+        yield note("This run did not reproduce the section. What follows was recorded before it.")
+    if best.record.data.source == "surrogate":
+        yield reproduction.SURROGATE
+    yield Detail((reproduction.claims(best, reproduction.PATH),))
+    yield note(reproduction.origin(best.record))
+
+
+def _speed(inputs: Inputs) -> Iterator[Block]:
+    yield Heading("How fast is each implementation?")
+    tables = list(_speed_tables(inputs))
+    if not tables and not inputs.runs.runs:
+        yield paragraph(
+            "Nothing was measured yet. In a checkout, run ",
+            Code("rmsprop bench --profile smoke"),
+            ", which takes a minute, then ",
+            Code("rmsprop report"),
+            " again.",
+        )
+        return
+    yield from tables
+    if tables:
+        yield note(
+            "Each table is of one run. Ratios are of medians that were measured in turns, with the 95% "
+            f"interval of that run. {MARK} A warning speaks against one of the two numbers. ",
+            Link("Performance", performance.PATH),
+            " has every case, ",
+            Link("and what the warnings say", performance.PATH),
+            ".",
+        )
+    shown = {(run.machine, run.label) for run, _, _ in _headline_runs(inputs)}
+    others = [run for run in inputs.runs.runs if (run.machine, run.label) not in shown]
+    if others:
+        yield performance.runs_table(others, "Other runs on record", machine=True)
+
+
+def _changes(inputs: Inputs) -> Iterator[Block]:
+    yield Heading("What changed?")
+    alerts = history.alerts_table(inputs, _ALERTS_LISTED)
+    if alerts.rows:
+        yield alerts
+    elif inputs.history.series:
+        yield paragraph(f"{history.changed(inputs)}.")
+    else:
+        yield paragraph(f"{history.changed(inputs)}. ", Code("asv run"), " makes one.")
+    if inputs.history.series:
+        yield paragraph(Link("History", history.PATH), " has each series, of all runs on record.")
+
+
+def _gate(inputs: Inputs) -> Iterator[Block]:
+    if inputs.gates:
+        newest = inputs.gates[-1]
+        yield Heading("Is head slower than base?")
+        words = f": {gate_answer(newest, judge(newest))} ({when(newest.environment.started)})"
+        yield paragraph(Link("The newest run of the gate", gate.PATH), words)
+
+
+def _is_elsewhere(inputs: Inputs) -> bool:
+    """Whether there are records, and none of the book's or of an implementation of RMSProp."""
+    theirs = inputs.gates or inputs.history.series
+    return bool(theirs) and not inputs.reproductions and inputs.frame.empty
+
+
+def _is_of_this_run(started: str | datetime | None, inputs: Inputs) -> bool:
+    if inputs.since is None:
+        return True
+    time = datetime.fromisoformat(started) if isinstance(started, str) else started
+    # Records keep whole seconds.
+    return time is not None and time >= inputs.since.replace(microsecond=0)
+
+
+def _reproduction(inputs: Inputs) -> Reproduction | None:
+    """The record that the sentences speak of."""
+    return reproduction.shown(
+        [one for one in inputs.reproductions if _is_of_this_run(one.record.environment.started, inputs)]
+    )
+
+
+def _headline_runs(inputs: Inputs) -> Iterator[tuple[Run, str, list[pd.DataFrame]]]:
+    """For each machine and device the newest run with steps that matter, and these steps, point by point."""
+    for machine in inputs.runs.machines:
+        rows = inputs.runs.on(machine)
+        seen = set()
+        for run in inputs.runs.runs_on(machine):
+            if not _is_of_this_run(run.ended, inputs):
+                continue
+            for device, on_device in rows[rows["label"] == run.label].groupby("device", sort=False):
+                points = list(performance.headline_points(on_device))
+                if points and device not in seen:
+                    seen.add(device)
+                    yield run, str(device), points
+
+
+def _fast(inputs: Inputs) -> str:
+    for run, _, points in _headline_runs(inputs):
+        point = max(points, key=lambda rows: (rows["layout"].iloc[0] == "single", rows["elements"].iloc[0]))
+        best = first_of(point, "median")
+        where = best["point"].rpartition(", ")[0] if best["device"] == "cpu" else best["point"]
+        words = f"{best['implementation']} takes {duration(best['median'])}"
+        of = f"({where}, float32, {best['place']}; {run.machine}, {run.words})"
+        if best["implementation"] == REFERENCE:
+            return f"{words} {of}, and nothing there is faster."
+        if best["ratio"] is None:
+            return f"{words} {of}; {REFERENCE} was not measured in turns with it."
+        interval = "" if best["low"] is None else f"95% interval {best['low']:.2f} to {best['high']:.2f}"
+        warned = "" if best["ratio_trusted"] else f"{MARK} a warning speaks against it"
+        facts = "; ".join(filter(None, (interval, warned)))
+        faster = f"and is {best['ratio']:.2f} times as fast as {REFERENCE}"
+        return f"{words}, {faster}{f' ({facts})' if facts else ''} {of}."
+    if inputs.since:
+        return "This run measured no step."
+    return "No benchmark is on record: run `rmsprop bench` in a checkout."
+
+
+def _changed(inputs: Inputs) -> str:
+    return f"{history.changed(inputs)}; {_unreliable(inputs)}"
+
+
+def _unreliable(inputs: Inputs) -> str:
+    steps = measured_steps(inputs.runs.latest)
+    if inputs.since:
+        steps = steps[steps["started"] >= pd.Timestamp(inputs.since).floor("s")]
+    doubted = int((~steps["trusted"]).sum())
+    words = f"warnings speak against {doubted:,} of {count(len(steps), 'time')} that are shown"
+    if inputs.problems:
+        words += f"; {count(len(inputs.problems), 'file')} left out"
+    return f"{words}."
+
+
+def _speed_tables(inputs: Inputs) -> Iterator[Table]:
+    """For each machine and device, how many times as fast as the reference at the points that matter."""
+    for number, (run, device, points) in enumerate(_headline_runs(inputs)):
+        if number == _HEADLINES:
+            return
+        cases = [{step["implementation"]: step for step in as_rows(point)} for point in points]
+        names = [name for name in inputs.runs.implementations if any(name in case for case in cases)]
+        yield capped(
+            f"{run.machine}, {device}, float32: how many times as fast as {REFERENCE} (95% intervals); "
+            f"{run.words}",
+            ("Implementation", *(str(point["point"].iloc[0]) for point in points)),
+            [(_link(name, run.machine), *(_ratio(case.get(name)) for case in cases)) for name in names],
+            _IMPLEMENTATIONS,
+        )
+
+
+def _link(name: str, machine: str) -> Cell:
+    return Cell(name, href=f"{performance.PATH}#{performance.anchor_of(machine)}")
+
+
+def _ratio(step: Row | None) -> str | Cell:
+    if step is None:
+        return "–"
+    if step["implementation"] == REFERENCE:
+        return Cell(f"1 ({duration(step['median'])})", 1.0)
+    return Cell(performance.ratio_words(step), step["ratio"])
+
+
+def _machines_table(inputs: Inputs) -> Table:
+    rows: list[tuple[str | Cell, ...]] = []
+    for machine in inputs.runs.machines:
+        here = inputs.runs.on(machine)
+        times = here["started"].dropna()
+        rows.append(
+            (
+                Cell(machine, href=f"{performance.PATH}#{performance.anchor_of(machine)}"),
+                _last(here["processor"]),
+                _last(here["gpu"]) or "–",
+                _last(here["cpus"]) or "–",
+                when(times.max() if len(times) else None),
+            )
+        )
+    known = set(inputs.runs.machines)
+    for one in reversed(inputs.reproductions):
+        facts = one.record.environment
+        if facts.machine not in known:
+            known.add(facts.machine)
+            link = Cell(facts.machine, href=reproduction.PATH)
+            rows.append((link, facts.processor, facts.gpu or "–", str(facts.cpus), "–"))
+    columns = ("Machine", "Processor", "GPU", "Processors", "Last measured")
+    return capped("Machines, the most recently measured first", columns, rows, _MACHINES_LISTED)
+
+
+def _last(values: "pd.Series[str]") -> str:
+    known = values.dropna()
+    return str(known.iloc[-1]) if len(known) else ""
