@@ -9,7 +9,7 @@ import pytest
 
 from rmsprop.errors import UserError
 from rmsprop.suite.records.store import write_reproduction
-from rmsprop.suite.report.pages import build_report
+from rmsprop.suite.report.build import build_report
 from tests.test_ci import fake, script
 
 CHECKOUT = Path(__file__).parents[1]
@@ -86,7 +86,7 @@ def test_the_table_is_renewed_between_the_markers_and_nothing_else(tmp_path, mak
         build_report(tmp_path / "results", tmp_path / "reports", readme)
         texts.append(readme.read_text())
     assert texts[0] == texts[1]
-    assert texts[0].startswith("before\n<!-- made by x -->\n\n| claim |")
+    assert texts[0].startswith("before\n<!-- made by x -->\n\n**What the book prints,")
     assert texts[0].endswith("\n<!-- end -->\nafter\n")
     assert "0.243452" in texts[0]
     assert "How fast is a step?" in texts[0]

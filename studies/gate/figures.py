@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from rmsprop.suite.report.figures import Drawing, canvas, finish, legend_below, series_style
+from rmsprop.suite.report.figures.canvas import Drawing, canvas, finish, legend_below, series_style
 from studies.gate.scores import CHANGES, Power
 
 _HEIGHT = 3.4

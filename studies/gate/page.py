@@ -2,15 +2,23 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
-
-from jinja2 import PackageLoader
+from collections.abc import Iterable, Iterator, Sequence
 
 from rmsprop.suite.gate.formats import percent
 from rmsprop.suite.records.gate import Policy
-from rmsprop.suite.report.render import html, markdown
-from rmsprop.suite.report.site import Page
-from rmsprop.suite.report.tables import Cell, Table, capped
+from rmsprop.suite.report.page import (
+    Block,
+    Cell,
+    Detail,
+    Facts,
+    Figures,
+    Heading,
+    Page,
+    Sentences,
+    Table,
+    capped,
+    note,
+)
 from rmsprop.suite.words import count, when
 from studies.gate.figures import draw_power
 from studies.gate.other_tools import RivalRun
@@ -30,36 +38,46 @@ from studies.gate.scores import (
 _LISTED = 500
 
 
-TEMPLATES = PackageLoader("studies.gate")
-
-
 def pages(study: Study) -> Iterable[Page]:
     """One page, if the gate was studied."""
-    if not study.runs:
-        return
+    if study.runs:
+        title = "The gate, tested where the truth is known"
+        yield Page("gate-study.html", title, tuple(_blocks(study)), nav="Gate study")
+
+
+def _blocks(study: Study) -> Iterator[Block]:
     scored = scores(study.runs)
     own = [score for score in scored if score.rule == GATE]
-    found = powers(study.runs)
-    drawings = (draw_power(found),) if found else ()
-    context = {
-        "headlines": _headlines(own),
-        "facts": _facts(study),
-        "live": _live_table(own),
-        "power": _power_table(study.runs),
-        "rules": _rules_table(scored),
-        "spread": _spread_table(study.runs),
-        "rivals": _rivals_table(study.rivals) if study.rivals else None,
-        "resampled": [(_chosen(one), _resampled_table(one)) for one in study.resampled],
-        "drawings": drawings,
-    }
-    yield Page(
-        "gate-study.html",
-        "The gate, tested where the truth is known",
-        html("study.html.j2", TEMPLATES, runs=_runs_table(study.runs), **context),
-        nav="Gate study",
-        markdown=markdown("study.md.j2", TEMPLATES, **context),
-        figures=drawings,
+    yield Sentences(tuple(_headlines(own)))
+    yield Facts(_facts(study))
+    yield note(
+        "Each run is the whole gate, over as many cases as are given. It compares two copies of the tree, "
+        "and extra work inside a step makes the named scenario true. The work is tuned beforehand, so that "
+        "each case is slower by about the named share; the real cost is measured over all launches of "
+        "these runs. Rates have exact 95% intervals (Clopper and Pearson). A case is detected by itself or "
+        "with its family."
     )
+    yield _live_table(own)
+    if found := powers(study.runs):
+        yield Heading("Power")
+        yield Figures((draw_power(found),))
+        yield _power_table(study.runs)
+    yield Heading("Other rules, other designs, other tools")
+    yield _rules_table(scored)
+    yield _spread_table(study.runs)
+    if study.rivals:
+        yield _rivals_table(study.rivals)
+    if study.resampled:
+        yield Heading("Resampled launches")
+        yield note(
+            "These are no live runs: a matrix is drawn from recorded launches of many runs, each whole and "
+            "at most once. That dilutes what is peculiar to one run, and the same few launches stand "
+            "behind all matrices of a half, so that there are no intervals."
+        )
+        for one in study.resampled:
+            yield note(_chosen(one))
+            yield _resampled_table(one)
+    yield Detail((Heading("Every run"), _runs_table(study.runs)))
 
 
 def _headlines(own: Sequence[Score]) -> list[str]:

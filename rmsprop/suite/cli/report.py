@@ -4,7 +4,7 @@ import typer
 
 from rmsprop.suite.cli.left_out import show_left_out
 from rmsprop.suite.cli.options import Report
-from rmsprop.suite.report.pages import build_report
+from rmsprop.suite.report.build import build_report
 
 
 def run(options: Report) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import ConfigDict, PositiveFloat, PositiveInt, model_validator
+from pydantic import ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from pydantic.dataclasses import dataclass
 
 from rmsprop.book.claims import PROGRAMS, TrainingProgram
@@ -27,7 +27,7 @@ class EnsembleSummary:
     quantiles: tuple[float, ...]
     """Final losses at `quantile_levels`."""
     histogram_edges: tuple[float, ...]
-    histogram_counts: tuple[int, ...]
+    histogram_counts: tuple[NonNegativeInt, ...]
     mean: float
     sd: float
     curve_levels: tuple[float, ...]

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from rmsprop.errors import UserError
-from rmsprop.suite.records.store import Problem, write_atomically
+from rmsprop.suite.records.files import Problem, write_atomically
 from rmsprop.suite.report import html, markdown
 from rmsprop.suite.report.inputs import Inputs, read_inputs
 from rmsprop.suite.report.page import drawings_of

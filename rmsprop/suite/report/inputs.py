@@ -9,10 +9,11 @@ import pandas as pd
 
 from rmsprop.book.claims import PROGRAMS, TrainingProgram
 from rmsprop.suite.history.series import Alert, History, alerts_of, history_of
+from rmsprop.suite.records.files import Problem, read_folder
 from rmsprop.suite.records.frame import read_frame
 from rmsprop.suite.records.gate import GateRecord
 from rmsprop.suite.records.reproduction import ReproductionRecord
-from rmsprop.suite.records.store import Problem, read_folder, read_gates, read_reproduction
+from rmsprop.suite.records.store import read_gates, read_reproduction
 from rmsprop.suite.verdicts.reproduction import Order, Verdict, agreement, judge, judge_order
 from rmsprop.suite.verdicts.speed import Runs
 

@@ -32,7 +32,10 @@ _ROWS = 40
 def document(title: str, pages: Iterable[Page]) -> str:
     """One file of all pages that are in Markdown, each below its title."""
     texts = [f"# {_text(title)}\n"]
-    texts += [f"## {_text(page.title)}\n\n{render(page.blocks)}" for page in pages if page.in_markdown]
+    for page in pages:
+        if page.in_markdown:
+            heading = "" if page.title == title else f"## {_text(page.title)}\n\n"
+            texts.append(f"{heading}{render(page.blocks)}")
     return "\n".join(texts)
 
 

@@ -4,11 +4,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rmsprop.suite.report import markdown
+from rmsprop.suite.report.page import drawings_of
 from studies.gate import page as study
 from studies.gate.other_tools import RivalRun
 from studies.gate.resampling import score_resampled
 from studies.gate.scores import Live, Scenario, Study
 from tests.suite.conftest import matrix, simulate  # noqa: F401 (fixtures)
+from tests.suite.report.conftest import page_from
 
 
 @pytest.fixture
@@ -37,23 +40,24 @@ def test_the_page_says_first_what_the_runs_came_to(runs):
         "The same tree twice: 0 alarms in 2 runs; 40 cases",
         "family2 slower by 5% (more passes): a slower case named in 1 of 1 run, every one that gates in 1, 0",
     ):
-        assert words in page.body
-        assert words in page.markdown
-    assert "4% to 6%" in page.body
-    assert "8 of 8 (63.1% to 100.0%)" in page.body
-    assert "inject+family2+passes+0.05" in page.body
-    assert [drawing.name for drawing in page.figures] == ["gate-study-power"]
+        assert words in page_from(page.blocks).text
+        assert words in markdown.render(page.blocks).replace("\n  ", " ")
+    assert "4% to 6%" in page_from(page.blocks).text
+    assert "8 of 8 (63.1% to 100.0%)" in page_from(page.blocks).text
+    assert "inject+family2+passes+0.05" in page_from(page.blocks).text
+    assert [drawing.name for drawing in drawings_of(page.blocks, details=False)] == ["gate-study-power"]
 
 
 def test_a_run_that_left_cases_out_is_told_from_one_of_the_whole_matrix(runs):
     first, *others = runs
     record = first.record
     part = replace(record, cases=(replace(record.cases[0], status="left out", samples=()), *record.cases[1:]))
-    assert "0 alarms in 2 runs; 39 to 40 cases" in page_of(replace(first, record=part), *others).body
+    page = page_of(replace(first, record=part), *others)
+    assert "0 alarms in 2 runs; 39 to 40 cases" in page_from(page.blocks).text
 
 
 def test_without_a_slowed_run_there_is_no_figure_of_power(runs):
-    assert page_of(*runs[:2]).figures == ()
+    assert not list(drawings_of(page_of(*runs[:2]).blocks, details=True))
 
 
 def test_other_tools_and_resampled_launches_stand_apart_from_live_runs(runs):
@@ -61,6 +65,6 @@ def test_other_tools_and_resampled_launches_stand_apart_from_live_runs(runs):
     rival = RivalRun(environment, "aa", "asv", "asv continuous --factor 1.1", 1, ("a", "b"), 99.5)
     resampled = score_resampled([run.record for run in runs[:2]] * 5, 10, (0.03,), seed=1)
     page = page_of(*runs, rivals=(rival,), resampled=(resampled,))
-    assert "asv continuous --factor 1.1" in page.body
-    assert "Matrices drawn from runs without a change, on 1 machine and 1 day" in page.body
-    assert ">0 of 10</td>" in page.body
+    assert "asv continuous --factor 1.1" in page_from(page.blocks).text
+    assert "Matrices drawn from runs without a change, on 1 machine and 1 day" in page_from(page.blocks).text
+    assert "0 of 10" in page_from(page.blocks).text

@@ -4,43 +4,46 @@ import re
 from dataclasses import replace
 from functools import partial
 from html import unescape
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup, Tag
 
 from rmsprop.suite.case import Case
 from rmsprop.suite.records.bench import BenchRecord, Measurement
 from rmsprop.suite.records.store import write_bench, write_reproduction
-from rmsprop.suite.report import performance, reproduction
-from rmsprop.suite.report.pages import build_report
+from rmsprop.suite.report import html
+from rmsprop.suite.report.build import build_report
+from rmsprop.suite.report.pages import overview, performance, reproduction
 
 MARKUP = "other<b>.x|y:$_Mine$*`"
 
 
-class Page(HTMLParser):
-    """An HTML page as its elements and its text."""
+class Page:
+    """An HTML page, parsed."""
 
     def __init__(self, html: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.hidden = False
-        self.feed(html)
-        self.text = re.sub(r"\s+", " ", self.text)
+        self.soup = BeautifulSoup(html, "html.parser")
+        self.text = re.sub(r"\s+", " ", self.soup.get_text())
 
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        self.hidden = tag in {"script", "style"}
+    def all(self, tag: str | bool) -> list[Tag]:
+        return self.soup.find_all(tag)
 
-    def handle_endtag(self, tag):
-        self.hidden = False
+    @property
+    def ids(self) -> list[str]:
+        return [element["id"] for element in self.soup.find_all(id=True)]
 
-    def handle_data(self, data):
-        self.text += "" if self.hidden else data
+    def table(self, caption: str) -> list[list[str]]:
+        """The cells of each row of the table whose caption begins so."""
+        [table] = [one for one in self.all("table") if one.caption.get_text().startswith(caption)]
+        return [
+            [cell.get_text() for cell in row.find_all(["th", "td"])] for row in table.tbody.find_all("tr")
+        ]
 
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
+
+def page_from(blocks) -> Page:
+    """What a page module gives, as the browser would get it."""
+    return Page(html.render(blocks))
 
 
 @pytest.fixture(scope="session")
@@ -51,8 +54,13 @@ def page_of():
 
 @pytest.fixture(scope="session")
 def twin_of():
-    """The Markdown twin in a folder of reports, as plain text."""
-    return lambda reports: unescape((reports / "README.md").read_text("utf-8")).replace("\\", "")
+    """The Markdown twin in a folder of reports, as plain text in one line."""
+
+    def read(reports):
+        text = unescape((reports / "README.md").read_text("utf-8")).replace("\\", "")
+        return re.sub(r"\s+", " ", text)
+
+    return read
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +90,8 @@ def interrupted(make_record):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Pages without figures, which take longest: for tests that read words alone."""
-    monkeypatch.setattr(reproduction, "draw_reproduction", lambda frames: {})
+    for page in (reproduction, overview):
+        monkeypatch.setattr(page, "draw_reproduction", lambda one: {})
     monkeypatch.setattr(performance, "figures_of", lambda rows, name, styles: ())
 
 

@@ -1,87 +1,83 @@
-"""The page of FusedRMSprop says whether each aim is reached by the whole interval, and by no more."""
+"""The page of FusedRMSprop compares what was measured in turns in one run, and nothing else."""
 
 import pytest
 
-from rmsprop.suite.report import fused
-from rmsprop.suite.report.pages import read_inputs
-from rmsprop.suite.report.tables import Cell
+from rmsprop.suite.report.inputs import read_inputs
+from rmsprop.suite.report.pages import fused
+from tests.suite.report.conftest import page_from
 
 E7 = {"size": "1e7", "threads": 0}
-
-
-def cells(table):
-    return [tuple(cell.text if isinstance(cell, Cell) else cell for cell in row) for row in table.rows]
+COLUMNS = ("Case", "Run", "Step", "Times builtin-loop", "Times the fastest other", "Memory limit")
 
 
 @pytest.fixture
-def page(tmp_path):
-    def build():
+def rows(tmp_path):
+    """The rows of the page's table, by column."""
+
+    def read():
         [page] = fused.pages(read_inputs(tmp_path / "results"))
-        return page
+        found = page_from(page.blocks).table("FusedRMSprop against")
+        return [dict(zip(COLUMNS, row, strict=True)) for row in found]
 
-    return build
-
-
-@pytest.fixture
-def held_to(tmp_path):
-    """What the table of aims says, by aim."""
-
-    def build():
-        steps = fused.measured_steps(read_inputs(tmp_path / "results").runs.latest)
-        points = [point for _, point in steps.groupby(fused.POINT, sort=False)]
-        return {aim: (measured, reached) for _, aim, measured, reached in cells(fused.held_to(points))}
-
-    return build
+    return read
 
 
-def test_an_aim_is_reached_if_the_whole_interval_is(put, held_to):
+def test_a_row_has_the_step_the_default_the_fastest_other_and_the_share_of_the_memory_limit(put, rows):
     put("builtin-loop", 8e-3, **E7)
     put("fused", 1e-3, ceiling=0.95e-3, **E7)
-    put("benchmarks.others:adagrad", 1.1e-3, **E7)
-    assert held_to() == {
-        "7 times builtin-loop": ("8× (8 to 8)", "yes"),
-        "no slower than benchmarks.others:adagrad": ("1.1× (1.1 to 1.1)", "yes"),
-        "90% of five passes": ("95%", "yes"),
-    }
-
-
-def test_an_aim_that_is_missed_is_called_so(put, held_to):
-    put("builtin-loop", 6e-3, **E7)
-    put("fused", 1e-3, ceiling=0.5e-3, **E7)
-    put("builtin-compiled", 0.9e-3, **E7)
-    assert {aim: reached for aim, (_, reached) in held_to().items()} == {
-        "7 times builtin-loop": "no",
-        "no slower than builtin-compiled": "no",
-        "90% of five passes": "no",
-    }
-
-
-def test_an_interval_around_the_aim_leaves_it_open(put, held_to):
-    put("builtin-loop", steps=(6e-3,) * 10 + (8e-3,) * 10, **E7)
-    put("fused", steps=(1e-3,) * 20, **E7)
-    assert held_to()["7 times builtin-loop"][1] == "open"
-
-
-def test_other_dtypes_are_held_to_the_same(put, page, held_to):
-    put("builtin-loop", 8e-3, dtype="bfloat16", **E7)
-    put("fused", 1e-3, dtype="bfloat16", **E7)
-    assert held_to()["7 times builtin-loop"] == ("8× (8 to 8)", "yes")
-    assert "bfloat16, 1e7, one tensor, all threads | 1 ms | 8× (8 to 8)" in page().markdown
-
-
-def test_what_did_not_take_turns_is_marked(put, held_to):
-    put("builtin-loop", 8e-3, **E7)
-    put("fused", 1e-3, started="2026-01-02T03:10:05+00:00", **E7)
-    assert held_to()["7 times builtin-loop"] == ("8× (8 to 8) †", "yes")
-
-
-def test_the_nearest_rival_is_named_wherever_it_comes_from(put, page):
-    put("builtin-loop", 8e-3, **E7)
-    put("fused", 1e-3, **E7)
     put("benchmarks.others:optax", 2e-3, **E7)
     put("builtin-foreach", 9e-3, **E7)
-    text = page().markdown.replace("\\", "")
-    assert "benchmarks.others:optax: 2× (2 to 2)" in text
+    put("scratch", 0.5e-3, **E7)
+    assert rows() == [
+        {
+            "Case": "float32, 1e7, one tensor, all threads",
+            "Run": "A",
+            "Step": "1 ms",
+            "Times builtin-loop": "8× (8 to 8)",
+            "Times the fastest other": "benchmarks.others:optax: 2× (2 to 2)",
+            "Memory limit": "95%",
+        }
+    ]
+
+
+def test_other_dtypes_have_rows_of_their_own(put, rows):
+    for dtype in ("float32", "bfloat16"):
+        put("builtin-loop", 8e-3, dtype=dtype, **E7)
+        put("fused", 1e-3, dtype=dtype, **E7)
+    assert [row["Case"].partition(",")[0] for row in rows()] == ["float32", "bfloat16"]
+
+
+def test_what_did_not_take_turns_is_not_compared(put, rows):
+    put("builtin-loop", 8e-3, **E7)
+    put("fused", 2e-3, **E7)
+    put("builtin-compiled", 1e-3, started="2026-01-02T03:10:05+00:00", **E7)
+    [row] = rows()
+    assert row["Times builtin-loop"] == "4× (4 to 4)"
+    assert row["Times the fastest other"] == "–"
+
+
+def test_a_newer_time_of_the_default_alone_changes_no_ratio(put, rows):
+    put("builtin-loop", 8e-3, **E7)
+    put("fused", 2e-3, **E7)
+    put("builtin-loop", 1e-3, name="again", started="2026-01-02T03:10:05+00:00", **E7)
+    assert [row["Times builtin-loop"] for row in rows()] == ["4× (4 to 4)"]
+
+
+def test_a_warning_about_either_marks_the_ratio(put, rows):
+    put("builtin-loop", 8e-3, warnings=("busy: others",), **E7)
+    put("fused", 1e-3, **E7)
+    [row] = rows()
+    assert (row["Step"], row["Times builtin-loop"]) == ("1 ms", "8× (8 to 8) †")
+
+
+def test_the_page_has_no_aims_of_this_project(put, tmp_path):
+    put("builtin-loop", 6e-3, **E7)
+    put("fused", 1e-3, **E7)
+    [page] = fused.pages(read_inputs(tmp_path / "results"))
+    text = page_from(page.blocks).text
+    assert "Aim" not in text
+    assert "Reached" not in text
+    assert "A step of FusedRMSprop is 6× (6 to 6) as fast as one of builtin-loop." in text
 
 
 def test_without_fused_or_without_the_default_there_is_no_page(put, tmp_path):

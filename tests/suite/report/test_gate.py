@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from rmsprop.suite.records.gate import GateCase
-from rmsprop.suite.report import gate
-from rmsprop.suite.report.gate_figures import draw_forests
+from rmsprop.suite.report import markdown
+from rmsprop.suite.report.figures.gate import draw_forests
+from rmsprop.suite.report.pages import gate
 from rmsprop.suite.verdicts.gate import judge
 from tests.suite.conftest import simulate  # noqa: F401 (a fixture)
+from tests.suite.report.conftest import page_from
 
 AWKWARD = "fam$ily<b>-1"
 
@@ -25,6 +27,11 @@ def pages_of(*records):
     return list(gate.pages(SimpleNamespace(gates=records)))
 
 
+def texts_of(page):
+    """The page as a browser shows it, and its Markdown."""
+    return page_from(page.blocks).text, markdown.render(page.blocks).replace("\\", "")
+
+
 def test_without_a_run_there_is_no_page():
     assert pages_of() == []
 
@@ -34,19 +41,23 @@ def test_the_newest_run_is_in_the_navigation_and_links_every_other(record):
     newest, other = pages_of(older, record)
     assert (newest.nav, other.nav) == ("Gate", None)
     assert newest.path == "gate.html"
-    assert f'href="{other.path}"' in newest.body
-    assert "2025-01-02 03:04 UTC" in newest.body
-    assert newest.markdown
-    assert not other.markdown
+    html = page_from(newest.blocks)
+    assert html.soup.find("a", href=other.path).get_text() == "2025-01-02 03:04 UTC"
+    assert newest.in_markdown
+    assert not other.in_markdown
 
 
 def test_a_page_says_what_slowed_what_was_lost_and_what_could_not_be_seen(record):
     (page,) = pages_of(record)
-    for words in ("Slower: a-1 +", "head: not in this commit", "Sees from", "Base against itself"):
-        assert words in page.body
-        if words != "Sees from":
-            assert words in page.markdown.replace("\\", "")
-    assert "<b>" not in page.body.replace("&lt;b&gt;", "")
+    for text in texts_of(page):
+        for words in (
+            "Slower: a-1 +",
+            "head: not in this commit",
+            "Minimum detectable",
+            "Base against itself",
+        ):
+            assert words in text
+    assert not page_from(page.blocks).all("b")
 
 
 def test_a_forest_plot_names_each_case_and_its_interval(record):
@@ -58,7 +69,7 @@ def test_a_forest_plot_names_each_case_and_its_interval(record):
 
 def test_a_run_that_measured_nothing_has_a_page_too(record):
     (page,) = pages_of(replace(record, cases=(), launches=(), hypotheses=None))
-    assert "nothing was measured" in page.body
+    assert "nothing was measured" in page_from(page.blocks).text
 
 
 def test_the_same_record_gives_the_same_bytes(record):

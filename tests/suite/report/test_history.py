@@ -1,5 +1,4 @@
 import json
-import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -7,8 +6,12 @@ import numpy as np
 import pytest
 
 from rmsprop.suite.history.series import Alert, History, Series
-from rmsprop.suite.report import history
-from rmsprop.suite.report.pages import build_report, read_inputs
+from rmsprop.suite.report import markdown
+from rmsprop.suite.report.build import build_report
+from rmsprop.suite.report.inputs import read_inputs
+from rmsprop.suite.report.page import drawings_of
+from rmsprop.suite.report.pages import history
+from tests.suite.report.conftest import page_from
 
 NUMBER = 12
 
@@ -46,47 +49,46 @@ def page_with(tmp_path):
             read_inputs(tmp_path), history=History(tuple(found), ()), alerts=tuple(alerts), **changes
         )
         pages = list(history.pages(inputs))
-        return pages[0] if pages else None
+        return page_from(pages[0].blocks) if pages else None
 
     return make
 
 
-def test_a_step_is_marked_in_the_figure_and_leads_to_its_commit(page_with):
+def test_a_change_point_is_marked_in_the_figure_and_leads_to_its_commit(page_with):
     one = series(step=8)
-    body = page_with([one], [alert(one, 8)]).body
+    page = page_with([one], [alert(one, 8)])
     anchor = f"commit-{one.commits[8][:12]}"
-    assert f'xlink:href="#{anchor}"' in body
-    assert f'<th scope="row" id="{anchor}">' in body
-    assert ">2.00×</text>" in body
-    assert ">100% slower</span>" in body
-    assert "A triangle marks the first commit after a step." in body
-    assert f"to 2.00 times at {one.commits[8][:9]}" in body
+    assert f"#{anchor}" in {link.get("xlink:href") for link in page.soup.svg.find_all("a")}
+    assert page.soup.find("th", id=anchor).get_text() == one.commits[8][:9]
+    assert "2.00×" in [text.get_text().strip() for text in page.all("text")]
+    assert page.soup.find(class_="status").get_text() == "100% slower"
+    assert "A triangle marks the first commit after a change point." in page.text
+    assert f"to 2.00 times at {one.commits[8][:9]}" in page.text
 
 
 def test_more_memory_is_not_called_slower(page_with):
     one = series(step=8, quantity="peak", unit="bytes")
-    assert ">100% more</span>" in page_with([one], [alert(one, 8)]).body
+    assert page_with([one], [alert(one, 8)]).soup.find(class_="status").get_text() == "100% more"
 
 
-def test_without_a_step_the_page_says_so(page_with):
-    page = page_with([series()])
-    assert "No step in 1 series over commits." in page.body
-    assert "No step was found." in page.body
-    assert "No step in 1 series over commits." in page.markdown
+def test_without_a_change_point_the_page_says_so(page_with):
+    text = page_with([series()]).text
+    assert "No change point in 1 series over commits." in text
+    assert "No change point was found." in text
 
 
-def test_a_history_too_short_for_a_step_is_not_said_to_have_none(page_with):
+def test_a_history_that_is_too_short_is_not_said_to_have_no_change_point(page_with):
     one = series()
     short = replace(one, commits=one.commits[:7], times=one.times[:7], values=one.values[:7])
-    page = page_with([short])
-    assert "Too short a history to say: up to 7 commits" in page.body
-    assert "Too short for a step." in page.body
-    assert "No step" not in page.body.replace("No step is marked.", "")
+    text = page_with([short]).text
+    assert "The history is too short to say: it has 7 commits at most" in text
+    assert "Too short for a change point." in text
+    assert "No change point in" not in text
 
 
-def test_a_step_that_the_gate_measured_in_one_pair_counts_its_series(page_with):
+def test_a_change_point_that_the_gate_measured_in_one_pair_counts_its_series(page_with):
     one = series(number=2, runner="gate", unit="1", launches=((0.05,) * 4,) * 2)
-    assert "1 step in 1 series over commits" in page_with([one], [alert(one, 1)]).body
+    assert "1 change point in 1 series over commits" in page_with([one], [alert(one, 1)]).text
 
 
 def test_without_a_history_there_is_no_page(page_with):
@@ -95,54 +97,62 @@ def test_without_a_history_there_is_no_page(page_with):
 
 def test_implementations_of_one_point_share_a_figure(page_with):
     names = ("scratch", "builtin-loop", "made.up:Other")
-    body = page_with([series(f"{name}-cpu-float32-1e5-single-1t") for name in names]).body
-    assert body.count("<svg") == 1
-    for name in names:
-        assert f">{name}</text>" in body
+    page = page_with([series(f"{name}-cpu-float32-1e5-single-1t") for name in names])
+    assert len(page.all("svg")) == 1
+    assert set(names) <= {text.get_text().strip() for text in page.all("text")}
 
 
-def test_figures_with_a_step_stand_before_the_others_and_what_is_beyond_the_cap_is_counted(page_with):
+def test_figures_with_a_change_point_stand_first_and_what_is_beyond_the_cap_is_counted(page_with):
     many = [series(f"scratch-cpu-float32-{size}-single-1t") for size in range(1, 30)]
     stepped = series("scratch-cpu-float32-77-single-1t", step=8)
     page = page_with([*many, stepped], [alert(stepped, 8)])
-    titles = re.findall(r"<title[^>]*>(History of .*?)</title>", page.body)
+    titles = [title.get_text() for title in page.all("title")]
     assert len(titles) == 24
     assert "float32 77 single" in titles[0]
-    assert "6 further figures are left out" in page.body
-    assert len(page.figures) == 4
+    assert "6 further figures are left out" in page.text
+
+
+def test_the_markdown_has_few_figures_and_no_list_of_every_series(tmp_path):
+    many = tuple(series(f"scratch-cpu-float32-{size}-single-1t") for size in range(1, 9))
+    [page] = history.pages(replace(read_inputs(tmp_path), history=History(many, ()), alerts=()))
+    assert len(list(drawings_of(page.blocks, details=True))) == 8
+    assert len(list(drawings_of(page.blocks, details=False))) == 4
+    assert "Every series" not in markdown.render(page.blocks)
 
 
 def test_figures_end_where_the_page_would_grow_too_large(page_with, monkeypatch):
     monkeypatch.setattr(history, "_FIGURES_BYTES", 50_000)
-    body = page_with([series(f"scratch-cpu-float32-{size}-single-1t") for size in range(1, 10)]).body
-    assert 0 < body.count("<svg") < 9
-    assert f"{9 - body.count('<svg')} further figures are left out" in body
-    assert len(body) < 80_000
+    page = page_with([series(f"scratch-cpu-float32-{size}-single-1t") for size in range(1, 10)])
+    drawn = len(page.all("svg"))
+    assert 0 < drawn < 9
+    assert f"{9 - drawn} further figures are left out" in page.text
+    assert len(str(page.soup)) < 80_000
 
 
-def test_names_of_figures_differ_also_between_environments(page_with):
-    page = page_with([series(environment=f"torch2.{minor}") for minor in (12, 13)])
-    assert len({drawing.name for drawing in page.figures}) == 2
+def test_names_of_figures_differ_also_between_environments(tmp_path):
+    both = tuple(series(environment=f"torch2.{minor}") for minor in (12, 13))
+    [page] = history.pages(replace(read_inputs(tmp_path), history=History(both, ()), alerts=()))
+    assert len({drawing.name for drawing in drawings_of(page.blocks, details=True)}) == 2
 
 
 def test_a_thousand_commits_are_drawn_as_the_newest_two_hundred(page_with):
-    body = page_with([series(number=1_000)]).body
-    assert "over 200 commits" in body
-    assert len(body) < 300_000
+    page = page_with([series(number=1_000)])
+    assert "over 200 commits" in page.text
+    assert len(str(page.soup)) < 300_000
 
 
 def test_asvs_own_site_is_linked_where_it_is_published(page_with):
-    assert 'href="asv/index.html"' in page_with([series()], asv_site=True).body
-    body = page_with([series()]).body
-    assert 'href="asv/index.html"' not in body
-    assert "asv publish" in body
+    assert page_with([series()], asv_site=True).soup.find("a", href="asv/index.html")
+    page = page_with([series()])
+    assert not page.soup.find("a", href="asv/index.html")
+    assert "asv publish" in page.text
 
 
 def test_ratios_of_the_gate_are_a_series_of_their_own(page_with):
     ratios = series(runner="gate", unit="1", values=np.full(NUMBER, 1.01))
-    body = page_with([series(), ratios]).body
-    assert body.count("<svg") == 2
-    assert ">1.01</td>" in body
+    page = page_with([series(), ratios])
+    assert len(page.all("svg")) == 2
+    assert "1.01" in {cell.get_text() for cell in page.all("td")}
 
 
 def asv_file(commit, day, value):
@@ -160,7 +170,7 @@ def asv_file(commit, day, value):
     }  # fmt: skip
 
 
-def test_a_step_in_asvs_results_is_found_shown_and_said_on_the_overview(tmp_path, page_of, twin_of):
+def test_a_change_point_in_asvs_results_is_found_shown_and_said_on_the_overview(tmp_path, page_of, twin_of):
     folder = tmp_path / "results" / "asv" / "m"
     folder.mkdir(parents=True)
     for day in range(1, 29):
@@ -168,7 +178,7 @@ def test_a_step_in_asvs_results_is_found_shown_and_said_on_the_overview(tmp_path
         content = asv_file(f"{day:02}" * 20, day, value)
         (folder / f"{day:02}-env.json").write_text(json.dumps(content))
     report = build_report(tmp_path / "results", tmp_path / "reports")
-    assert "1 step in 1 series over commits" in report.sentences[2]
+    assert "1 change point in 1 series over commits" in report.sentences[2]
     for name in ("index", "history"):
         text = page_of(tmp_path / "reports", name).text
         assert "slower" in text

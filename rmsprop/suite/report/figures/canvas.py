@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rmsprop.suite.measure.matrix import IMPLEMENTATIONS
+from rmsprop.suite.case import IMPLEMENTATIONS
 
 WIDTH = 4.4
 """Inches. At a phone's width the 9 pt text is then as large as a caption, about 9 CSS pixels."""

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullLocator
 
+from rmsprop.suite.case import LAYOUTS, REFERENCE
 from rmsprop.suite.report.figures.canvas import (
     INK,
     Drawing,
@@ -22,7 +23,7 @@ from rmsprop.suite.report.figures.canvas import (
     legend_below,
     legend_height,
 )
-from rmsprop.suite.verdicts.speed import LAYOUTS, REFERENCE, first_of, last_of
+from rmsprop.suite.verdicts.speed import first_of, last_of
 from rmsprop.suite.words import duration
 
 _DASHES: dict[str, Any] = {"color": INK, "linestyle": "--", "linewidth": 1.2}

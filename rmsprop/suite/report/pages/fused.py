@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from rmsprop.suite.case import REFERENCE
 from rmsprop.suite.records.frame import Row
 from rmsprop.suite.report.figures.canvas import styles_of
 from rmsprop.suite.report.figures.performance import draw_layouts
@@ -22,7 +23,7 @@ from rmsprop.suite.report.page import (
     paragraph,
 )
 from rmsprop.suite.report.pages import performance
-from rmsprop.suite.verdicts.speed import POINT, REFERENCE, as_rows, measured_steps, speed_up
+from rmsprop.suite.verdicts.speed import POINT, as_rows, measured_steps, speed_up
 from rmsprop.suite.words import duration
 
 PATH = "fused.html"

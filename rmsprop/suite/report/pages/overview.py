@@ -5,6 +5,7 @@ from datetime import datetime
 
 import pandas as pd
 
+from rmsprop.suite.case import REFERENCE
 from rmsprop.suite.gate.formats import headline as gate_answer
 from rmsprop.suite.records.frame import Row
 from rmsprop.suite.report.figures.reproduction import draw_reproduction
@@ -27,7 +28,7 @@ from rmsprop.suite.report.page import (
 )
 from rmsprop.suite.report.pages import gate, history, performance, problems, reproduction
 from rmsprop.suite.verdicts.gate import judge
-from rmsprop.suite.verdicts.speed import REFERENCE, Run, as_rows, first_of, measured_steps
+from rmsprop.suite.verdicts.speed import Run, as_rows, first_of, measured_steps
 from rmsprop.suite.words import count, duration, when
 
 TITLE = "RMSProp: does the book hold, and how fast is a step?"
@@ -63,10 +64,10 @@ def sentences(inputs: Inputs) -> tuple[str, ...]:
     elif inputs.since:
         holds = "This run did not reproduce the section."
     else:
-        holds = "No reproduction is on record: run `rmsprop reproduce`."
-    last = (
-        f"What is unreliable? {_unreliable(inputs)}" if inputs.since else f"What changed? {_changed(inputs)}"
-    )
+        holds = "No reproduction is on record. The command rmsprop reproduce makes one."
+    last = f"What changed? {_changed(inputs)}"
+    if inputs.since:
+        last = f"What is unreliable? {'; '.join(_unreliable(inputs)) or 'nothing that was measured'}."
     return (f"Does the book hold? {holds}", f"How fast is a step? {_fast(inputs)}", last)
 
 
@@ -227,22 +228,24 @@ def _fast(inputs: Inputs) -> str:
         return f"{words}, {faster}{f' ({facts})' if facts else ''} {of}."
     if inputs.since:
         return "This run measured no step."
-    return "No benchmark is on record: run `rmsprop bench` in a checkout."
+    return "No benchmark is on record. In a checkout, the command rmsprop bench measures one."
 
 
 def _changed(inputs: Inputs) -> str:
-    return f"{history.changed(inputs)}; {_unreliable(inputs)}"
+    return "; ".join((history.changed(inputs), *_unreliable(inputs))) + "."
 
 
-def _unreliable(inputs: Inputs) -> str:
+def _unreliable(inputs: Inputs) -> list[str]:
     steps = measured_steps(inputs.runs.latest)
     if inputs.since:
         steps = steps[steps["started"] >= pd.Timestamp(inputs.since).floor("s")]
     doubted = int((~steps["trusted"]).sum())
-    words = f"warnings speak against {doubted:,} of {count(len(steps), 'time')} that are shown"
+    words = []
+    if len(steps):
+        words.append(f"warnings speak against {doubted:,} of {count(len(steps), 'time')} that are shown")
     if inputs.problems:
-        words += f"; {count(len(inputs.problems), 'file')} left out"
-    return f"{words}."
+        words.append(f"{count(len(inputs.problems), 'file')} left out")
+    return words
 
 
 def _speed_tables(inputs: Inputs) -> Iterator[Table]:

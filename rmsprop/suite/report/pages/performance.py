@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from rmsprop.suite.case import LAYOUTS, REFERENCE
 from rmsprop.suite.records.frame import Row
 from rmsprop.suite.report.figures.canvas import Drawing, Styles, fitting, styles_of
 from rmsprop.suite.report.figures.performance import (
@@ -40,9 +41,7 @@ from rmsprop.suite.report.pages.performance_tables import (
 )
 from rmsprop.suite.verdicts.crossovers import crossovers
 from rmsprop.suite.verdicts.speed import (
-    LAYOUTS,
     POINT,
-    REFERENCE,
     RUNNERS,
     Run,
     Runs,

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
+from rmsprop.suite.case import REFERENCE
 from rmsprop.suite.records.frame import Row
 from rmsprop.suite.report.page import Cell, Table, capped, marked
-from rmsprop.suite.verdicts.speed import CASE, POINT, REFERENCE, as_rows
+from rmsprop.suite.verdicts.speed import CASE, POINT, as_rows
 from rmsprop.suite.words import count, duration, size_of
 
 MAX_IMPLEMENTATIONS = 12

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from rmsprop.suite.records.store import Problem
+from rmsprop.suite.records.files import Problem
 from rmsprop.suite.report.inputs import Inputs
 from rmsprop.suite.report.page import Page, Table, capped, headline, paragraph
 
