@@ -3,14 +3,15 @@ import pytest
 from rmsprop.suite.records.files import read_folder
 from rmsprop.suite.records.frame import read_frame
 from rmsprop.suite.records.store import read_bench
-from rmsprop.suite.verdicts.speed import Runs, speed_ups
+from rmsprop.suite.verdicts.speed import Runs, measured_steps, speed_ups
 
 OLDER, NEWER = "2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00"
 
 
 def steps(tmp_path):
     """The steps that are shown, by implementation."""
-    return Runs.of(read_frame(tmp_path / "results")[0]).steps().set_index("implementation")
+    runs = Runs.of(read_frame(tmp_path / "results")[0])
+    return measured_steps(runs.latest).set_index("implementation")
 
 
 def test_the_latest_record_of_a_case_counts(tmp_path, put):
