@@ -11,6 +11,7 @@ from rich.table import Table
 
 from rmsprop.suite.cli.left_out import show_left_out
 from rmsprop.suite.cli.options import Alerts
+from rmsprop.suite.cli.tables import show_table
 from rmsprop.suite.history.series import Alert, History, alerts_of, read_history
 from rmsprop.suite.verdicts.changepoints import SHORTEST
 
@@ -33,7 +34,7 @@ def show_alerts(history: History, alerts: tuple[Alert, ...]) -> None:
     """The steps by the commits that they lie between, with size and certainty; then what was looked at."""
     console = Console()
     if alerts:
-        console.print(_alerts_table(history, alerts))
+        show_table(console, _alerts_table(history, alerts))
     for runner in sorted({series.runner for series in history.series}):
         followed = [series for series in history.series if series.runner == runner]
         console.print(

@@ -17,6 +17,7 @@ from rich.table import Table
 from rmsprop.suite.case import Case
 from rmsprop.suite.cli.options import Bench
 from rmsprop.suite.cli.progress import bars
+from rmsprop.suite.cli.tables import show_table
 from rmsprop.suite.measure.registry import implementations
 from rmsprop.suite.measure.session import EFFORTS, bench
 from rmsprop.suite.records.bench import BenchRecord
@@ -78,7 +79,7 @@ def show_bench(records: list[BenchRecord], results: Path) -> None:
     console = Console()
     measured = [record for record in records if record.measurement]
     if measured:
-        console.print(_bench_table(measured))
+        show_table(console, _bench_table(measured))
     said: dict[str, list[str]] = {}
     for record in records:
         remarks = [f"note: {note}" for note in record.notes]

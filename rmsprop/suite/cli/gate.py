@@ -15,6 +15,7 @@ from rich.table import Table
 from rmsprop.errors import UserError
 from rmsprop.suite.cli.options import Gate
 from rmsprop.suite.cli.progress import bars
+from rmsprop.suite.cli.tables import show_table
 from rmsprop.suite.gate.formats import failure, format_of, headline, interval, note_on, percent, side
 from rmsprop.suite.gate.run import gate
 from rmsprop.suite.records.gate import GateRecord
@@ -109,7 +110,7 @@ def show_gate(record: GateRecord, path: Path) -> None:
     console = Console()
     decision = judge(record)
     if record.launches:
-        console.print(_gate_table(decision))
+        show_table(console, _gate_table(decision))
     said: dict[str, list[str]] = {}
     for view in decision.cases:
         if view.case.status != "compared" or not (view.gates or view.finding):

@@ -152,7 +152,7 @@ class Bench:
 
 @dataclass(frozen=True)
 class Run:
-    """Reproduce the section, measure the steps and build the report.
+    """Reproduce the section, measure the steps and build the report, in the folder runs/.
 
     Exit code 0: every claim is reproduced and no case failed. 1: at least one is not, or failed. 2: an
     option or the data is wrong. 130: interrupted; Ctrl-C keeps and reports what was finished.
@@ -162,8 +162,10 @@ class Run:
         str, _among(RUN_PROFILES, "How much is measured: smoke takes two minutes, regular fifteen")
     ] = "smoke"
     data: Data = "auto"
-    results: Annotated[Path, Option(help="The folder for the records.", metavar="FOLDER")] = Path("results")
-    output: Pages = Path("reports")
+    results: Annotated[Path, Option(help="The folder for the records.", metavar="FOLDER")] = Path(
+        "runs/results"
+    )
+    output: Pages = Path("runs/report")
 
     def __post_init__(self) -> None:
         """Check the profile."""

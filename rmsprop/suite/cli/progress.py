@@ -1,5 +1,10 @@
 """The bars that commands show on stderr while they work."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -10,15 +15,42 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+SILENCE = 10.0
+"""Seconds after which a log, which shows no bars, gets a line of each bar."""
 
-def bars(*, refresh_per_second: float = 10) -> Progress:
-    """Bars with what is at work, how much is done, the time since the start and the time that remains."""
-    return Progress(
+
+@contextmanager
+def bars(*, refresh_per_second: float = 10, silence: float = SILENCE) -> Iterator[Progress]:
+    """Bars with what is at work, how much is done, the time since the start and the time that remains.
+
+    Where stderr is no terminal, lines take the place of the bars, every `silence` seconds.
+    """
+    console = Console(stderr=True)
+    with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
         refresh_per_second=refresh_per_second,
-    )
+    ) as shown:
+        if console.is_terminal:
+            yield shown
+            return
+        over = Event()
+        teller = Thread(target=_tell, args=(shown, over, silence), daemon=True)
+        teller.start()
+        try:
+            yield shown
+        finally:
+            over.set()
+            teller.join()
+
+
+def _tell(shown: Progress, over: Event, silence: float) -> None:
+    while not over.wait(silence):
+        for task in shown.tasks:
+            if task.started and not task.finished:
+                of = "" if task.total is None else f" of {task.total:,.0f}"
+                print(f"{task.description}: {task.completed:,.0f}{of}, {task.elapsed:.0f} s", file=sys.stderr)

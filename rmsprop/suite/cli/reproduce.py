@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from rmsprop.book.airfoil import load_airfoil
 from rmsprop.book.claims import PRIMARY, PROGRAMS
 from rmsprop.suite.cli.options import Reproduce
 from rmsprop.suite.cli.progress import bars
+from rmsprop.suite.cli.rows import load_rows
+from rmsprop.suite.cli.tables import show_table
 from rmsprop.suite.measure.devices import device_of
 from rmsprop.suite.measure.reproduction import Progress, check_size, reproduce
 from rmsprop.suite.records.files import check_writable
@@ -38,9 +39,7 @@ def run(options: Reproduce) -> None:
     device = device_of(options.device, dtype)
     check_size(options.seeds, options.runs)
     check_writable(options.output)
-    typer.echo("looking for the airfoil data", err=True)  # a hanging network takes up to ten seconds
-    airfoil = load_airfoil(options.data)
-    typer.echo(f"data: {airfoil.source} ({airfoil.detail})", err=True)
+    airfoil = load_rows(options.data)
     with reproduction_progress(options.seeds, options.runs) as progress:
         record = reproduce(
             airfoil, seeds=options.seeds, runs=options.runs, device=device, dtype=dtype, progress=progress
@@ -72,8 +71,8 @@ def show_reproduction(record: ReproductionRecord, path: Path) -> None:
     """The claims of the primary edition, then where every other edition's values stand."""
     console = Console()
     verdicts = judge(record)
-    console.print(_primary_table(record, verdicts))
-    console.print(_editions_table(verdicts))
+    show_table(console, _primary_table(record, verdicts))
+    show_table(console, _editions_table(verdicts))
     environment = record.environment
     state = " with local changes" if environment.dirty else ""
     console.print(

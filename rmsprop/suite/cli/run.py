@@ -9,10 +9,11 @@ import torch
 import typer
 from rich.markup import escape
 
-from rmsprop.book.airfoil import load_airfoil
+from rmsprop.book.airfoil import Airfoil
 from rmsprop.suite.case import Case
 from rmsprop.suite.cli.options import Run
 from rmsprop.suite.cli.progress import bars
+from rmsprop.suite.cli.rows import load_rows
 from rmsprop.suite.measure.matrix import cases
 from rmsprop.suite.measure.registry import implementations
 from rmsprop.suite.measure.reproduction import reproduce
@@ -52,7 +53,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run left."""
+    """What the command left."""
 
     report: Report
     good: bool
@@ -65,16 +66,36 @@ class Outcome:
 def run(options: Run) -> None:
     """Carry out the profile; the last lines are the page and its three sentences."""
     plan = plan_of(options.profile)
+    check_writable(options.results)
+    check_writable(options.output)
+    rows = load_rows(options.data)
     with stage_progress(plan.stages) as progress:
-        outcome = carry_out(plan, options.results, options.output, options.data, progress)
+        outcome = carry_out(plan, options.results, options.output, rows, progress)
     for remark in outcome.remarks:
         typer.echo(remark, err=True)
     typer.echo(options.output / "index.html")
     for sentence in outcome.report.sentences:
         typer.echo(sentence)
+    typer.echo(_next(options, outcome))
     if outcome.interrupted:
         raise typer.Exit(130)
     raise typer.Exit(0 if outcome.good else 1)
+
+
+def _next(options: Run, outcome: Outcome) -> str:
+    """What the user can do now."""
+    again = (
+        f"rmsprop run --profile {options.profile}" if outcome.interrupted else "rmsprop run --profile regular"
+    )
+    why = (
+        "continues where this run stopped"
+        if outcome.interrupted
+        else "measures more cases, in a quarter of an hour"
+    )
+    return (
+        f"Next: open {options.output / 'index.html'} in a browser. `{again}` {why}. "
+        "`rmsprop bench --optimizer package.module:Class` measures your own optimizer."
+    )
 
 
 @contextmanager
@@ -97,16 +118,14 @@ def plan_of(profile: str) -> Plan:
     return Plan(profile, seeds, runs, tuple(cases(profile, others=implementations())))
 
 
-def carry_out(plan: Plan, results: Path, reports: Path, data: str, progress: Progress) -> Outcome:
+def carry_out(plan: Plan, results: Path, reports: Path, rows: Airfoil, progress: Progress) -> Outcome:
     """Reproduce, measure, report. Records are on disk as soon as they exist.
 
     KeyboardInterrupt ends the stage at work: what was finished is kept and reported.
     """
-    check_writable(results)
-    check_writable(reports)
     remarks = []
     record = reproduce(
-        load_airfoil(data),
+        rows,
         seeds=plan.seeds,
         runs=plan.runs,
         device=torch.device("cpu"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rmsprop.book.airfoil import load_airfoil
 from rmsprop.suite.cli import run as runner
 from rmsprop.suite.cli.run import Plan, carry_out, plan_of
 from rmsprop.suite.records.frame import COLUMNS
@@ -39,15 +40,16 @@ def ran(tmp_path_factory):
 def test_one_command_reproduces_and_reports_and_ends_with_the_page_and_three_sentences(ran):
     answer, folder = ran
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    page, *sentences = answer.stdout.splitlines()
+    page, *sentences, advice = answer.stdout.splitlines()
     assert (folder / page).is_file()
+    assert advice.startswith(f"Next: open {page} in a browser.")
     assert [sentence.partition("?")[0] for sentence in sentences] == [
         "Does the book hold",
         "How fast is a step",
         "What changed",
     ]
     assert "6 of 6 reproduced, on the surrogate rows" in sentences[0]
-    [record], problems = read_reproductions(folder / "results")
+    [record], problems = read_reproductions(folder / "runs" / "results")
     assert (len(record.programs["scratch"].losses), problems) == (20, [])
 
 
@@ -81,9 +83,9 @@ def test_an_interrupt_keeps_and_reports_what_was_finished(tmp_path):
     assert process.returncode == 130, out + err
     assert "interrupted: what was finished is kept and reported" in err
     assert "2 not run; interrupted" in out
-    [record], _ = read_reproductions(tmp_path / "results")
+    [record], _ = read_reproductions(tmp_path / "runs" / "results")
     assert record.interrupted
-    assert (tmp_path / "reports" / "index.html").is_file()
+    assert (tmp_path / "runs" / "report" / "index.html").is_file()
 
 
 def test_an_interrupt_while_measuring_keeps_the_reproduction(tmp_path, monkeypatch):
@@ -94,7 +96,11 @@ def test_an_interrupt_while_measuring_keeps_the_reproduction(tmp_path, monkeypat
     done = []
     plan = Plan("smoke", seeds=100, runs=1, cases=("a case",))
     outcome = carry_out(
-        plan, tmp_path / "results", tmp_path / "reports", "surrogate", lambda *stage: done.append(stage)
+        plan,
+        tmp_path / "results",
+        tmp_path / "reports",
+        load_airfoil("surrogate"),
+        lambda *stage: done.append(stage),
     )
     assert outcome.interrupted
     assert "interrupted" in outcome.remarks[0]
@@ -109,7 +115,7 @@ def test_the_stages_of_a_plan_are_what_is_counted_down(tmp_path):
         done[stage] = done.get(stage, 0) + number
 
     plan = Plan("smoke", seeds=300, runs=2, cases=())
-    carry_out(plan, tmp_path / "results", tmp_path / "reports", "surrogate", count)
+    carry_out(plan, tmp_path / "results", tmp_path / "reports", load_airfoil("surrogate"), count)
     assert done == plan.stages == {"sequential runs": 2, "seeds": 600, "report": 1}
 
 
