@@ -33,6 +33,7 @@ def reproduced(tmp_path_factory, real_data):
     return rmsprop("reproduce", *QUICK, "--data", real_data, "--output", folder), folder
 
 
+@pytest.mark.slow
 def test_the_section_is_reproduced_on_the_real_rows(reproduced):
     answer, folder = reproduced
     assert answer.returncode == 0, answer.stdout + answer.stderr
@@ -48,6 +49,7 @@ def test_the_section_is_reproduced_on_the_real_rows(reproduced):
     assert (len(record.programs["scratch"].losses), record.programs["concise"].ensemble.seeds) == (6, 400)
 
 
+@pytest.mark.slow
 def test_the_record_holds_no_path_of_the_machine(reproduced, real_data):
     _, folder = reproduced
     [path] = folder.glob("**/*.json")
@@ -55,6 +57,7 @@ def test_the_record_holds_no_path_of_the_machine(reproduced, real_data):
     assert str(Path.home()) not in path.read_text()
 
 
+@pytest.mark.slow
 def test_the_report_is_made_from_the_record(reproduced, tmp_path):
     _, folder = reproduced
     answer = rmsprop("report", "--results", folder, "--output", tmp_path)
@@ -62,6 +65,7 @@ def test_the_report_is_made_from_the_record(reproduced, tmp_path):
     assert "0.243452" in (tmp_path / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_the_surrogate_is_used_when_asked_for_and_said_everywhere(tmp_path):
     answer = rmsprop("reproduce", *QUICK, "--data", "surrogate", "--output", tmp_path)
     assert answer.returncode == 0, answer.stdout + answer.stderr
@@ -78,6 +82,7 @@ def test_json_is_for_programs_and_alone_on_stdout(tmp_path):
     assert verdicts["order"]["book"] == pytest.approx(1.145, abs=0.001)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_called_reproduced_is_exit_code_1(tmp_path):
     """A single seed stands below or above the printed value, and says nothing of the central 99%."""
     answer = rmsprop("reproduce", "--seeds", 1, "--runs", 1, "--data", "surrogate", "--output", tmp_path)
@@ -193,6 +198,7 @@ def test_a_results_folder_that_is_not_there_is_wrong_use_and_the_report_is_left(
     assert not (tmp_path / "reports").exists()
 
 
+@pytest.mark.slow
 def test_reproduce_twice_gives_the_same_losses(tmp_path):
     for _ in range(2):
         rmsprop("reproduce", *QUICK, "--data", "surrogate", "--output", tmp_path)
