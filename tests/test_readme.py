@@ -72,6 +72,26 @@ def test_what_a_document_links_to_is_there(document):
             assert (document.parent / target.partition("#")[0]).exists(), target
 
 
+def test_the_tree_that_the_architecture_draws_is_the_one_that_is_there():
+    text = (CHECKOUT / "docs" / "architecture.md").read_text("utf-8")
+    [tree] = re.findall(r"^## The tree\n```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    folders = [CHECKOUT]
+    for line in tree.splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        names = re.split(r"\s{2,}", line.strip())[0].split()
+        for name in names:
+            assert (folders[depth] / name).exists(), line
+        folders[depth + 1 :] = [folders[depth] / names[0]]
+
+
+def test_the_pinned_sets_differ_in_torch_and_its_triton_alone():
+    first, *more = (path.read_text().splitlines()[1:] for path in sorted(CHECKOUT.glob("constraints*.txt")))
+    assert more
+    for pins in more:
+        different = {line.partition("=")[0] for line in {*first} ^ {*pins}}
+        assert different == {"torch", "triton"}
+
+
 def test_the_readme_shows_figures_that_the_report_has():
     figures = [target for target in links(READMES[0]) if target.startswith("reports/figures/")]
     assert len(figures) >= 2
