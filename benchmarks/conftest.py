@@ -5,16 +5,16 @@ asv imports this module too, in an environment without pytest: hence no import o
 
 from pathlib import Path
 
+from rmsprop.suite.case import AXES
 from rmsprop.suite.measure.matrix import PROFILES, cases
 
 CHECKOUT = Path(__file__).parents[1]
-_FILTERS = ("implementation", "device", "dtype", "size", "layout", "threads")
 
 
 def pytest_addoption(parser):
     group = parser.getgroup("rmsprop", "the benchmark matrix")
     group.addoption("--profile", default="regular", choices=list(PROFILES), help="which cases (regular)")
-    for axis in _FILTERS:
+    for axis in AXES:
         group.addoption(f"--{axis}", action="append", default=[], help=f"keep this {axis}; repeatable")
 
 
@@ -29,7 +29,7 @@ def pytest_configure(config):
 
     option = config.option
     try:
-        config.rmsprop_cases = cases(option.profile, **{axis: getattr(option, axis) for axis in _FILTERS})
+        config.rmsprop_cases = cases(option.profile, **{axis: getattr(option, axis) for axis in AXES})
     except UserError as error:
         raise pytest.UsageError(str(error)) from None
     config.rmsprop_environment = environment = capture_environment()

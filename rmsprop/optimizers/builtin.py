@@ -3,6 +3,8 @@
     s = α s + (1 - α) g²
     p = p - lr g / (sqrt(s) + ε)
 
+With momentum μ: b = μ b + g / (sqrt(s) + ε), p = p - lr b.
+
 No torch release has a fused one.
 """
 
@@ -18,26 +20,34 @@ from torch import Tensor
 from torch.optim import RMSprop
 
 
-def loop(params: Iterable[Tensor], *, lr: float, alpha: float, eps: float) -> RMSprop:
+def loop(params: Iterable[Tensor], *, lr: float, alpha: float, eps: float, momentum: float = 0.0) -> RMSprop:
     """One tensor after the other: torch's default on the CPU."""
-    return RMSprop(params, lr, alpha, eps, foreach=False)
+    return RMSprop(params, lr, alpha, eps, momentum=momentum, foreach=False)
 
 
-def foreach(params: Iterable[Tensor], *, lr: float, alpha: float, eps: float) -> RMSprop:
+def foreach(
+    params: Iterable[Tensor], *, lr: float, alpha: float, eps: float, momentum: float = 0.0
+) -> RMSprop:
     """Each operation over the whole list: torch's default on CUDA."""
-    return RMSprop(params, lr, alpha, eps, foreach=True)
+    return RMSprop(params, lr, alpha, eps, momentum=momentum, foreach=True)
 
 
-def capturable(params: Iterable[Tensor], *, lr: float, alpha: float, eps: float) -> RMSprop:
+def capturable(
+    params: Iterable[Tensor], *, lr: float, alpha: float, eps: float, momentum: float = 0.0
+) -> RMSprop:
     """State and step counter on the device, so that a CUDA graph can hold the step; foreach within."""
-    return RMSprop(params, lr, alpha, eps, foreach=True, capturable=True)
+    return RMSprop(params, lr, alpha, eps, momentum=momentum, foreach=True, capturable=True)
 
 
-def compiled(params: Iterable[Tensor], *, lr: float, alpha: float, eps: float) -> RMSprop:
+def compiled(
+    params: Iterable[Tensor], *, lr: float, alpha: float, eps: float, momentum: float = 0.0
+) -> RMSprop:
     """`optimizer.step = torch.compile(optimizer.step)`: compiles in its first step, and not again."""
     params = list(params)
     # On CUDA the step counter goes there too: on the CPU it would need a C++ compiler beside Triton.
-    optimizer = RMSprop(params, lr, alpha, eps, capturable=all(p.device.type == "cuda" for p in params))
+    optimizer = RMSprop(
+        params, lr, alpha, eps, momentum=momentum, capturable=all(p.device.type == "cuda" for p in params)
+    )
     # All optimizers share the code of Optimizer.step, and torch.compile falls back to the slow path, with
     # no more than a log line, after eight compilations of one code: each step needs its own count.
     isolate = "isolate_recompiles" in signature(torch.compile).parameters

@@ -5,7 +5,7 @@ descriptions are made and read here alone.
 """
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar
 
 from rmsprop.suite.shapes import Shape, shapes
@@ -50,6 +50,8 @@ class Case:
         One of `LAYOUTS`.
     threads : int
         torch's intra-op threads; 0 stands for all.
+    momentum : float
+        Of the step; ids and points leave out 0, which records without the field have.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -61,6 +63,7 @@ class Case:
     size: str = field(metadata={"meaning": "elements as the matrix names them, such as 1e5"})
     layout: str = field(metadata={"meaning": ", ".join(LAYOUTS)})
     threads: int = field(metadata={"meaning": "torch's intra-op threads; 0 stands for all"})
+    momentum: float = field(default=0.0, metadata={"meaning": "of the step"})
 
     @property
     def id(self) -> str:
@@ -71,19 +74,23 @@ class Case:
     def point(self) -> str:
         """The id without the implementation: the cases of one point are compared with each other."""
         threads = f"{self.threads}t" if self.threads else "all"
-        return "-".join((self.device, self.dtype, self.size, self.layout, threads))
+        momentum = (f"m{self.momentum:g}",) if self.momentum else ()
+        return "-".join((self.device, self.dtype, self.size, self.layout, threads, *momentum))
 
     @classmethod
     def parse(cls, text: str) -> "Case":
         """The case of that id; ValueError says what an id looks like."""
         try:
-            implementation, device, dtype, size, layout, threads = text.rsplit("-", 5)
+            rest, _, last = text.rpartition("-")
+            momentum = float(last.removeprefix("m")) if last.startswith("m") else 0.0
+            named = rest if momentum else text
+            implementation, device, dtype, size, layout, threads = named.rsplit("-", 5)
             number = 0 if threads == "all" else int(threads.removesuffix("t"))
         except ValueError as error:
             raise ValueError(
                 f"{text!r} is no case of the matrix such as scratch-cpu-float32-1e5-single-1t"
             ) from error
-        return cls(implementation, device, dtype, size, layout, number)
+        return cls(implementation, device, dtype, size, layout, number, momentum)
 
     @classmethod
     def at(cls, implementation: str, point: str) -> "Case":
@@ -98,7 +105,8 @@ class Case:
     @property
     def description(self) -> str:
         """What the point is beside device and dtype, such as `1e5, one tensor, all threads`."""
-        return ", ".join((self.size, LAYOUTS.get(self.layout, self.layout), *self._threads()))
+        momentum = (f"momentum {self.momentum:g}",) if self.momentum else ()
+        return ", ".join((self.size, LAYOUTS.get(self.layout, self.layout), *self._threads(), *momentum))
 
     def _threads(self) -> tuple[str, ...]:
         if self.device != "cpu":
@@ -124,12 +132,17 @@ class Case:
 
     @property
     def passes(self) -> int:
-        """Passes over memory as large as the parameters that a step needs: read p, g, s; write p, s."""
-        return 5
+        """Passes over memory as large as the parameters that a step needs: read p, g, s; write p, s.
+
+        Momentum's buffer is read and written too.
+        """
+        return 7 if self.momentum else 5
 
 
 AXES = tuple(one.name for one in fields(Case))
 """The fields of a case, in the order of its id."""
+REQUIRED = tuple(one.name for one in fields(Case) if one.default is MISSING)
+"""The axes that each record has; the others came later and have a value where a record lacks them."""
 POINT = tuple(axis for axis in AXES if axis != "implementation")
 """The axes of a point."""
 MEANINGS: dict[str, tuple[Any, str]] = {one.name: (one.type, one.metadata["meaning"]) for one in fields(Case)}

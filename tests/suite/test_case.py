@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
@@ -55,6 +55,7 @@ def test_an_id_is_readable_and_leads_back_to_its_case():
         size=st.sampled_from(["6", "1e5"]),
         layout=st.sampled_from(list(LAYOUTS)),
         threads=st.integers(0, 256),
+        momentum=st.sampled_from([0.0, 0.5, 0.9, 0.999]),
     )
 )
 def test_whatever_somebody_names_an_optimizer_its_id_leads_back(case):
@@ -76,6 +77,14 @@ def test_the_words_for_a_case():
     assert (on_gpu.place, on_gpu.description) == ("cuda", "6, the book’s w and b")
 
 
+def test_momentum_is_said_where_there_is_one_and_else_ids_are_what_they_were():
+    case = replace(CASE, momentum=0.9)
+    assert case.id == "scratch-cpu-float32-1e5-single-1t-m0.9"
+    assert case.description == "1e5, one tensor, 1 thread, momentum 0.9"
+    assert (CASE.passes, case.passes) == (5, 7)
+    assert Case.parse("scratch-cpu-float32-1e5-single-1t").momentum == 0
+
+
 def test_the_bytes_are_those_of_the_parameters():
     assert Case("x", "cpu", "bfloat16", "1e5", "single", 1).bytes == 200_000
 
@@ -88,6 +97,8 @@ def test_the_axes_are_the_fields_and_each_says_what_it_means():
 def test_a_stored_case_has_these_fields_and_no_others():
     adapter = TypeAdapter(Case)
     assert adapter.validate_python(asdict(CASE)) == CASE
+    stored_before_momentum = {axis: value for axis, value in asdict(CASE).items() if axis != "momentum"}
+    assert adapter.validate_python(stored_before_momentum) == CASE
     with pytest.raises(ValidationError):
         adapter.validate_python(asdict(CASE) | {"colour": "red"})
 

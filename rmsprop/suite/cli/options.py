@@ -121,6 +121,7 @@ class Bench:
     ] = ()
     layout: Annotated[tuple[str, ...], _among(SIZES, "Measure only this layout of the parameters")] = ()
     threads: Annotated[tuple[str, ...], _among(("1", "all"), "Measure only with so many threads")] = ()
+    momentum: Annotated[tuple[str, ...], _among(("0", "0.9"), "Measure only with this momentum")] = ()
     optimizer: Annotated[
         tuple[str, ...],
         Option(help="Measure your own optimizer beside the others: package.module:Class.", metavar="NAME"),
@@ -147,6 +148,7 @@ class Bench:
             size=self.size,
             layout=self.layout,
             threads=self.threads,
+            momentum=self.momentum,
         )
 
 

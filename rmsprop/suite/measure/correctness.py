@@ -1,5 +1,6 @@
 """Right before fast: an implementation's first steps against float64 on the CPU."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 STEPS = 3
 TOLERANCE = {"float64": 1e-14, "float32": 1e-6, "bfloat16": 3e-2, "float16": 4e-3}
-"""Largest error of a parameter after the steps, relative to |parameter| + lr / sqrt(1 - α), the largest move.
+"""Largest error of a parameter after the steps, relative to |parameter| + `_largest_move`.
 
 Some four (half types), eight (float32) and 45 (float64) times the spacing of numbers at 1. A step rounds
 up to eight times, by half a spacing each; the root halves what goes through it; and three steps add up.
@@ -60,7 +61,7 @@ def check(
                 expected = _formula(_part(before, start), parts, inside=inside, **hyperparameters)
             else:
                 expected = values  # only what is not finite differs from itself
-            scale = expected.abs() + hyperparameters["lr"] / (1 - hyperparameters["alpha"]) ** 0.5
+            scale = expected.abs() + _largest_move(**hyperparameters)
             error = ((values - expected).abs() / scale).nan_to_num(nan=torch.inf)
             at = int(error.argmax())
             if error[at] > worst[0]:
@@ -85,14 +86,28 @@ def _part(tensor: Tensor, start: int) -> Tensor:
 
 
 def _formula(
-    p: Tensor, gradients: Sequence[Tensor], *, inside: bool, lr: float, alpha: float, eps: float
+    p: Tensor,
+    gradients: Sequence[Tensor],
+    *,
+    inside: bool,
+    lr: float,
+    alpha: float,
+    eps: float,
+    momentum: float = 0.0,
 ) -> Tensor:
-    """s = α s + (1 - α) g²; p = p - lr g / sqrt(s + ε), or with ε outside p - lr g / (sqrt(s) + ε)."""
-    s = torch.zeros_like(p)
+    """s = α s + (1 - α) g²; b = μ b + g / sqrt(s + ε), or with ε outside g / (sqrt(s) + ε); p = p - lr b."""
+    s, b = torch.zeros_like(p), torch.zeros_like(p)
     for g in gradients:
         s = alpha * s + (1 - alpha) * g * g
-        p = p - lr * g / ((s + eps).sqrt() if inside else s.sqrt() + eps)
+        b = momentum * b + g / ((s + eps).sqrt() if inside else s.sqrt() + eps)
+        p = p - lr * b
     return p
+
+
+def _largest_move(*, lr: float, alpha: float, momentum: float = 0.0, **_eps: float) -> float:
+    """Of a parameter in one of the steps: |g| / sqrt(s) is at most 1 / sqrt(1 - α), and b adds them up."""
+    moves: float = sum(momentum**step for step in range(STEPS))
+    return lr * moves / math.sqrt(1 - alpha)
 
 
 def _run_itself(

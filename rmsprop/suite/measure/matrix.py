@@ -24,6 +24,8 @@ SIZES = {
 """Elements by layout: one tensor; the book's w and b; 1,000 tensors of 1,000; two models' real shapes."""
 THREADS = (1, 0)
 """torch's intra-op threads; 0 stands for all, as many as torch takes by default."""
+MOMENTA = (0.0, 0.9)
+"""Of the step; 0 is the book's and torch's default, 0.9 what most people set who set one."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Points:
     """On a GPU the threads of the host do not matter, and the cases say 1."""
     compiled: bool = True
     """False leaves builtin-compiled to the full profile: it compiles 161 or 1,000 tensors for minutes."""
+    momenta: tuple[float, ...] = (0.0,)
 
 
 CPU, GPU = ("cpu",), ("cuda", "mps")
@@ -54,6 +57,7 @@ PROFILES = {
         Points(CPU, FLOAT32, (E5, E6, E7), THREADS),
         Points(CPU, FLOAT32, (MANY, RESNET50), THREADS, compiled=False),
         Points(CPU, ("float64", *HALF), (E6,), (0,)),
+        Points(CPU, FLOAT32, (E5, E6), (0,), compiled=False, momenta=(0.9,)),
         Points(GPU, FLOAT32, (BOOK, E5, E6, E7, E8)),
         Points(GPU, FLOAT32, (MANY, RESNET50), compiled=False),
         Points(GPU, HALF, (E7,)),
@@ -63,6 +67,7 @@ PROFILES = {
         Points(CPU, FLOAT32, (MANY, RESNET50, GPT2), THREADS, compiled=False),
         Points(CPU, ("float64", "bfloat16"), (E6, E7), (0,)),
         Points(CPU, ("float64", "bfloat16"), (MANY, RESNET50, GPT2), (0,), compiled=False),
+        Points(CPU, FLOAT32, (E5, E6, E7, RESNET50), (0,), compiled=False, momenta=(0.9,)),
         Points(GPU, (*FLOAT32, "bfloat16"), (BOOK, E5, E6, E7, E8)),
         Points(GPU, (*FLOAT32, "bfloat16"), (MANY, RESNET50, GPT2), compiled=False),
     ),
@@ -70,6 +75,7 @@ PROFILES = {
         Points(CPU, tuple(ITEMSIZE), (BOOK, E3, E5, E6, E7, E8, MANY, RESNET50, GPT2), THREADS),
         Points(GPU, tuple(ITEMSIZE), (BOOK, E3, E5, E6, E7, E8, MANY, RESNET50, GPT2)),
         Points(("cuda",), (*FLOAT32, *HALF), (E9,)),
+        Points(DEVICES, FLOAT32, (E5, E6, E7, RESNET50), (0,), momenta=(0.9,)),
     ),
 }
 """smoke: under a minute. regular: what people ask about, in under 10 minutes on two cores. fused: what
@@ -77,21 +83,22 @@ FusedRMSprop is held to, in a quarter of an hour. full: all, in hours."""
 
 
 def cases(
-    profile: str = "regular", *, others: Iterable[str] = (), **filters: Sequence[str | int]
+    profile: str = "regular", *, others: Iterable[str] = (), **filters: Sequence[str | float]
 ) -> list[Case]:
     """The cases of a profile, implementations of one point next to each other so that noise meets them alike.
 
-    `others` are implementations beyond `IMPLEMENTATIONS`: other people's. Each filter, `implementation`,
-    `device`, `dtype`, `size`, `layout` or `threads`, keeps the values that it holds (all if it is empty).
+    `others` are implementations beyond `IMPLEMENTATIONS`: other people's. Each filter, named after an axis,
+    keeps the values that it holds (all if it is empty).
     UserError lists the known values of an unknown one.
     """
-    known: dict[str, tuple[str | int, ...]] = {
+    known: dict[str, tuple[str | float, ...]] = {
         "implementation": tuple(dict.fromkeys((*IMPLEMENTATIONS, *others))),
         "device": DEVICES,
         "dtype": tuple(ITEMSIZE),
         "size": tuple(dict.fromkeys(size for sizes in SIZES.values() for size in sizes)),
         "layout": tuple(SIZES),
         "threads": THREADS,
+        "momentum": MOMENTA,
     }
     blocks = PROFILES[str(_one_of("profile", profile, PROFILES))]
     wanted = {axis: [_one_of(axis, value, known[axis]) for value in filters.get(axis, ())] for axis in known}
@@ -100,12 +107,12 @@ def cases(
     listed = [
         case
         for block in blocks
-        for device, dtype, (size, layout), threads in product(
-            block.devices, block.dtypes, block.layouts, block.threads
+        for device, dtype, (size, layout), threads, momentum in product(
+            block.devices, block.dtypes, block.layouts, block.threads, block.momenta
         )
         for name in map(str, known["implementation"])
         if block.compiled or name != "builtin-compiled"
-        if _kept(case := Case(name, device, dtype, size, layout, threads), wanted)
+        if _kept(case := Case(name, device, dtype, size, layout, threads, momentum), wanted)
     ]
     if not listed:
         asked = "; ".join(
@@ -117,23 +124,23 @@ def cases(
     return list(dict.fromkeys(listed))
 
 
-def _kept(case: Case, wanted: dict[str, list[str | int]]) -> bool:
+def _kept(case: Case, wanted: dict[str, list[str | float]]) -> bool:
     return all(not values or getattr(case, axis) in values for axis, values in wanted.items())
 
 
-def _one_of(axis: str, value: str | int, known: Iterable[str | int]) -> str | int:
+def _one_of(axis: str, value: str | float, known: Iterable[str | float]) -> str | float:
     """The known value that equals `value` or, for sizes and threads, is the same number."""
     listed = list(known)
     for candidate in listed:
         if str(candidate) == str(value) or (
-            axis in {"size", "threads"} and _number(candidate) == _number(value)
+            axis in {"size", "threads", "momentum"} and _number(candidate) == _number(value)
         ):
             return candidate
     names = ["all" if axis == "threads" and candidate == 0 else str(candidate) for candidate in listed]
     raise UserError(f"unknown {axis} {value!r}; choose from {', '.join(names)}")
 
 
-def _number(value: str | int) -> float:
+def _number(value: str | float) -> float:
     try:
         return 0.0 if value == "all" else float(value)
     except ValueError:

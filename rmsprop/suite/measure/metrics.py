@@ -1,14 +1,14 @@
 """What is derived from a case's seconds, and what is measured beside them.
 
 The least that a step can move is five passes over memory as large as the parameters: read p, g and s,
-write p and s. (torch's loop makes 13, the book's version 21.)
+write p and s, and with momentum its buffer too. (torch's loop makes 13, the book's version 21.)
 """
 
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -43,10 +43,16 @@ def effective_bandwidth(case: Case, seconds: float) -> float:
 
 
 class FivePasses:
-    """p = p - lr g; s = -s: reads p, g and s, writes p and s, and computes next to nothing."""
+    """p = p - lr g; s = -s: reads p, g and s, writes p and s, and computes next to nothing.
 
-    def __init__(self, params: list[Tensor], *, lr: float, alpha: float, eps: float) -> None:
+    With momentum b = -b too: seven passes.
+    """
+
+    def __init__(
+        self, params: list[Tensor], *, lr: float, alpha: float, eps: float, momentum: float = 0.0
+    ) -> None:
         self.pairs = [(p.detach(), torch.ones_like(p), p) for p in params]
+        self.buffers = [torch.ones_like(p) for p in params if momentum]
         self._lr = lr
 
     def step(self) -> None:
@@ -54,9 +60,11 @@ class FivePasses:
             assert parameter.grad is not None
             p.add_(parameter.grad, alpha=-self._lr)
             s.neg_()
+        for b in self.buffers:
+            b.neg_()
 
 
-FIVE_PASSES = Implementation("five-passes", "five passes over memory", FivePasses, 1.0, None)
+FIVE_PASSES = Implementation("five-passes", "five passes over memory", FivePasses, 1.0, None, momentum=True)
 
 
 def five_passes(case: Case) -> Workload:
@@ -69,7 +77,7 @@ def five_passes(case: Case) -> Workload:
     divisions tell.) Below some 1e4 elements it is the cost of two calls.
     """
     elements = max(1, case.bytes // ITEMSIZE["float32"])
-    passes = Case("five-passes", case.device, "float32", str(elements), "single", case.threads)
+    passes = replace(case, implementation="five-passes", dtype="float32", size=str(elements), layout="single")
     workload = Workload(passes, FIVE_PASSES)
     workload.rotates_each_step = Workload(case).rotates_each_step
     return workload
@@ -89,11 +97,11 @@ class Ceilings:
     """The ceilings of one run: measured anew beside each case, and the fastest so far counts."""
 
     def __init__(self) -> None:
-        self._seconds: dict[tuple[str, int, str, int], float] = {}
+        self._seconds: dict[tuple[str, int, str, int, int], float] = {}
 
     def seconds(self, case: Case) -> float:
         """As `ceiling_seconds`; cases of one device, size in bytes, layout and threads share the fastest."""
-        key = (case.device, case.bytes, case.layout, case.threads)
+        key = (case.device, case.bytes, case.layout, case.threads, case.passes)
         self._seconds[key] = min(ceiling_seconds(case), self._seconds.get(key, math.inf))
         return self._seconds[key]
 

@@ -8,7 +8,7 @@ A package joins with an entry point in the group `rmsprop.optimizers`, whose val
 
 Without one, `package.module:MyRMSprop` itself is a name. A class is constructed with those of the
 matrix's hyperparameters that its signature names: `lr`; `alpha`, else `gamma`, else `rho`; `eps`, else
-`epsilon`. All other arguments keep the class's defaults.
+`epsilon`; and `momentum`, in cases that have one. All other arguments keep the class's defaults.
 """
 
 import inspect
@@ -30,7 +30,12 @@ from rmsprop.suite.measure.matrix import GROUP
 NOT_HERE = "not in this commit"
 """Of the rmsprop under test, which may be an older one."""
 
-_NAMES = {"lr": ("lr",), "alpha": ("alpha", "gamma", "rho"), "eps": ("eps", "epsilon")}
+_NAMES = {
+    "lr": ("lr",),
+    "alpha": ("alpha", "gamma", "rho"),
+    "eps": ("eps", "epsilon"),
+    "momentum": ("momentum",),
+}
 
 
 class Stepper(Protocol):
@@ -68,6 +73,8 @@ class Implementation:
     """
     unavailable: Callable[[torch.device, torch.dtype], str | None] = _anywhere
     """Why it cannot run on a device in a dtype (no compiler, not on this device); None if it can."""
+    momentum: bool = False
+    """Whether `make` takes `momentum` too, which it is given in cases with one alone."""
 
 
 class Scratch:
@@ -93,8 +100,13 @@ def _builtin(variant: str, summary: str) -> Callable[[], Implementation]:
     def load() -> Implementation:
         builtin = import_module("rmsprop.optimizers.builtin")
         unavailable = getattr(builtin, f"{variant}_unavailable", _anywhere)
+        make = getattr(builtin, variant)
         return Implementation(
-            f"builtin-{variant}", summary, getattr(builtin, variant), unavailable=unavailable
+            f"builtin-{variant}",
+            summary,
+            make,
+            unavailable=unavailable,
+            momentum="momentum" in inspect.signature(make).parameters,  # an older commit's takes none
         )
 
     return load
@@ -103,7 +115,11 @@ def _builtin(variant: str, summary: str) -> Callable[[], Implementation]:
 def _fused() -> Implementation:
     fused = import_module("rmsprop.optimizers.fused")
     return Implementation(
-        "fused", "FusedRMSprop, one pass over memory", fused.FusedRMSprop, unavailable=fused.unavailable
+        "fused",
+        "FusedRMSprop, one pass over memory",
+        fused.FusedRMSprop,
+        unavailable=fused.unavailable,
+        momentum=True,
     )
 
 
@@ -181,14 +197,21 @@ def _implementation(name: str, found: object) -> Implementation:
         raise UserError(f"{name!r} is no torch.optim.Optimizer subclass and no Implementation, but {what}")
     accepted = inspect.signature(found).parameters
     chosen = {ours: next((n for n in theirs if n in accepted), None) for ours, theirs in _NAMES.items()}
+    taken = {ours: theirs for ours, theirs in chosen.items() if theirs}
     optimizer: Callable[..., Optimizer] = found
 
     def make(params: list[Tensor], **hyperparameters: float) -> Optimizer:
         return optimizer(
-            params, **{theirs: hyperparameters[ours] for ours, theirs in chosen.items() if theirs}
+            params,
+            **{
+                theirs: hyperparameters[ours]
+                for ours, theirs in chosen.items()
+                if theirs and ours in hyperparameters
+            },
         )
 
-    return Implementation(name, f"{found.__module__}.{found.__qualname__}", make, eps_inside_sqrt=None)
+    summary = f"{found.__module__}.{found.__qualname__}"
+    return Implementation(name, summary, make, eps_inside_sqrt=None, momentum="momentum" in taken)
 
 
 def _broken(name: str, error: str) -> Implementation:

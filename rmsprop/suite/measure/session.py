@@ -111,7 +111,7 @@ def measure(cases: Sequence[Case], environment: Environment, effort: Effort) -> 
             run.beside("peak memory", run.peak)
     for run in runs:
         run.beside("ceiling", run.hold_against, passes)
-        if run.case.layout == "book":
+        if run.case.layout == "book" and not run.case.momentum:  # the book has none
             run.beside("book's job", run.book_job, effort)
             if effort.cold:
                 run.beside("cold start", run.cold_start)

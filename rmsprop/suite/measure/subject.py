@@ -22,9 +22,10 @@ def skip_reason(case: Case) -> str | None:
     if case.device == "mps" and case.dtype == "float64":
         return "unsupported dtype: mps has no float64"
     try:
-        reason = implementation(case.implementation).unavailable(
-            torch.device(case.device), getattr(torch, case.dtype)
-        )
+        found = implementation(case.implementation)
+        reason = found.unavailable(torch.device(case.device), getattr(torch, case.dtype))
+        if case.momentum and not found.momentum:
+            reason = f"{case.implementation} takes no momentum"
     except LookupError as missing:
         return str(missing)
     except Exception:  # a broken plug-in is no reason to skip: its case fails, with the message
@@ -47,8 +48,8 @@ def gradient_sets(case: Case) -> int:
 
 
 def memory_kept(case: Case) -> int:
-    """Bytes for parameters, squared average and gradients."""
-    return case.bytes * (2 + gradient_sets(case))
+    """Bytes for parameters, squared average, momentum's buffer and gradients."""
+    return case.bytes * (2 + bool(case.momentum) + gradient_sets(case))
 
 
 def memory_needed(case: Case) -> int:

@@ -184,6 +184,8 @@ class Workload:
         if eps != own:
             self._note(f"eps is {eps:g}: with {own:g} a small gradient has no defined step in float16")
         self._hyperparameters = {"lr": LR, "alpha": ALPHA, "eps": eps}
+        if self.case.momentum:
+            self._hyperparameters["momentum"] = self.case.momentum
         self.step = self._implementation.make(list(self.params), **self._hyperparameters).step
 
     def _initial(self, index: int) -> Tensor:

@@ -8,7 +8,8 @@ from pydantic.dataclasses import dataclass
 from rmsprop.suite.case import Case
 from rmsprop.suite.records.environment import Environment
 
-SCHEMA = 1
+SCHEMA = 2
+"""2: a case has a momentum; one of schema 1 has 0."""
 _STRICT = ConfigDict(extra="forbid", ser_json_inf_nan="strings")  # JSON has no NaN
 
 Status = Literal["measured", "skipped", "failed"]

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -330,3 +331,24 @@ def test_the_formula_is_the_one_that_torch_and_the_book_use():
         assert check(builtins()[name], found, initial, sets, FORMULA | {"eps": eps})
         with pytest.raises(WrongResultError, match="expected"):
             check(builtins()[name], found, initial, sets, FORMULA | {"eps": 1e-3})
+
+
+@pytest.mark.parametrize("name", ["builtin-loop", "builtin-foreach", "fused"])
+def test_momentum_is_checked_against_float64_and_timed(name):
+    with Workload(replace(case(name, size="1e3"), momentum=0.9)) as workload:
+        assert workload.step.__self__.param_groups[0]["momentum"] == 0.9
+
+
+def test_a_step_that_forgets_its_momentum_is_refused():
+    forgets = replace(
+        builtins()["builtin-loop"],
+        make=lambda params, momentum, **others: torch.optim.RMSprop(params, **others),
+    )
+    workload = Workload(replace(case("builtin-loop", size="1e3"), momentum=0.9), forgets)
+    with pytest.raises(CaseFailedError, match="after 3 steps"):
+        workload.__enter__()
+
+
+def test_what_takes_no_momentum_is_skipped_with_the_reason():
+    with pytest.raises(CaseSkippedError, match="scratch takes no momentum"):
+        Workload(replace(case("scratch", size="1e3"), momentum=0.9)).__enter__()

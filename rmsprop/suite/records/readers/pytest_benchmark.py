@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rmsprop.suite.case import AXES, MEANINGS, Case
+from rmsprop.suite.case import AXES, MEANINGS, REQUIRED, Case
 from rmsprop.suite.records.bench import UNITS
 from rmsprop.suite.records.columns import COLUMNS
 from rmsprop.suite.records.files import read_json
@@ -22,8 +22,6 @@ from rmsprop.suite.records.readers.rows import (
     statistics_of,
     time_of,
 )
-
-_REQUIRED = tuple(axis for axis in AXES if axis not in {"momentum"})
 
 
 def pytest_rows(path: Path) -> Rows:
@@ -69,7 +67,7 @@ def _benchmark(benchmark: dict[str, Any]) -> Iterator[Row]:
     extra, stats = benchmark.get("extra_info") or {}, benchmark["stats"]
     found = _statistics(stats)
     time = dict(zip(columns_of([found]), (values[0] for values in columns_of([found]).values()), strict=True))
-    if not set(_REQUIRED) <= set(extra):
+    if not set(REQUIRED) <= set(extra):
         yield {
             "benchmark": str(benchmark.get("fullname") or benchmark["name"]),
             "parameters": None,  # the name ends in them
