@@ -58,3 +58,13 @@ def unstable(q25: float, median: float, q75: float) -> str | None:
     """The warning of samples that scatter too much; None where they do not."""
     spread = (q75 - q25) / median
     return f"unstable: quartiles {spread:.0%} of the median apart" if spread > UNSTABLE else None
+
+
+def percent(share: float | None) -> str:
+    """A change, such as `+1.2%` for 0.012; nothing for None."""
+    return "" if share is None else f"{share:+.1%}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """The interval of a change, such as `+0.3 to +2.1%`; nothing where an end is None."""
+    return "" if low is None or high is None else f"{100 * low:+.1f} to {high:+.1%}"

@@ -4,7 +4,6 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from rmsprop.suite.gate.formats import percent
 from rmsprop.suite.records.gate import Policy
 from rmsprop.suite.report.page import (
     Block,
@@ -19,7 +18,7 @@ from rmsprop.suite.report.page import (
     capped,
     note,
 )
-from rmsprop.suite.words import count, when
+from rmsprop.suite.words import count, percent, when
 from studies.gate.figures import draw_power
 from studies.gate.other_tools import RivalRun
 from studies.gate.resampling import GOAL, Drawn, Resampled
@@ -299,8 +298,8 @@ def _runs_table(runs: Sequence[Live]) -> Table:
             when(run.record.environment.started),
             run.scenario.name,
             run.design,
-            Cell(run.decision.outcome, status=run.decision.outcome),
-            "; ".join(f"{one.name} {percent(one.change)}" for one in run.decision.found("slower")),
+            Cell(run.verdict.outcome, status=run.verdict.outcome),
+            "; ".join(f"{one.name} {percent(one.change)}" for one in run.verdict.found("slower")),
             Cell(f"{run.record.seconds:.0f} s", run.record.seconds),
             Cell(f"{run.record.environment.load:.1f}", run.record.environment.load),
             _commit(run),

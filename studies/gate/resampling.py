@@ -17,7 +17,7 @@ from rmsprop.errors import UserError
 from rmsprop.suite.gate.plan import MOST_CONFIRM, Cost, Costs, second_stage
 from rmsprop.suite.records.files import Problem, read_folder, read_json
 from rmsprop.suite.records.gate import GateRecord, Launch, Policy, Sample, Stage
-from rmsprop.suite.verdicts.gate import d_by_launch, judge
+from rmsprop.suite.verdicts.gate import judge_gate, log_ratios
 
 FOLDER = "gate-resampled"
 
@@ -73,7 +73,7 @@ def pool_of(records: Sequence[GateRecord]) -> list[dict[str, float]]:
     common = set.intersection(*({case.id for case in one.cases if case.samples} for one in records))
     pool: list[dict[str, float]] = []
     for one in records:
-        each = {case.id: d_by_launch(case, one, "screen") for case in one.cases if case.id in common}
+        each = {case.id: log_ratios(case, one, "screen") for case in one.cases if case.id in common}
         pool += [
             {name: d[index] for name, d in each.items()}
             for index in range(len(one.launches))
@@ -225,9 +225,9 @@ def _drawn(
     for number in range(matrices):
         family = families[number % len(families)] if change else ""
         made, slower = resample(like, pool, rng, slowed=family, change=change)
-        decision = judge(made)
-        named = {name for finding in decision.found("slower") for name in finding.cases}
-        undecided += bool(decision.found("undecided"))
+        verdict = judge_gate(made)
+        named = {name for finding in verdict.found("slower") for name in finding.cases}
+        undecided += bool(verdict.found("undecided"))
         alarms += bool(named & slower if change else named)
         found, asked, wrong = found + len(named & slower), asked + len(slower), wrong + len(named - slower)
     return Drawn(half, policy, change, matrices, alarms, found, asked, wrong, undecided)

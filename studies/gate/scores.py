@@ -17,7 +17,8 @@ from scipy import stats
 from rmsprop.suite.records.files import Problem, read_folder
 from rmsprop.suite.records.gate import GateRecord
 from rmsprop.suite.records.store import read_gate
-from rmsprop.suite.verdicts.gate import Decision, d_by_launch, holm, judge
+from rmsprop.suite.verdicts.gate import GateVerdict, judge_gate, log_ratios
+from rmsprop.suite.verdicts.gate_statistics import holm
 from studies.gate.other_tools import RivalRun, read_rivals
 from studies.gate.resampling import Resampled, read_resampled
 
@@ -80,9 +81,9 @@ class Live:
     record: GateRecord
 
     @cached_property
-    def decision(self) -> Decision:
+    def verdict(self) -> GateVerdict:
         """The gate's own."""
-        return judge(self.record)
+        return judge_gate(self.record)
 
     @cached_property
     def slowed(self) -> frozenset[str]:
@@ -94,13 +95,13 @@ class Live:
     def gained(self) -> bool:
         """Whether the implementation whose base was slowed is called faster."""
         families = {case.id: case.family for case in self.record.cases}
-        found = {families[name] for finding in self.decision.found("faster") for name in finding.cases}
+        found = {families[name] for finding in self.verdict.found("faster") for name in finding.cases}
         return self.scenario.implementation in found
 
     def named(self, rule: str) -> set[str]:
         """The cases that a rule calls slower."""
         if rule == GATE:
-            return {name for finding in self.decision.found("slower") for name in finding.cases}
+            return {name for finding in self.verdict.found("slower") for name in finding.cases}
         return named_by(self.record, rule)
 
 
@@ -210,12 +211,12 @@ def scores(runs: Iterable[Live]) -> list[Score]:
 
 
 def _score(every: Sequence[Live], rule: str) -> Score:
-    group = [run for run in every if run.decision.outcome in ("pass", "regression")]
+    group = [run for run in every if run.verdict.outcome in ("pass", "regression")]
     asked = [run for run in group if run.slowed]
     named = {id(run): run.named(rule) for run in group}
     whole = 0
     for run in asked:
-        gated = {view.case.id for view in run.decision.cases if view.gates} & run.slowed
+        gated = {view.case.id for view in run.verdict.cases if view.powered} & run.slowed
         whole += bool(gated) and gated <= named[id(run)]
     right = [bool(named[id(run)] & run.slowed) for run in asked]
     if every[0].scenario.kind == "swapped" and rule == GATE:
@@ -246,7 +247,7 @@ def measured_changes(runs: Sequence[Live]) -> dict[str, float]:
     for run in runs:
         for case in run.record.cases:
             if case.id in run.slowed:
-                d.setdefault(case.id, []).extend(sample.d for sample in case.samples)
+                d.setdefault(case.id, []).extend(sample.log_ratio for sample in case.samples)
     return {name: math.expm1(np.mean(values)) for name, values in d.items()}
 
 
@@ -284,11 +285,11 @@ def spreads(runs: Iterable[Live]) -> Iterator[Spread]:
     """By design and duration, over all cases of all runs."""
     groups: dict[tuple[str, str], list[tuple[float, float, bool]]] = {}
     for run in runs:
-        for view in run.decision.cases:
+        for view in run.verdict.cases:
             if view.sd is not None:
                 name = duration_of(float(np.median([sample.base for sample in view.case.samples])))
                 seen = groups.setdefault((run.design, name), [])
-                seen.append((view.sd, view.detectable or math.inf, view.gates))
+                seen.append((view.sd, view.detectable or math.inf, view.powered))
     for design in dict.fromkeys(design for design, _ in groups):
         for name, _, _ in CLASSES:
             if chosen := groups.get((design, name)):
@@ -303,7 +304,7 @@ def named_by(record: GateRecord, rule: str) -> set[str]:
 
     Mann-Whitney takes all launches of a case: it pools what others call samples.
     """
-    d = {case.id: np.array([*d_by_launch(case, record, "screen").values()]) for case in record.cases}
+    d = {case.id: np.array([*log_ratios(case, record, "screen").values()]) for case in record.cases}
     d = {name: values for name, values in d.items() if len(values)}
     if rule == "no second stage":
         null, line = math.log1p(record.policy.margin), math.log1p(record.policy.alarm)

@@ -22,23 +22,25 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from rmsprop.errors import UserError
-from rmsprop.suite.gate.formats import percent
-from rmsprop.suite.gate.launch import run_launch, run_sequential_launch
-from rmsprop.suite.gate.run import FORMER, Interpreters, measure_trees, seconds_of
-from rmsprop.suite.gate.trees import prepared
+from rmsprop.suite.gate.plan import Noise
+from rmsprop.suite.gate.request import GateRequest, seconds_of
+from rmsprop.suite.gate.session import FORMER, Session
+from rmsprop.suite.gate.trees import prepared_trees
 from rmsprop.suite.measure.capture import capture_environment
 from rmsprop.suite.records.files import write_atomically
-from rmsprop.suite.records.gate import GateRecord, Policy
+from rmsprop.suite.records.gate import SIGNAL, GateRecord
 from rmsprop.suite.records.store import write_gate
-from rmsprop.suite.verdicts.gate import judge
+from rmsprop.suite.verdicts.gate import judge_gate
+from rmsprop.suite.words import percent
 from studies.gate.injection import How, inject
 from studies.gate.other_tools import Tool, run_rival
 from studies.gate.resampling import FOLDER as RESAMPLED
 from studies.gate.resampling import RESAMPLED_FILE, score_resampled
 from studies.gate.scores import FOLDER, UNCHANGED, Scenario, read_study
+from studies.gate.sequential import SequentialSession
 from studies.gate.tuning import tune
 
-DESIGNS = {"turns": run_launch, "sequential": run_sequential_launch}
+DESIGNS: dict[str, type[Session]] = {"turns": Session, "sequential": SequentialSession}
 
 
 def tuned_for(
@@ -64,7 +66,7 @@ class _Quiet:
     def say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
-    def plan(self, record: GateRecord, promises: Any, measured: bool) -> None:
+    def plan(self, record: GateRecord, promised: Any, measured: bool) -> None:
         plan = record.plan
         compared = sum(case.status == "compared" for case in record.cases)
         self.say(f"{compared} cases, {plan.screen} to screen, {plan.confirm} to confirm, {plan.turns} turns")
@@ -84,29 +86,28 @@ def live_run(
     tuned: Mapping[str, float] | None = None,
     design: str = "turns",
     budget: float = 480.0,
+    aim: float = 0.03,
     patterns: Sequence[str] = (),
     pairs: int | None = None,
-    policy: Policy = Policy(),  # noqa: B008 (frozen)
 ) -> tuple[GateRecord, Path]:
     """One run of the gate on copies of the working tree of which the scenario is true; stored."""
     begun = time.monotonic()
     environment = capture_environment()
-    python = Path(sys.executable)
-    with prepared(folder, None, None, "benchmarks.suite") as trees, _load(scenario.kind == "load"):
+    request = GateRequest(folder, budget=budget, aim=aim, patterns=tuple(patterns), pairs=pairs)
+    with (
+        prepared_trees(folder, request.revisions(), request.suite) as trees,
+        _load(scenario.kind == "load"),
+    ):
         change(scenario, (trees.base if scenario.kind == "swapped" else trees.head).path, tuned)
-        record = measure_trees(
+        record = DESIGNS[design](
+            request,
             trees,
-            Interpreters(python, python),
+            request.interpreters(),
             environment,
-            budget=budget,
-            begun=begun,
-            patterns=patterns,
-            pairs=pairs,
-            policy=policy,
-            former=_former(results, design, environment.machine),
-            show=_Quiet(),
-            launch=DESIGNS[design],
-        )
+            _Quiet(),
+            Noise.of(_former(results, design, environment.machine)),
+            begun,
+        ).run()
     return record, write_gate(results / FOLDER / scenario.name / design, record)
 
 
@@ -212,15 +213,13 @@ def _live_runs(options: argparse.Namespace) -> None:
             budget=seconds_of(options.budget),
             patterns=options.case,
             pairs=options.pairs,
-            policy=Policy(aim=options.aim / 100),
+            aim=options.aim / 100,
         )
-        decision = judge(record)
-        slower = "; ".join(
-            f"{finding.name} {percent(finding.change)}" for finding in decision.found("slower")
-        )
-        print(f"{scenario.name} {options.design}: {decision.outcome} in {record.seconds:.0f} s; {slower}")
+        verdict = judge_gate(record)
+        slower = "; ".join(f"{finding.name} {percent(finding.change)}" for finding in verdict.found("slower"))
+        print(f"{scenario.name} {options.design}: {verdict.outcome} in {record.seconds:.0f} s; {slower}")
         print(f"  {path}", flush=True)
-        if record.interrupted == "interrupted":
+        if record.interrupted == SIGNAL:
             raise KeyboardInterrupt
 
 

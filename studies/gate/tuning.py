@@ -15,9 +15,11 @@ from statistics import mean
 
 from rmsprop.errors import UserError
 from rmsprop.suite.case import Case
-from rmsprop.suite.gate.launch import Arm, Job, Launched, bind, cpus, run_launch
+from rmsprop.suite.gate.cpus import bind, cpus
 from rmsprop.suite.gate.prepare import prepare
-from rmsprop.suite.gate.trees import prepared
+from rmsprop.suite.gate.trees import prepared_trees
+from rmsprop.suite.gate.turns import Job, Turns, log_ratio, run_launch
+from rmsprop.suite.gate.worker_client import Arm
 from studies.gate.injection import How, inject, key
 
 SUITE = "benchmarks.suite"
@@ -44,7 +46,7 @@ def tune(
     Measured in live pairs on copies of the working tree at `folder`.
     """
     python = Path(sys.executable)
-    with prepared(folder, None, None, SUITE) as trees:
+    with prepared_trees(folder, {"base": None, "head": None}, SUITE) as trees:
         base, head = (
             Arm(name, python, tree.path, trees.harness, trees.suite)
             for name, tree in (("base", trees.base), ("head", trees.head))
@@ -61,11 +63,9 @@ def tune(
         amounts = dict.fromkeys(steps, amount)
         for number in range(ROUNDS):
             inject(trees.head.path, implementation, how, amount, _by_key(amounts, unit))
-            launched = _launches(base, head, steps)
-            if error := next((one.error for one in launched if one.error), None):
-                raise UserError(f"tuning: {error}")
+            launches = _launches(base, head, steps)
             for case in steps:
-                found = expm1(mean(one.samples[case].d for one in launched))
+                found = expm1(mean(log_ratio(turns[case]["head"], turns[case]["base"]) for turns in launches))
                 tried[case].append((amounts[case], found))
                 say(f"tuning {number + 1} of {ROUNDS}: {case} {amounts[case]:.4f} takes {found:.4f}")
                 amounts[case] = next_amount(tried[case], amount)
@@ -83,18 +83,24 @@ def next_amount(tried: Sequence[tuple[float, float]], wanted: float) -> float:
     return min(MOST * wanted, max(0.0, last * wanted / took)) if took > 0 else MOST * wanted
 
 
-def _launches(base: Arm, head: Arm, steps: dict[str, int]) -> list[Launched]:
-    def measure(cpu: int | None) -> list[Launched]:
+def _launches(base: Arm, head: Arm, steps: dict[str, int]) -> list[dict[str, Turns]]:
+    """The turns of every case in each launch."""
+
+    def measure(cpu: int | None) -> list[dict[str, Turns]]:
         bind(cpu)
         done = []
-        for index in range(LAUNCHES):
-            job = Job("screen", random.SystemRandom().randrange(2**32), steps, TURNS)
-            done.append(run_launch(base, head, job, index, advance=lambda: None, stopped=lambda: False))
+        for _ in range(LAUNCHES):
+            launched = run_launch(
+                base, head, Job("screen", random.SystemRandom().randrange(2**32), steps, TURNS)
+            )
+            if launched.error:
+                raise UserError(f"tuning: {launched.error}")
+            done.append(launched.turns)
         return done
 
     places: Sequence[int | None] = cpus()[:2] or (None,)
     with ThreadPoolExecutor(len(places)) as pool:
-        return [launched for each in pool.map(measure, places) for launched in each]
+        return [turns for each in pool.map(measure, places) for turns in each]
 
 
 def _by_key(amounts: dict[str, float], unit: dict[str, float]) -> dict[str, float]:

@@ -6,17 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rmsprop.suite.records.gate import GateCase, GateRecord, Launch, Plan, Policy, Sample, Side
-from rmsprop.suite.verdicts.gate import choose, d_by_launch
+from rmsprop.suite.records.gate import GateCase, GatePlan, GateRecord, Launch, Policy, Sample, Side
+from rmsprop.suite.verdicts.gate import choose, log_ratios
 
 SIDE = Side("main", "0123456789abcdef", False, "3.11.7", {"torch": "2.13.0", "numpy": "2.4.6"})
 POLICY = Policy()
-PLAN = Plan(480.0, 2, 32, 0.003, 6, 16)
+PLAN = GatePlan(480.0, 2, 32, 0.003, 6, 16)
 
 
 @pytest.fixture(scope="session")
 def simulate(make_environment):
-    """A whole run over made-up launches, as `rmsprop.suite.gate.run` goes about it.
+    """A whole run over made-up launches, as `rmsprop.suite.gate.session` goes about it.
 
     `shifts` are the true log ratios by case; noise between launches is normal with that sd, on base again
     as on head. The id of a case is family-number.
@@ -68,8 +68,8 @@ def simulate(make_environment):
             seconds=300.0,
         )
         families = {case.id: case.family for case in record.cases}
-        d = {case.id: [*d_by_launch(case, record, "screen").values()] for case in record.cases}
-        hypotheses, _ = choose(d, families, policy, most=100)
+        screened = {case.id: [*log_ratios(case, record, "screen").values()] for case in record.cases}
+        hypotheses, _ = choose(screened, families, policy, most=100)
         names = {name for hypothesis in hypotheses for name in hypothesis.cases}
         more, confirmed = stage("confirm", plan.confirm if names else 0, sorted(names), len(launches))
         return replace(

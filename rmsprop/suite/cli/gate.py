@@ -16,32 +16,22 @@ from rmsprop.errors import UserError
 from rmsprop.suite.cli.options import Gate
 from rmsprop.suite.cli.progress import bars
 from rmsprop.suite.cli.tables import show_table
-from rmsprop.suite.gate.formats import failure, format_of, headline, interval, note_on, percent, side
-from rmsprop.suite.gate.run import gate
+from rmsprop.suite.gate.formats import failure, format_of
+from rmsprop.suite.gate.request import GateRequest, seconds_of, share_of
+from rmsprop.suite.gate.session import gate
 from rmsprop.suite.records.gate import GateRecord
 from rmsprop.suite.records.store import write_gate
-from rmsprop.suite.verdicts.gate import Decision, judge
+from rmsprop.suite.verdicts.gate import GateVerdict, judge_gate
+from rmsprop.suite.verdicts.gate_words import headline, remark_on, side_of
+from rmsprop.suite.words import interval, percent
 
 
 def run(options: Gate) -> None:
-    """Measure both sides, store the record and show the decision."""
+    """Measure both sides, store the record and show the verdict."""
     write = format_of(options.form)
     try:
         with gate_progress() as progress:
-            record = gate(
-                Path.cwd(),
-                base=options.base,
-                head=options.head,
-                base_python=options.base_python,
-                head_python=options.head_python,
-                budget=options.budget,
-                aim=options.aim,
-                suite=options.suite,
-                patterns=options.case,
-                pairs=options.pairs,
-                results=options.output,
-                show=progress,
-            )
+            record = gate(_request(options), progress)
     except KeyboardInterrupt:
         typer.echo("interrupted before anything was measured: inconclusive", err=True)
         raise typer.Exit(3) from None
@@ -50,12 +40,29 @@ def run(options: Gate) -> None:
             typer.echo(said)
         raise
     path = write_gate(options.output / "gate", record)
+    verdict = judge_gate(record)
     if write is None:
-        show_gate(record, path)
+        show_gate(record, verdict, path)
     else:
-        typer.echo(write(record))
+        typer.echo(write(record, verdict))
         typer.echo(f"record: {path}", err=True)
-    raise typer.Exit(judge(record).code)
+    raise typer.Exit(verdict.code)
+
+
+def _request(options: Gate) -> GateRequest:
+    return GateRequest(
+        folder=Path.cwd(),
+        base=options.base,
+        head=options.head,
+        base_python=options.base_python,
+        head_python=options.head_python,
+        budget=seconds_of(options.budget),
+        aim=share_of(options.aim),
+        suite=options.suite,
+        patterns=options.case,
+        pairs=options.pairs,
+        results=options.output,
+    )
 
 
 @dataclass
@@ -69,12 +76,12 @@ class GateProgress:
         """One line."""
         self.bars.console.print(escape(text), soft_wrap=True, highlight=False)
 
-    def plan(self, record: GateRecord, promises: Mapping[str, float], measured: bool) -> None:
+    def plan(self, record: GateRecord, promised: Mapping[str, float], measured: bool) -> None:
         """What the budget buys."""
         plan = record.plan
         compared = sum(case.status == "compared" for case in record.cases)
-        self.say(f"base: {side(record.base)}")
-        self.say(f"head: {side(record.head)}")
+        self.say(f"base: {side_of(record.base)}")
+        self.say(f"head: {side_of(record.head)}")
         self.say(
             f"{compared} cases, {plan.pairs} launches at a time: {plan.screen} to screen, {plan.confirm} to "
             f"confirm, {plan.turns} turns a side of {plan.turn_seconds * 1e3:.0f} ms or a step"
@@ -82,9 +89,9 @@ class GateProgress:
         left_out = [case.id for case in record.cases if case.status == "left out"]
         if left_out:
             self.say(f"left out by the budget: {', '.join(left_out)}")
-        seen = ", ".join(f"{family} {least:.1%}" for family, least in promises.items())
-        source = "by this machine's last runs" if measured else "assumed; this run will measure it"
-        self.say(f"should see a slowdown of ({source}): {seen}")
+        seen = ", ".join(f"{family} {least:.1%}" for family, least in promised.items())
+        source = "noise as in this machine's last runs" if measured else "assumed noise"
+        self.say(f"smallest detectable slowdown ({source}): {seen}")
 
     def begin(self, stage: str, total: int | None) -> None:
         """A new bar in place of the last."""
@@ -105,51 +112,50 @@ def gate_progress() -> Iterator[GateProgress]:
         yield GateProgress(shown)
 
 
-def show_gate(record: GateRecord, path: Path) -> None:
-    """The gate's answer, every case below it, and what it could not see."""
+def show_gate(record: GateRecord, verdict: GateVerdict, path: Path) -> None:
+    """Every case with its change, what was not compared, and the answer below them."""
     console = Console()
-    decision = judge(record)
     if record.launches:
-        show_table(console, _gate_table(decision))
+        show_table(console, _gate_table(verdict))
     said: dict[str, list[str]] = {}
-    for view in decision.cases:
-        if view.case.status != "compared" or not (view.gates or view.finding):
-            said.setdefault(note_on(view, record), []).append(view.case.id)
+    for view in verdict.cases:
+        if view.case.status != "compared" or not (view.powered or view.finding):
+            said.setdefault(remark_on(view, record), []).append(view.case.id)
     for note, names in said.items():
-        shown = names if note.startswith("cannot") else names[:2]
+        shown = names if note.startswith("underpowered") else names[:2]
         more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
         console.print(escape(f"{note}: {', '.join(shown)}{more}"), soft_wrap=True, highlight=False)
-    colour = {"pass": "green", "regression": "bold red"}.get(decision.outcome, "yellow")
-    console.print(f"[{colour}]{escape(headline(record, decision))}[/]", soft_wrap=True, highlight=False)
-    for reason in decision.reasons if decision.outcome != "regression" else ():
+    colour = {"pass": "green", "regression": "bold red"}.get(verdict.outcome, "yellow")
+    console.print(f"[{colour}]{escape(headline(record, verdict))}[/]", soft_wrap=True, highlight=False)
+    for reason in verdict.reasons if verdict.outcome != "regression" else ():
         console.print(escape(f"  {reason}"), soft_wrap=True, highlight=False)
-    console.print(f"base: {escape(side(record.base))}", soft_wrap=True, highlight=False)
-    console.print(f"head: {escape(side(record.head))}", soft_wrap=True, highlight=False)
+    console.print(f"base: {escape(side_of(record.base))}", soft_wrap=True, highlight=False)
+    console.print(f"head: {escape(side_of(record.head))}", soft_wrap=True, highlight=False)
     console.print(f"record: {escape(str(path))}", soft_wrap=True)
 
 
-def _gate_table(decision: Decision) -> Table:
+def _gate_table(verdict: GateVerdict) -> Table:
     table = Table(
-        title="Head against base: change, 95% interval, and the slowdown that the run could see",
+        title="Head against base: change, 95% interval, minimum detectable slowdown",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         collapse_padding=True,
     )
     table.add_column("case", no_wrap=True)
-    for column in ("change", "interval", "sees"):
+    for column in ("change", "interval", "detectable"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     styles = {"slower": "bold red", "faster": "green"}
-    for view in decision.cases:
+    for view in verdict.cases:
         if view.launches:
-            verdict = view.finding.verdict if view.finding else ""
-            shown = verdict.removeprefix("not confirmed") or ("" if view.gates else "blind")
+            found = view.finding.verdict if view.finding else ""
+            shown = found.removeprefix("not confirmed") or ("" if view.powered else "underpowered")
             table.add_row(
                 escape(view.case.id),
                 percent(view.change),
                 interval(view.low, view.high),
                 "" if view.detectable is None else f"{view.detectable:.1%}",
                 shown,
-                style=styles.get(verdict),
+                style=styles.get(found),
             )
     return table

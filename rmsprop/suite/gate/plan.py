@@ -3,79 +3,128 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import median, stdev
 
 from scipy import stats
 
 from rmsprop.errors import UserError
-from rmsprop.suite.records.gate import GateRecord, Hypothesis, Plan, Policy
-from rmsprop.suite.verdicts.gate import choose, d_by_launch, detectable, judge, least_launches
+from rmsprop.suite.records.gate import GatePlan, GateRecord, Hypothesis, Policy
+from rmsprop.suite.verdicts.gate import choose, judge_gate, log_ratios
+from rmsprop.suite.verdicts.gate_statistics import detectable, least_launches
 
 TURN_SECONDS = 0.003
-"""Far above what a change of turns costs, and below how long a neighbour's noise lasts."""
+"""Far longer than a change of turns, and shorter than the noise of a neighbour lasts."""
 TURNS = (16, 24, 32, 48, 64)
 LEAST_SCREEN, MOST_SCREEN = 4, 12
 MOST_CONFIRM = 20
 """The exact test enumerates two to the power of it."""
 DISSENTERS = 2
-"""Launches beyond those without which no p value is small enough, so that one may say otherwise."""
+"""Extra launches beyond the minimum for significance, so that one dissenting launch does not decide."""
 SPARED = 0.25
-"""Share of what is left after the preparation that is kept: a shared machine becomes slower at any time."""
+"""Safety margin: this share of the time after the preparation is unplanned: the machine may slow down."""
 SPARED_AGAIN = 0.1
-"""Share of the time after the screen that no launch is planned for."""
+"""Safety margin: this share of the time after the screen is left unplanned."""
 BETWEEN, WITHIN = 0.01, 0.08
-"""Standard deviation of d from launch to launch, and of one pair of turns, where no record tells better."""
+"""Assumed noise, if no record says more: the standard deviation of the log ratio between launches, and that
+of one pair of turns."""
 CHANGED = 3
 """Cases that are expected to have changed, beside those that noise makes candidates."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds that a case takes on one side."""
+    """Seconds that a case takes on one side.
+
+    Attributes
+    ----------
+    family
+        Its family: the first case of one pays for the family's imports.
+    ready
+        Until it can be measured.
+    turn
+        Of one turn.
+    """
 
     family: str
     ready: float
-    """To be made ready."""
     turn: float
 
 
 @dataclass(frozen=True)
-class Confirmation:
-    """What the second stage does."""
+class Costs:
+    """What launches take.
 
-    hypotheses: tuple[Hypothesis, ...]
-    """Those for which there is no room come last."""
-    names: tuple[str, ...]
-    """The cases that are measured."""
-    launches: int
-    turns: int
-    seconds: float
-    """That a launch is expected to take."""
+    Attributes
+    ----------
+    imports
+        Seconds that the first case of each family costs beyond itself, in one process.
+    cases
+        What each case costs.
+    busy
+        How many times as long everything takes because others use the processors too.
+    """
+
+    imports: Mapping[str, float]
+    cases: Mapping[str, Cost]
+    busy: float = 1.0
 
 
 @dataclass(frozen=True)
-class Costs:
-    """What launches take."""
+class Confirmation:
+    """What the second stage does.
 
-    imports: Mapping[str, float]
-    """What the first case of each family costs beyond itself, in one process."""
-    cases: Mapping[str, Cost]
-    busy: float = 1.0
-    """How many times as long everything takes, for others use the processors too."""
+    Attributes
+    ----------
+    hypotheses
+        What is tested; those for which there is no time come last.
+    names
+        The cases that are measured.
+    launches, turns
+        How many, and how many turns of each process in one.
+    seconds
+        That a launch is expected to take.
+    """
+
+    hypotheses: tuple[Hypothesis, ...]
+    names: tuple[str, ...]
+    launches: int
+    turns: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How noisy this machine was in former runs.
+
+    Attributes
+    ----------
+    ratio
+        The standard deviation between launches over the one that is assumed; 1 without former runs.
+    families
+        The median standard deviation of each family's cases.
+    """
+
+    ratio: float = 1.0
+    families: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, former: Iterable[GateRecord]) -> "Noise":
+        """By the spread of every case in these runs."""
+        ratios: list[float] = []
+        families: dict[str, list[float]] = {}
+        for record in former:
+            for view in judge_gate(record).cases:
+                if view.sd:
+                    ratios.append(view.sd / spread(record.plan.turns))
+                    families.setdefault(view.case.family, []).append(view.sd)
+        medians = {family: median(each) for family, each in families.items()}
+        return cls(median(ratios), medians) if ratios else cls()
 
 
 def spread(turns: int, noise: float = 1.0) -> float:
-    """The standard deviation of d to expect with so many turns; `noise` scales what is assumed."""
+    """The expected standard deviation of the log ratio with so many turns, `noise` times the assumed one."""
     return noise * math.sqrt(BETWEEN**2 + WITHIN**2 / turns)
-
-
-def noise_of(former: Sequence[GateRecord]) -> float:
-    """The spread in former records over what is assumed; 1 without any."""
-    ratios = [
-        view.sd / spread(record.plan.turns) for record in former for view in judge(record).cases if view.sd
-    ]
-    return median(ratios) if ratios else 1.0
 
 
 def launch_seconds(costs: Costs, names: Iterable[str], turns: int, processes: int) -> float:
@@ -108,12 +157,12 @@ def candidates(cases: int, sd: float, screen: int, policy: Policy) -> float:
 
 def make_plan(
     costs: Costs, seconds: float, budget: float, pairs: int, policy: Policy, noise: float = 1.0
-) -> tuple[Plan, tuple[str, ...]]:
-    """The shortest plan that sees `policy.aim`, else the one that sees most; and the cases it leaves out.
+) -> tuple[GatePlan, tuple[str, ...]]:
+    """The shortest plan that detects `policy.aim`, else the one that detects most; and what it leaves out.
 
-    It takes at most `seconds`. While no plan fits that would see `policy.gates_at`, the costliest case is
-    left out; where that does not help, the noise is the reason, and the plan that sees most is taken.
-    UserError where not even one case fits.
+    It takes at most `seconds`. While no plan fits that would detect `policy.gates_at`, the costliest case is
+    left out. If that does not help, the noise is the reason, and the plan that detects most is taken.
+    UserError if not even one case fits.
     """
     most = seconds * (1 - SPARED)
     for needed in (policy.gates_at, math.inf):
@@ -129,19 +178,15 @@ def make_plan(
     )
 
 
-def promises(record: GateRecord, former: Sequence[GateRecord]) -> dict[str, float]:
-    """The least slowdown that the plan lets each family see: by the spread in former records, else a guess.
+def promises(record: GateRecord, noise: Noise) -> dict[str, float]:
+    """The minimum detectable slowdown of each family by the plan, and by the noise or what is assumed of it.
 
-    Infinite where the launches are too few whatever the spread.
+    Infinite if there are too few launches, whatever the noise.
     """
-    spreads: dict[str, list[float]] = {}
-    for view in (view for earlier in former for view in judge(earlier).cases):
-        if view.sd is not None:
-            spreads.setdefault(view.case.family, []).append(view.sd)
     plan, assumed = record.plan, spread(record.plan.turns)
     families = dict.fromkeys(case.family for case in record.cases if case.status == "compared")
     return {
-        family: detectable(median(spreads.get(family, [assumed])), plan.screen, plan.confirm, record.policy)
+        family: detectable(noise.families.get(family, assumed), plan.screen, plan.confirm, record.policy)
         for family in families
     }
 
@@ -151,7 +196,7 @@ def second_stage(
 ) -> Confirmation:
     """What the screen's launches ask to be measured again, in the seconds left; one of `turns` in each."""
     plan, policy = record.plan, record.policy
-    screened = {case.id: [*d_by_launch(case, record, "screen").values()] for case in record.cases}
+    screened = {case.id: [*log_ratios(case, record, "screen").values()] for case in record.cases}
     taken = sum(launch.seconds for launch in record.launches) / len(record.launches)
     # As the screen found the machine.
     busier = replace(costs, busy=costs.busy * max(1.0, taken / screen_seconds(costs, plan.turns)))
@@ -171,16 +216,17 @@ def plan_confirmation(
     costs: Costs,
     names: Sequence[str],
     seconds: float,
-    plan: Plan,
+    plan: GatePlan,
     hypotheses: int,
     sd: float,
     policy: Policy,
     turns: Sequence[int] = TURNS,
 ) -> tuple[int, int]:
-    """Launches, and turns in each, in the seconds left: the least that see `policy.aim`, else the most.
+    """Launches, and turns in each: the fewest that detect `policy.aim`, else as many as the seconds allow.
 
-    `sd` is how far the screen's launches spread at the cases that are tested, with as many turns as planned.
-    At least as many as a test of so many hypotheses needs, and `DISSENTERS` more where there is time.
+    `sd` is the standard deviation between the screen's launches at the cases that are tested, with as many
+    turns as planned. There are at least as many launches as a test of so many hypotheses needs, and
+    `DISSENTERS` more if there is time.
     """
     needed = least_launches(hypotheses, policy)
     choices = []
@@ -199,7 +245,7 @@ def plan_confirmation(
 
 def _plans(
     costs: Costs, most: float, budget: float, pairs: int, policy: Policy, noise: float
-) -> list[tuple[float, float, Plan]]:
+) -> list[tuple[float, float, GatePlan]]:
     """Every plan that fits, behind what it sees and what it takes."""
     least = least_launches(policy.candidates, policy)
     screens = range(_even(LEAST_SCREEN, pairs), max(MOST_SCREEN, pairs) + 1, pairs)
@@ -215,11 +261,11 @@ def _plans(
                 taken = screen * each + confirm * again
                 if taken <= most:
                     seen = detectable(sd, screen, confirm, policy)
-                    plans.append((seen, taken, Plan(budget, pairs, turns, TURN_SECONDS, screen, confirm)))
+                    plans.append((seen, taken, GatePlan(budget, pairs, turns, TURN_SECONDS, screen, confirm)))
     return plans
 
 
-def _best(plans: Sequence[tuple[float, float, Plan]], policy: Policy) -> Plan | None:
+def _best(plans: Sequence[tuple[float, float, GatePlan]], policy: Policy) -> GatePlan | None:
     enough = [plan for plan in plans if plan[0] <= policy.aim]
     if enough:
         return min(enough, key=lambda plan: plan[1])[2]

@@ -7,33 +7,49 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from rmsprop.errors import UserError
-from rmsprop.suite.gate.launch import START_SECONDS, Arm, Worker, WorkerError
 from rmsprop.suite.gate.plan import TURN_SECONDS
+from rmsprop.suite.gate.worker_client import START_SECONDS, Arm, WorkerClient, WorkerError
 
 
 @dataclass(frozen=True)
 class Opened:
-    """How a case was made ready on one side."""
+    """How a case was made ready on one side.
+
+    Attributes
+    ----------
+    seconds, used
+        Wall time, and the process's own processor time, that it took.
+    steps, turn
+        Steps that fill a turn, and the seconds that they took; on the side that was calibrated.
+    skipped, failed
+        Why it cannot be measured: the suite's reason, or an error.
+    """
 
     seconds: float = 0.0
     used: float = 0.0
-    """Of those, seconds of processor time."""
     steps: int | None = None
-    """That fill a turn; where it was calibrated."""
     turn: float = 0.0
-    """Seconds that so many steps took."""
     skipped: str | None = None
     failed: str | None = None
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """One side, and each of its cases."""
+    """One side, and each of its cases.
+
+    Attributes
+    ----------
+    python, versions
+        Of its interpreter and packages.
+    families
+        The family of each case, in the suite's order.
+    opened
+        How each case was made ready.
+    """
 
     python: str
     versions: dict[str, str]
     families: dict[str, str]
-    """Of each case, in the suite's order."""
     opened: dict[str, Opened]
 
 
@@ -47,10 +63,10 @@ def prepare(
 ) -> Prepared:
     """Make every case ready once, in a process that is not measured.
 
-    The second side, `again`, takes its cases the other way round and its turns from the first. `advance` is
-    called after each case, and StoppedError raised once `stopped` says so.
+    The second side (`again`) takes its cases in the opposite order, and is not calibrated. `advance` is
+    called after each case. StoppedError is raised once `stopped` returns True.
 
-    A case that kills the process has failed, and the next one gets a new process. UserError where the side
+    A case that kills the process has failed, and the next one gets a new process. UserError if the side
     does not start, or no case's id matches a pattern.
     """
     with ExitStack() as living:
@@ -76,17 +92,17 @@ def prepare(
     return Prepared(side["python"], side["versions"], families, opened)
 
 
-def _start(arm: Arm, living: ExitStack, stopped: Callable[[], bool]) -> tuple[Worker, dict[str, Any]]:
+def _start(arm: Arm, living: ExitStack, stopped: Callable[[], bool]) -> tuple[WorkerClient, dict[str, Any]]:
     living.close()
     try:
-        worker = living.enter_context(Worker(arm, stopped=stopped))
+        worker = living.enter_context(WorkerClient(arm, stopped=stopped))
         worker.greet()
         return worker, worker.answer(START_SECONDS)
     except WorkerError as error:
         raise UserError(f"nothing can be measured: {error}") from error
 
 
-def _open(worker: Worker, case: str, *, calibrate: bool) -> Opened:
+def _open(worker: WorkerClient, case: str, *, calibrate: bool) -> Opened:
     answer = worker.ask(do="open", case=case)
     if "seconds" not in answer:
         return Opened(skipped=answer.get("skipped"), failed=answer.get("failed"))

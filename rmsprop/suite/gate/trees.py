@@ -9,10 +9,9 @@ All stands in one temporary folder, with paths of one length, and nothing of it 
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from pathlib import Path
 import rmsprop.suite
 from rmsprop.errors import UserError
 from rmsprop.suite.gate import worker
+from rmsprop.suite.git import git, git_or_none
 
 WORKING_TREE = "working tree"
 
@@ -47,15 +47,13 @@ class Trees:
 
 
 @contextmanager
-def prepared(folder: Path, base: str | None, head: str | None, suite: str) -> Iterator[Trees]:
+def prepared_trees(folder: Path, revisions: Mapping[str, str | None], suite: str) -> Iterator[Trees]:
     """The trees of two revisions of the repository around `folder`; None is the working tree as it is.
 
     `suite` is a module or a file below `folder`. UserError says what is wrong with a revision or a suite.
     """
     top = _top(folder)
-    wanted = {
-        side: revision and _commit(top, revision) for side, revision in (("base", base), ("head", head))
-    }
+    wanted = {side: revision and _commit(top, revision) for side, revision in revisions.items()}
     module, files = _suite(folder, suite)
     with ExitStack() as stack:
         work = Path(tempfile.mkdtemp(prefix="rmsprop-gate-")).resolve()
@@ -65,13 +63,18 @@ def prepared(folder: Path, base: str | None, head: str | None, suite: str) -> It
         trees = {}
         for side, commit in wanted.items():
             if commit:
-                _git(top, "worktree", "add", "--quiet", "--detach", str(work / side), commit)
+                git(top, "worktree", "add", "--quiet", "--detach", str(work / side), commit)
                 dirty = False
             else:
                 _copy_working_tree(top, work / side)
-                dirty = bool(_git(top, "status", "--porcelain"))
-            revision = {"base": base, "head": head}[side] or WORKING_TREE
-            trees[side] = Tree(work / side / inside, revision, commit or _head(top), dirty)
+                dirty = bool(git(top, "status", "--porcelain"))
+            revision = revisions[side] or WORKING_TREE
+            trees[side] = Tree(
+                work / side / inside,
+                revision,
+                commit or git_or_none(top, "rev-parse", "--verify", "--quiet", "HEAD"),
+                dirty,
+            )
             if not trees[side].path.is_dir():
                 raise UserError(
                     f"{side} ({revision}) has no folder {inside}; start the gate in one that both have"
@@ -110,7 +113,7 @@ def _top(folder: Path) -> Path:
     if shutil.which("git") is None:
         raise UserError("the gate compares revisions, and finds no git; install git")
     try:
-        return Path(_git(folder, "rev-parse", "--show-toplevel")).resolve()
+        return Path(git(folder, "rev-parse", "--show-toplevel")).resolve()
     except UserError as error:
         if "not a git repository" not in str(error):
             raise  # such as a checkout that somebody else owns
@@ -119,9 +122,9 @@ def _top(folder: Path) -> Path:
 
 def _commit(top: Path, revision: str) -> str:
     try:
-        return _git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        return git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     except UserError:
-        shallow = _git(top, "rev-parse", "--is-shallow-repository") == "true"
+        shallow = git(top, "rev-parse", "--is-shallow-repository") == "true"
         advice = (
             "this clone is shallow: `git fetch --unshallow`, or fetch-depth: 0 for actions/checkout"
             if shallow
@@ -130,16 +133,9 @@ def _commit(top: Path, revision: str) -> str:
         raise UserError(f"git knows no commit {revision!r} here; {advice}") from None
 
 
-def _head(top: Path) -> str | None:
-    try:
-        return _git(top, "rev-parse", "--verify", "--quiet", "HEAD")
-    except UserError:
-        return None  # before the first commit
-
-
 def _copy_working_tree(top: Path, folder: Path) -> None:
     """All files but the ignored ones."""
-    listed = _git(top, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    listed = git(top, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     folder.mkdir()
     for name in dict.fromkeys(filter(None, listed.split("\0"))):
         submodule = (top / name).is_dir() and not (top / name).is_symlink()
@@ -151,7 +147,7 @@ def _copy_working_tree(top: Path, folder: Path) -> None:
 @contextmanager
 def _worktrees_removed(top: Path, work: Path) -> Iterator[None]:
     """Whatever happens, and undisturbed by a second signal."""
-    shared = top / _git(top, "rev-parse", "--git-common-dir")
+    shared = top / git(top, "rev-parse", "--git-common-dir")
     try:
         yield
     finally:
@@ -177,12 +173,3 @@ def _undisturbed() -> Iterator[None]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *arguments]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    if answer.returncode:
-        said = next(iter(answer.stderr.strip().splitlines()), f"exit code {answer.returncode}")
-        raise UserError(f"git {arguments[0]}: {said}")
-    return answer.stdout.strip("\n")

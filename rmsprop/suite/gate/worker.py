@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 MOST_STEPS = 10**6
-"""In a turn of milliseconds: where they still take no time, the suite's clock stands."""
+"""Upper bound for a turn. If a million steps take no measurable time, the suite returns a broken clock."""
 
 
 class Worker:
@@ -65,7 +65,7 @@ class Worker:
         except (Exception, SystemExit) as error:
             return {"failed": f"{type(error).__name__}: {_line(error)}"}
         gc.collect()
-        gc.freeze()  # what was made ready is no garbage, and need not be looked through in a turn
+        gc.freeze()  # a collection in a turn then leaves out what was made ready
         return {"seconds": time.perf_counter() - begin, "used": time.process_time() - used}
 
     def steps(self, seconds: float) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class Worker:
         return {}
 
     def _time(self, steps: int) -> float:
-        """Seconds, less those in which the process could have gone on and others had its CPU."""
+        """Seconds, without those in which the process was ready to run and others had its CPU."""
         begin = time.perf_counter()
         waited = self._waited()
         own = self.run(steps)
@@ -128,7 +128,7 @@ def _line(error: BaseException) -> str:
 def main() -> None:
     """Answer until the input ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what others print must not stand among the answers
+    os.dup2(2, 1)  # what the suite prints must not mix with the answers
     worker = Worker()
     for line in iter(sys.stdin.buffer.readline, b""):
         request = json.loads(line)

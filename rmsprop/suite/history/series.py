@@ -29,7 +29,7 @@ from rmsprop.suite.records.frame import read_frame
 from rmsprop.suite.records.gate import GateCase, GateRecord, Policy
 from rmsprop.suite.records.store import read_gates
 from rmsprop.suite.verdicts.changepoints import FALSE_ALARMS, SHORTEST, SMALLEST, find_steps
-from rmsprop.suite.verdicts.gate import judge
+from rmsprop.suite.verdicts.gate import judge_gate
 
 FALSE_DISCOVERIES = 0.1
 """Share of the alerts of a direction that may be false, on average."""
@@ -332,7 +332,7 @@ def _paired(records: Iterable[GateRecord], order: _Order) -> Iterable[Series]:
             continue
         date = order.dates.get(head.commit) or datetime.fromisoformat(record.environment.started)
         environment = f"py{head.python}-torch{head.versions.get('torch')}"
-        unsteady = {name for one in judge(record).found("unsteady") for name in one.cases}
+        unsteady = {name for one in judge_gate(record).found("unsteady") for name in one.cases}
         for case in record.cases:
             key = (record.environment.machine, environment, case.id)
             launches = [] if case.id in unsteady else _launches(record, case)
@@ -365,5 +365,5 @@ def _launches(record: GateRecord, case: GateCase) -> list[float]:
         return []
     by_stage: dict[str, list[float]] = {"confirm": [], "screen": []}
     for sample in case.samples:
-        by_stage[record.launches[sample.launch].stage].append(sample.d)
+        by_stage[record.launches[sample.launch].stage].append(sample.log_ratio)
     return by_stage["confirm"] or by_stage["screen"]

@@ -1,17 +1,20 @@
 """The record of one run of the gate: base against head, with every launch's ratios."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, model_validator
 from pydantic.dataclasses import dataclass
 
 from rmsprop.suite.records.environment import Environment
 
-SCHEMA = 1
+SCHEMA = 2
 _STRICT = ConfigDict(extra="forbid")
 
 Stage = Literal["screen", "confirm"]
-Status = Literal["compared", "new", "lost", "failed", "skipped", "left out"]
+CaseStatus = Literal["compared", "added", "removed", "failed", "skipped", "left out"]
+
+SIGNAL = "interrupted"
+"""Why a run ended early that a signal ended."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -32,30 +35,43 @@ class Side:
 
 @dataclass(frozen=True, config=_STRICT)
 class Policy:
-    """The rules by which launches are judged. Shares of a step's time: 0.01 is 1%."""
+    """The rules by which launches are judged. Shares of a step's time: 0.01 is 1%.
+
+    Attributes
+    ----------
+    screen
+        Smallest estimate of the screen that makes a case a candidate.
+    agree
+        Smallest share of the screen's launches that have the estimate's sign.
+    candidates
+        Most cases that are confirmed alone. If more qualify, families are, as geometric means.
+    margin
+        The null hypothesis of the test: head is slower by at most this.
+    alarm
+        Smallest estimate, on the confirming launches, that is an alarm.
+    alpha
+        Probability of a false positive in a whole run, by Holm's correction over the candidates.
+    power
+        Probability with which a slowdown of the minimum detectable size is detected.
+    aim
+        The run spends no more of the budget than it takes to detect a slowdown of this size.
+    gates_at
+        A case whose minimum detectable slowdown is larger is underpowered: its silence is no evidence.
+    """
 
     screen: float = 0.012
-    """Least estimate of the screen that makes a case a candidate."""
     agree: float = 2 / 3
-    """Least share of the screen's launches that have the estimate's sign."""
     candidates: int = 10
-    """Most cases that go on alone; if more qualify, families do, as geometric means."""
     margin: float = 0.01
-    """The test's null hypothesis: at most so much slower."""
     alarm: float = 0.02
-    """Least estimate, on the confirming launches, that alarms."""
     alpha: float = 0.01
-    """Chance of a false alarm in a whole run, by Holm over the candidates."""
     power: float = 0.9
-    """With which the least detectable slowdown is seen."""
     aim: float = 0.03
-    """No more is spent of the budget than lets the run see so small a slowdown."""
     gates_at: float = 0.05
-    """A case whose least detectable slowdown is larger cannot gate."""
 
 
 @dataclass(frozen=True, config=_STRICT)
-class Plan:
+class GatePlan:
     """What a budget buys."""
 
     budget_seconds: float
@@ -87,32 +103,53 @@ class Launch:
 
 @dataclass(frozen=True, config=_STRICT)
 class Sample:
-    """A case in a launch."""
+    """A case in a launch.
+
+    Attributes
+    ----------
+    launch
+        Index into the record's launches.
+    base, head
+        Median seconds of a step over the turns.
+    log_ratio
+        log(head / base): the trimmed mean over pairs of neighbouring turns.
+    control
+        log(base again / base), likewise; in confirming launches.
+    """
 
     launch: int
-    """Index into the record's launches."""
     base: float
-    """Median seconds of a step over the turns."""
     head: float
-    d: float
-    """log(head / base): the trimmed mean over neighbouring turns."""
+    log_ratio: float
     control: float | None
-    """log(base again / base), likewise; in confirming launches."""
 
 
 @dataclass(frozen=True, config=_STRICT)
 class GateCase:
-    """A case, and what became of it."""
+    """A case, and what became of it.
+
+    Attributes
+    ----------
+    id
+        The suite's name for it.
+    family
+        Cases that a change meets together: those of one implementation.
+    status
+        compared; added (base lacks it); removed (head lacks it); failed; skipped on both sides; left out (by
+        the budget).
+    reason
+        Why it is not compared.
+    steps
+        In a turn.
+    samples
+        One for each launch that measured it.
+    """
 
     id: str
     family: str
-    """Cases that a change meets together: those of one implementation."""
-    status: Status
-    """compared; new (base lacks it); lost (head lacks it); failed; skipped on both; left out (budget)."""
+    status: CaseStatus
     reason: str | None
-    """Why it is not compared."""
     steps: int | None
-    """In a turn."""
     samples: tuple[Sample, ...]
 
 
@@ -128,7 +165,7 @@ class Hypothesis:
 
 @dataclass(frozen=True, config=_STRICT)
 class GateRecord:
-    """One run of the gate. What it means is `rmsprop.suite.verdicts.gate.judge`'s to say."""
+    """One run of the gate. What it means is `rmsprop.suite.verdicts.gate.judge_gate`'s to say."""
 
     environment: Environment
     """Of the process that ran the gate."""
@@ -136,7 +173,7 @@ class GateRecord:
     base: Side
     head: Side
     policy: Policy
-    plan: Plan
+    plan: GatePlan
     launches: tuple[Launch, ...]
     cases: tuple[GateCase, ...]
     hypotheses: tuple[Hypothesis, ...] | None
@@ -148,3 +185,25 @@ class GateRecord:
     seconds: float
     kind: Literal["gate"] = "gate"
     schema: int = SCHEMA
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_schema_1(cls, content: Any) -> Any:
+        """Schema 1 wrote `d` for `log_ratio`, `new` for `added` and `lost` for `removed`."""
+        if not isinstance(content, dict) or content.get("schema") != 1:
+            return content
+        named = {"new": "added", "lost": "removed"}
+        try:
+            cases = [
+                case
+                | {"status": named.get(case["status"], case["status"])}
+                | {
+                    "samples": [
+                        {"log_ratio" if k == "d" else k: v for k, v in s.items()} for s in case["samples"]
+                    ]
+                }
+                for case in content["cases"]
+            ]
+        except (KeyError, TypeError, AttributeError):
+            return content  # the fields that are wrong are named like those of any other record
+        return content | {"cases": cases, "schema": SCHEMA}

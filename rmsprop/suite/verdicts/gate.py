@@ -1,15 +1,15 @@
-"""What launches say: which cases go on to the second stage, and which have changed. Pure functions.
+"""The gate's verdict: which cases are confirmed in a second stage, and which have changed. Pure functions.
 
-The unit is a launch: d = log(head / base) of one pair of live processes. Turns within a launch are not
+The unit is a launch: log(head / base) of one pair of live processes. Turns within a launch are not
 independent, and are never pooled. A screen over all cases only chooses what is measured again; the test
-sees fresh launches alone. It is the exact sign-flip test of d - log(1 + margin) > 0, with Holm's correction
-over the hypotheses, so that the chance of any false alarm in a run is at most `policy.alpha`.
+sees fresh launches alone. It is the exact sign-flip test of log ratio - log(1 + margin) > 0, with Holm's
+correction over the hypotheses, so that the probability of any false positive in a run is at most
+`policy.alpha`.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -17,37 +17,65 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from rmsprop.suite.records.gate import GateCase, GateRecord, Hypothesis, Policy
+from rmsprop.suite.verdicts.gate_statistics import LEAST_SCREEN, detectable, holm, sign_flip
 
 Outcome = Literal["pass", "regression", "failed", "inconclusive"]
-Verdict = Literal["slower", "faster", "not confirmed", "unsteady", "undecided"]
+Conclusion = Literal["slower", "faster", "not confirmed", "unsteady", "undecided"]
 
 CODES: dict[Outcome, int] = {"pass": 0, "regression": 1, "failed": 2, "inconclusive": 3}
-LEAST_SCREEN = 3
-"""Launches without which a screen says nothing."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What the confirming launches say of one hypothesis. Changes are shares: 0.05 is 5% slower."""
+    """What the confirming launches say of one hypothesis. Changes are shares: 0.05 is 5% slower.
+
+    Attributes
+    ----------
+    name, cases
+        The hypothesis, and the cases that it is about.
+    verdict
+        slower, faster: confirmed. not confirmed: the test or the alarm line was not reached. unsteady: base
+        differed from itself as well. undecided: too few launches.
+    launches
+        Confirming launches that measured all of its cases.
+    change, low, high
+        The estimate and its 95% interval (Student's t over launches).
+    p_value
+        Of the sign-flip test, with Holm's correction.
+    control
+        Change of base against itself in the same launches.
+    """
 
     name: str
     cases: tuple[str, ...]
-    verdict: Verdict
-    """slower, faster: confirmed. unsteady: base moved against itself too. undecided: too few launches."""
+    verdict: Conclusion
     launches: int
     change: float | None
     low: float | None
     high: float | None
-    """95% interval (Student's t over launches)."""
     p_value: float | None
-    """Of the sign-flip test, with Holm's correction."""
     control: float | None
-    """Change of base against base in the same launches."""
 
 
 @dataclass(frozen=True)
 class CaseView:
-    """What is known of one case, by the confirming launches if it has any, else by the screen."""
+    """What is known of one case, by its confirming launches if it has any, else by the screen's.
+
+    Attributes
+    ----------
+    case, finding
+        The case of the record, and the finding that it is part of, if any.
+    launches
+        That the estimate stands on.
+    change, low, high
+        The estimate and its 95% interval (Student's t over launches).
+    sd
+        Standard deviation of the log ratio between launches.
+    detectable
+        The minimum detectable slowdown, with `policy.power`; None if too little was measured.
+    powered
+        Whether that is at most `policy.gates_at`. A case that is not is underpowered.
+    """
 
     case: GateCase
     launches: int
@@ -55,17 +83,26 @@ class CaseView:
     low: float | None
     high: float | None
     sd: float | None
-    """Of d, between launches."""
     detectable: float | None
-    """The least slowdown that such a run finds with `policy.power`; None where too little was measured."""
-    gates: bool
-    """Whether that is at most `policy.gates_at`."""
+    powered: bool
     finding: Finding | None
 
 
 @dataclass(frozen=True)
-class Decision:
-    """The gate's answer, with its reasons."""
+class GateVerdict:
+    """The gate's answer, with its reasons.
+
+    Attributes
+    ----------
+    outcome
+        pass, regression, failed or inconclusive.
+    reasons
+        What speaks against a pass, the gravest first.
+    findings
+        One for each hypothesis, those that say slower first.
+    cases
+        Every case of the record.
+    """
 
     outcome: Outcome
     reasons: tuple[str, ...]
@@ -77,16 +114,16 @@ class Decision:
         """Exit code."""
         return CODES[self.outcome]
 
-    def found(self, verdict: Verdict) -> tuple[Finding, ...]:
+    def found(self, conclusion: Conclusion) -> tuple[Finding, ...]:
         """The findings with that verdict, the largest change first."""
-        chosen = (finding for finding in self.findings if finding.verdict == verdict)
+        chosen = (finding for finding in self.findings if finding.verdict == conclusion)
         return tuple(sorted(chosen, key=lambda finding: -abs(finding.change or 0)))
 
 
 def choose(
     screened: Mapping[str, Sequence[float]], families: Mapping[str, str], policy: Policy, most: int
 ) -> tuple[tuple[Hypothesis, ...], tuple[Hypothesis, ...]]:
-    """The hypotheses that the second stage tests, given each case's d by launch; those it has no room for.
+    """The hypotheses that the second stage tests, by each case's log ratios; and those without room.
 
     Cases whose estimate and most of whose launches say slower come first, the largest change first, then
     those that say faster. `most` is how many cases there is time for. Where more than that say slower, or
@@ -110,10 +147,10 @@ def choose(
 def _moved(screened: Mapping[str, Sequence[float]], sign: int, policy: Policy) -> list[tuple[str, float]]:
     line = math.log1p(policy.screen)
     moved = []
-    for name, d in screened.items():
-        if len(d) < LEAST_SCREEN:
+    for name, log_ratios in screened.items():
+        if len(log_ratios) < LEAST_SCREEN:
             continue
-        towards = sign * np.asarray(d)
+        towards = sign * np.asarray(log_ratios)
         if towards.mean() >= line and (towards > 0).mean() >= policy.agree:
             moved.append((name, float(towards.mean())))
     return sorted(moved, key=lambda pair: -pair[1])
@@ -136,61 +173,8 @@ def _by_family(
     ]
 
 
-def sign_flip(d: NDArray[np.float64], null: float) -> float:
-    """One-sided p of mean(d) > null, exact: the share of all assignments of signs to d - null that reach it.
-
-    What scipy.stats.permutation_test(permutation_type="samples") gives, in milliseconds where that takes
-    seconds: a page of records and a study need thousands of these.
-    """
-    sums = np.zeros(1)
-    for value in d - null:
-        sums = np.concatenate((sums + value, sums - value))
-    observed = sums[0]
-    return float(np.mean(sums >= observed - 1e-12 * np.abs(sums).max()))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's corrected p values: the chance of any false rejection is at most the level they are held to."""
-    order = np.argsort(p_values)
-    corrected = np.empty(len(p_values))
-    scaled = np.asarray(p_values)[order] * np.arange(len(p_values), 0, -1)
-    corrected[order] = np.minimum(1, np.maximum.accumulate(scaled))
-    return corrected.tolist()
-
-
-def least_launches(hypotheses: int, policy: Policy) -> int:
-    """Launches without which no p value can be small enough: 2^-n <= alpha / hypotheses."""
-    return math.ceil(math.log2(max(1, hypotheses) / policy.alpha))
-
-
-def detectable(sd: float, screen: int, confirm: int, policy: Policy, hypotheses: int | None = None) -> float:
-    """The least slowdown that passes the screen, and alarm line and test, together with `policy.power`.
-
-    `sd` is that of d between launches. Normal approximation, Student's t for the test, Holm at its strictest
-    over so many hypotheses, or as many as there may be. Infinite where there are too few launches.
-    """
-    least = least_launches(hypotheses or policy.candidates, policy)
-    if screen < LEAST_SCREEN or confirm < least:
-        return math.inf
-    z, strictest = _quantiles(confirm, hypotheses or policy.candidates, policy)
-    seen = math.log1p(policy.screen) + z * sd / math.sqrt(screen)
-    alarmed = math.log1p(policy.alarm) + z * sd / math.sqrt(confirm)
-    rejected = math.log1p(policy.margin) + (strictest + z) * sd / math.sqrt(confirm)
-    if confirm == least:  # then every single launch must say so
-        every = float(stats.norm.ppf(((1 + policy.power) / 2) ** (1 / confirm)))
-        rejected = max(rejected, math.log1p(policy.margin) + every * sd)
-    return math.expm1(max(seen, alarmed, rejected))
-
-
-@cache
-def _quantiles(confirm: int, hypotheses: int, policy: Policy) -> tuple[float, float]:
-    """Normal, for either stage's share of the power; Student's, for Holm's smallest level."""
-    share = (1 + policy.power) / 2
-    return float(stats.norm.ppf(share)), float(stats.t.ppf(1 - policy.alpha / hypotheses, confirm - 1))
-
-
-def judge(record: GateRecord) -> Decision:
-    """The decision: the same one for terminal, formats and page."""
+def judge_gate(record: GateRecord) -> GateVerdict:
+    """The verdict of a run: a command makes it once, and terminal, formats and pages take it."""
     findings = _findings(record)
     by_case = {case: finding for finding in findings for case in finding.cases}
     asked = sum(
@@ -203,14 +187,14 @@ def judge(record: GateRecord) -> Decision:
     if record.interrupted and outcome == "regression":
         outcome = "inconclusive"  # what was asked for was not measured to its end
     said = tuple(reason for group in reasons.values() for reason in group)
-    return Decision(outcome, said, findings, views)
+    return GateVerdict(outcome, said, findings, views)
 
 
-def d_by_launch(case: GateCase, record: GateRecord, stage: str, control: bool = False) -> dict[int, float]:
-    """A case's d (or base against base) in each launch of a stage."""
+def log_ratios(case: GateCase, record: GateRecord, stage: str, control: bool = False) -> dict[int, float]:
+    """A case's log ratio (or base against itself) in each launch of a stage, by the launch's number."""
     found = {}
     for sample in case.samples:
-        value = sample.control if control else sample.d
+        value = sample.control if control else sample.log_ratio
         if record.launches[sample.launch].stage == stage and value is not None:
             found[sample.launch] = value
     return found
@@ -228,14 +212,14 @@ def _findings(record: GateRecord) -> tuple[Finding, ...]:
         sign = 1 if slower else -1
         asked = [hypothesis for hypothesis in _in_order(record) if hypothesis.slower is slower]
         means = [_mean_by_launch(hypothesis, record) for hypothesis in asked]
-        measured = [number for number, d in enumerate(means) if len(d)]
+        measured = [number for number, mean in enumerate(means) if len(mean)]
         launches = min((len(means[number]) for number in measured), default=0)
         tested = measured[: int(record.policy.alpha * 2**launches)]
         corrected = holm([sign_flip(sign * means[number], null) for number in tested])
         p_values = dict(zip(tested, corrected, strict=True))
-        for number, (hypothesis, d) in enumerate(zip(asked, means, strict=True)):
+        for number, (hypothesis, mean) in enumerate(zip(asked, means, strict=True)):
             control = _mean_by_launch(hypothesis, record, control=True)
-            found.append(_finding(hypothesis, d, control, p_values.get(number), record.policy))
+            found.append(_finding(hypothesis, mean, control, p_values.get(number), record.policy))
     return tuple(found)
 
 
@@ -245,34 +229,34 @@ def _in_order(record: GateRecord) -> list[Hypothesis]:
 
 
 def _mean_by_launch(hypothesis: Hypothesis, record: GateRecord, control: bool = False) -> NDArray[np.float64]:
-    """For each confirming launch that has all of its cases: the mean d, the log of their geometric mean."""
+    """The mean log ratio of its cases, the log of their geometric mean, in each launch that has them all."""
     cases = {case.id: case for case in record.cases}
-    each = [d_by_launch(cases[name], record, "confirm", control) for name in hypothesis.cases]
-    launches = sorted(set.intersection(*(set(d) for d in each)))
-    return np.array([np.mean([d[launch] for d in each]) for launch in launches])
+    each = [log_ratios(cases[name], record, "confirm", control) for name in hypothesis.cases]
+    launches = sorted(set.intersection(*(set(ratios) for ratios in each)))
+    return np.array([np.mean([ratios[launch] for ratios in each]) for launch in launches])
 
 
 def _finding(
     hypothesis: Hypothesis,
-    d: NDArray[np.float64],
+    measured: NDArray[np.float64],
     control: NDArray[np.float64],
     p_value: float | None,
     policy: Policy,
 ) -> Finding:
-    change, low, high = _interval(d)
+    change, low, high = _interval(measured)
     itself = float(control.mean()) if len(control) else None
     sign = 1 if hypothesis.slower else -1
-    verdict: Verdict = "not confirmed"
+    verdict: Conclusion = "not confirmed"
     if p_value is None:
         verdict = "undecided"
-    elif p_value <= policy.alpha and sign * d.mean() >= math.log1p(policy.alarm):
-        moved = itself is not None and sign * itself >= sign * d.mean() / 2
+    elif p_value <= policy.alpha and sign * measured.mean() >= math.log1p(policy.alarm):
+        moved = itself is not None and sign * itself >= sign * measured.mean() / 2
         verdict = "unsteady" if moved else "slower" if hypothesis.slower else "faster"
     return Finding(
         name=hypothesis.name,
         cases=hypothesis.cases,
         verdict=verdict,
-        launches=len(d),
+        launches=len(measured),
         change=change,
         low=low,
         high=high,
@@ -282,9 +266,7 @@ def _finding(
 
 
 def _view(case: GateCase, record: GateRecord, finding: Finding | None, hypotheses: int) -> CaseView:
-    stages = {
-        stage: np.array([*d_by_launch(case, record, stage).values()]) for stage in ("screen", "confirm")
-    }
+    stages = {stage: np.array([*log_ratios(case, record, stage).values()]) for stage in ("screen", "confirm")}
     shown = stages["confirm"] if len(stages["confirm"]) else stages["screen"]
     change, low, high = _interval(shown)
     spread = _pooled_sd([*stages.values()])
@@ -305,17 +287,18 @@ def _view(case: GateCase, record: GateRecord, finding: Finding | None, hypothese
         high=high,
         sd=spread,
         detectable=least,
-        gates=least is not None and least <= record.policy.gates_at,
+        powered=least is not None and least <= record.policy.gates_at,
         finding=finding,
     )
 
 
-def _interval(d: NDArray[np.float64]) -> tuple[float | None, float | None, float | None]:
-    if not len(d):
+def _interval(log_ratios: NDArray[np.float64]) -> tuple[float | None, float | None, float | None]:
+    count = len(log_ratios)
+    if not count:
         return None, None, None
-    if len(d) == 1:
-        return math.expm1(d[0]), None, None
-    mean, reach = float(d.mean()), float(stats.t.ppf(0.975, len(d) - 1) * stats.sem(d))
+    if count == 1:
+        return math.expm1(log_ratios[0]), None, None
+    mean, reach = float(log_ratios.mean()), float(stats.t.ppf(0.975, count - 1) * stats.sem(log_ratios))
     return math.expm1(mean), math.expm1(mean - reach), math.expm1(mean + reach)
 
 
@@ -335,7 +318,7 @@ def _reasons(
     policy = record.policy
     slower = [f"{f.name}: {f.change:+.1%}" for f in findings if f.verdict == "slower"]
     compared = [view for view in views if view.case.status == "compared"]
-    of = {status: [v.case for v in views if v.case.status == status] for status in ("failed", "lost")}
+    of = {status: [v.case for v in views if v.case.status == status] for status in ("failed", "removed")}
     inconclusive = []
     if record.interrupted:
         inconclusive.append(record.interrupted)
@@ -343,9 +326,11 @@ def _reasons(
         inconclusive.append("nothing was measured")
     elif record.hypotheses is None:
         inconclusive.append("the screen did not end")
-    elif not any(view.gates for view in compared):
-        inconclusive.append(f"no case could see a slowdown of {policy.gates_at:.0%}")
-    inconclusive += [f"{case.id}: {case.reason}" for case in of["lost"]]
+    elif not any(view.powered for view in compared):
+        inconclusive.append(
+            f"every case is underpowered: none could detect a slowdown of {policy.gates_at:.0%}"
+        )
+    inconclusive += [f"{case.id}: {case.reason}" for case in of["removed"]]
     for finding in findings:
         if finding.verdict == "unsteady":
             inconclusive.append(f"{finding.name}: base against itself moved by {finding.control:+.1%} too")

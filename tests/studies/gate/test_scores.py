@@ -73,7 +73,7 @@ def test_a_score_counts_alarms_finds_and_wrong_names(unchanged, slowed):
     assert (quiet.alarms, quiet.right, quiet.change) == (Rate(0, 3), Rate(0, 0), None)
     assert (found.alarms, found.right, found.wrong) == (Rate(3, 3), Rate(3, 3), 0)
     assert found.found.of == 24
-    assert found.found.hits >= 6
+    assert found.found.hits >= 20  # all of 5%, and most of 2.5%
 
 
 def test_a_run_that_came_to_no_conclusion_is_no_clean_one(unchanged):
@@ -104,9 +104,9 @@ def test_unchanged_runs_have_no_power_and_every_run_has_a_spread(unchanged):
     assert found.blind == Rate(0, 3 * len(unchanged[0].record.cases))
 
 
-@pytest.mark.parametrize("rule", RULES[1:])
-def test_every_rule_finds_a_slowdown_that_none_could_miss(simulate, rng, rule):
-    record = simulate(rng, {"a-1": math.log(1.5), "a-2": 0.0}, sd=0.002)
+@pytest.mark.parametrize(("rule", "smallest"), zip(RULES[1:], (0.03, 0.06, 0.12, 0.12), strict=True))
+def test_each_rule_detects_from_its_own_threshold_on(simulate, rng, rule, smallest):
+    record = simulate(rng, {"a-1": math.log1p(smallest), "a-2": math.log1p(smallest / 3)}, sd=0.003)
     assert named_by(record, rule) == {"a-1"}
 
 

@@ -150,7 +150,7 @@ def test_a_base_that_does_more_makes_head_faster_and_is_no_alarm(tmp_path):
     slower = ("--implementation", "scratch", "--how", "offset", "--amount", "5e-5")
     run = live(tmp_path, "swapped", *slower)
     assert (run.scenario.kind, run.design, run.gained) == ("swapped", "turns", True)
-    assert run.decision.outcome != "regression"
+    assert run.verdict.outcome != "regression"
 
 
 def test_the_neighbour_of_a_run_under_load_works_as_long_as_it_runs():

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from rmsprop.suite.gate.launch import Arm
 from rmsprop.suite.gate.prepare import prepare
-from rmsprop.suite.gate.trees import prepared
+from rmsprop.suite.gate.trees import prepared_trees
+from rmsprop.suite.gate.worker_client import Arm
 from tests.repositories import CHECKOUT, commit, git
 
 OTHERS = {
@@ -68,7 +68,7 @@ def test_the_gate_measures_a_commit_that_has_another_suite_and_one_that_has_none
             CHECKOUT / name, folder / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
         )
     commit(folder, "today's suite")
-    with prepared(folder, none, other, "benchmarks.suite") as trees:
+    with prepared_trees(folder, {"base": none, "head": other}, "benchmarks.suite") as trees:
         for name, tree in (("base", trees.base), ("head", trees.head)):
             arm = Arm(name, Path(sys.executable), tree.path, trees.harness, trees.suite)
             opened = prepare(arm, [PATTERN, PATTERN.replace("scratch", "fused")], lambda: None).opened

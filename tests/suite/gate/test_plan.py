@@ -7,6 +7,7 @@ from rmsprop.errors import UserError
 from rmsprop.suite.gate.plan import (
     Cost,
     Costs,
+    Noise,
     candidates,
     confirm_seconds,
     make_plan,
@@ -15,9 +16,9 @@ from rmsprop.suite.gate.plan import (
     screen_seconds,
     spread,
 )
-from rmsprop.suite.gate.run import seconds_of
-from rmsprop.suite.records.gate import Plan, Policy
-from rmsprop.suite.verdicts.gate import detectable
+from rmsprop.suite.gate.request import seconds_of
+from rmsprop.suite.records.gate import GatePlan, Policy
+from rmsprop.suite.verdicts.gate_statistics import detectable
 
 POLICY = Policy()
 COSTS = Costs(dict.fromkeys("abcd", 1.0), {f"case{i}": Cost("abcd"[i % 4], 0.2, 0.0035) for i in range(40)})
@@ -74,7 +75,7 @@ def test_a_budget_that_is_too_small_for_one_case_says_so():
 
 def test_confirmation_takes_no_more_than_the_aim_asks_and_fewer_turns_where_time_is_little():
     names = [f"case{i}" for i in range(10)]
-    plan = Plan(480.0, 2, 48, 0.003, 4, 16)
+    plan = GatePlan(480.0, 2, 48, 0.003, 4, 16)
 
     def chosen(seconds, sd=0.03):
         return plan_confirmation(COSTS, names, seconds, plan, 10, sd, POLICY)
@@ -91,11 +92,11 @@ def test_confirmation_takes_no_more_than_the_aim_asks_and_fewer_turns_where_time
 
 def test_a_promise_stands_on_what_this_machine_showed_before(simulate, rng):
     calm, wild = (simulate(rng, {"a-1": 0.0, "b-1": 0.0}, sd=sd) for sd in (0.002, 0.04))
-    assert promises(calm, [])["a"] == detectable(spread(calm.plan.turns), 6, 16, POLICY)
-    assert promises(calm, [calm])["a"] < 0.022
-    assert promises(calm, [wild])["a"] > 0.05
+    assert promises(calm, Noise())["a"] == detectable(spread(calm.plan.turns), 6, 16, POLICY)
+    assert promises(calm, Noise.of([calm]))["a"] < 0.022
+    assert promises(calm, Noise.of([wild]))["a"] > 0.05
     few = replace(calm, plan=replace(calm.plan, confirm=5))
-    assert promises(few, [calm])["a"] == math.inf
+    assert promises(few, Noise.of([calm]))["a"] == math.inf
 
 
 @pytest.mark.parametrize(("text", "expected"), [("8m", 480), ("90s", 90), ("1.5h", 5400), ("480", 480)])

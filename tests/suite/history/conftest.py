@@ -10,7 +10,16 @@ import pytest
 
 from rmsprop.suite.case import Case
 from rmsprop.suite.records.bench import BenchRecord, Measurement
-from rmsprop.suite.records.gate import GateCase, GateRecord, Hypothesis, Launch, Plan, Policy, Sample, Side
+from rmsprop.suite.records.gate import (
+    GateCase,
+    GatePlan,
+    GateRecord,
+    Hypothesis,
+    Launch,
+    Policy,
+    Sample,
+    Side,
+)
 from rmsprop.suite.records.store import write_bench, write_gate
 
 START = 1_767_225_600
@@ -106,7 +115,7 @@ def write_gates(make_environment):
                 base=Side(base, base, **facts),
                 head=Side(head, head, **(facts | sides)),
                 policy=Policy(),
-                plan=Plan(480, 2, 30, 0.003, 6, 16),
+                plan=GatePlan(480, 2, 30, 0.003, 6, 16),
                 launches=tuple(Launch(stage, i, 0, 8.0, None) for i in range(len(ratios))),
                 cases=(GateCase(CASE, "scratch", "compared", None, 10, samples),),
                 hypotheses=(Hypothesis(CASE, (CASE,), True),) if stage == "confirm" else (),

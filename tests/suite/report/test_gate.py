@@ -9,7 +9,7 @@ from rmsprop.suite.records.gate import GateCase
 from rmsprop.suite.report import markdown
 from rmsprop.suite.report.figures.gate import draw_forests
 from rmsprop.suite.report.pages import gate
-from rmsprop.suite.verdicts.gate import judge
+from rmsprop.suite.verdicts.gate import judge_gate
 from tests.suite.conftest import simulate  # noqa: F401 (a fixture)
 from tests.suite.report.conftest import page_from
 
@@ -19,8 +19,8 @@ AWKWARD = "fam$ily<b>-1"
 @pytest.fixture
 def record(simulate):  # noqa: F811
     made = simulate(np.random.default_rng(1), {"a-1": math.log(1.08), "a-2": 0.0, AWKWARD: 0.0}, sd=0.01)
-    lost = GateCase("a-3", "a", "lost", "head: not in this commit", None, ())
-    return replace(made, cases=(*made.cases, lost))
+    removed = GateCase("a-3", "a", "removed", "head: not in this commit", None, ())
+    return replace(made, cases=(*made.cases, removed))
 
 
 def pages_of(*records):
@@ -47,7 +47,7 @@ def test_the_newest_run_is_in_the_navigation_and_links_every_other(record):
     assert not other.in_markdown
 
 
-def test_a_page_says_what_slowed_what_was_lost_and_what_could_not_be_seen(record):
+def test_a_page_says_what_slowed_what_was_removed_and_what_could_not_be_seen(record):
     (page,) = pages_of(record)
     for text in texts_of(page):
         for words in (
@@ -61,7 +61,7 @@ def test_a_page_says_what_slowed_what_was_lost_and_what_could_not_be_seen(record
 
 
 def test_a_forest_plot_names_each_case_and_its_interval(record):
-    drawings = draw_forests(record, judge(record))
+    drawings = draw_forests(record, judge_gate(record))
     assert [drawing.name for drawing in drawings] == ["gate-a", "gate-fam-ily-b"]
     assert "a-1 +" in drawings[0].alt
     assert "a-3" not in drawings[0].alt

@@ -6,7 +6,8 @@ import pytest
 from scipy import stats
 
 from rmsprop.suite.records.gate import Hypothesis, Policy
-from rmsprop.suite.verdicts.gate import choose, detectable, holm, judge, least_launches, sign_flip
+from rmsprop.suite.verdicts.gate import choose, judge_gate
+from rmsprop.suite.verdicts.gate_statistics import detectable, holm, least_launches, sign_flip
 
 POLICY = Policy()
 
@@ -44,6 +45,7 @@ def test_a_hypothesis_needs_as_many_launches_as_its_p_value_can_be_small():
     assert 2.0 ** -least_launches(10, POLICY) <= POLICY.alpha / 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", ["normal", "heavy tails", "two modes"])
 def test_no_change_alarms_in_at_most_a_hundredth_of_matrices(simulate, matrix, rng, noise):
     draws = {
@@ -51,19 +53,19 @@ def test_no_change_alarms_in_at_most_a_hundredth_of_matrices(simulate, matrix, r
         "heavy tails": lambda rng, sd: sd * rng.standard_t(2),
         "two modes": lambda rng, sd: sd * rng.choice((-1.5, 1.5)) + rng.normal(0, sd / 3),
     }
-    outcomes = [judge(simulate(rng, matrix, sd=0.02, noise=draws[noise])) for _ in range(300)]
+    outcomes = [judge_gate(simulate(rng, matrix, sd=0.02, noise=draws[noise])) for _ in range(300)]
     assert sum(decision.outcome == "regression" for decision in outcomes) <= 300 * POLICY.alpha
 
 
 def test_a_change_below_the_margin_does_not_alarm(simulate, matrix, rng):
     barely = dict.fromkeys(matrix, math.log(1.009))
-    assert not any(judge(simulate(rng, barely, sd=0.01)).found("slower") for _ in range(20))
+    assert not any(judge_gate(simulate(rng, barely, sd=0.01)).found("slower") for _ in range(20))
 
 
 def test_five_percent_in_one_family_is_found_in_all_its_cases_and_in_no_other(simulate, matrix, rng):
     slowed = matrix | {f"family2-{number}": math.log(1.05) for number in range(8)}
     for _ in range(10):
-        decision = judge(simulate(rng, slowed))
+        decision = judge_gate(simulate(rng, slowed))
         assert decision.outcome == "regression"
         assert decision.code == 1
         assert {case for f in decision.found("slower") for case in f.cases} == set(list(slowed)[16:24])
@@ -71,14 +73,17 @@ def test_five_percent_in_one_family_is_found_in_all_its_cases_and_in_no_other(si
 
 def test_three_percent_in_one_case_is_found_most_of_the_time(simulate, matrix, rng):
     slowed = matrix | {"family1-3": math.log(1.03)}
-    found = [judge(simulate(rng, slowed, sd=0.012)).found("slower") for _ in range(20)]
+    found = [judge_gate(simulate(rng, slowed, sd=0.012)).found("slower") for _ in range(20)]
     assert sum([f.name for f in findings] == ["family1-3"] for findings in found) >= 18
 
 
 def test_the_least_detectable_slowdown_is_found_with_the_power_that_is_promised(simulate, rng):
     least = detectable(0.02, 6, 16, POLICY)
     at, below = (
-        sum(judge(simulate(rng, {"a-1": math.log1p(share * least)}, sd=0.02)).code == 1 for _ in range(100))
+        sum(
+            judge_gate(simulate(rng, {"a-1": math.log1p(share * least)}, sd=0.02)).code == 1
+            for _ in range(100)
+        )
         for share in (1.0, 0.5)
     )
     assert at >= 85
@@ -90,7 +95,7 @@ def test_one_large_slowdown_among_many_small_ones_is_not_lost_in_its_family(simu
     record = simulate(rng, shifts, sd=0.004)
     assert record.hypotheses[0].name.startswith("all, ")
     assert len(record.hypotheses) == POLICY.candidates
-    assert "all-20" in {finding.name for finding in judge(record).found("slower")}
+    assert "all-20" in {finding.name for finding in judge_gate(record).found("slower")}
 
 
 def test_with_the_fewest_launches_each_of_them_must_say_so(simulate, rng):
@@ -103,7 +108,7 @@ def test_with_the_fewest_launches_each_of_them_must_say_so(simulate, rng):
 
 
 def test_faster_is_reported_and_passes(simulate, matrix, rng):
-    decision = judge(simulate(rng, matrix | {"family0-0": math.log(0.9)}))
+    decision = judge_gate(simulate(rng, matrix | {"family0-0": math.log(0.9)}))
     assert [finding.name for finding in decision.found("faster")] == ["family0-0"]
     assert decision.outcome == "pass"
 
@@ -111,18 +116,18 @@ def test_faster_is_reported_and_passes(simulate, matrix, rng):
 def test_swapped_sides_turn_an_alarm_into_a_gain(simulate, rng):
     slowed = simulate(rng, {"a-1": math.log(1.1), "a-2": 0.0})
     swapped = simulate(rng, {"a-1": -math.log(1.1), "a-2": 0.0})
-    assert (judge(slowed).code, judge(swapped).code) == (1, 0)
-    assert judge(swapped).found("faster")
+    assert (judge_gate(slowed).code, judge_gate(swapped).code) == (1, 0)
+    assert judge_gate(swapped).found("faster")
 
 
 def test_a_shift_that_base_shows_against_itself_is_no_alarm(simulate, rng):
-    decision = judge(simulate(rng, {"a-1": math.log(1.05)}, control=math.log(1.05), sd=0.005))
+    decision = judge_gate(simulate(rng, {"a-1": math.log(1.05)}, control=math.log(1.05), sd=0.005))
     assert decision.outcome == "inconclusive"
     assert "base against itself" in decision.reasons[0]
 
 
 def test_a_shift_of_everything_is_tested_by_families(simulate, matrix, rng):
-    decision = judge(simulate(rng, dict.fromkeys(matrix, math.log(1.05))))
+    decision = judge_gate(simulate(rng, dict.fromkeys(matrix, math.log(1.05))))
     together = {f"family{i}, 8 cases together" for i in range(5)}
     names = {finding.name for finding in decision.found("slower")}
     assert together <= names
@@ -142,8 +147,8 @@ def test_families_are_measured_by_as_many_cases_as_there_is_time_for():
 def test_a_slower_case_that_there_was_no_time_for_is_undecided_not_a_pass(simulate, rng):
     record = simulate(rng, {"a-1": 0.0, "a-2": 0.0, "b-1": 0.0}, sd=0.01)
     left = (Hypothesis("b-1", ("b-1",), True),)
-    assert judge(record).outcome == "pass"
-    decision = judge(replace(record, hypotheses=(*record.hypotheses, *left)))
+    assert judge_gate(record).outcome == "pass"
+    decision = judge_gate(replace(record, hypotheses=(*record.hypotheses, *left)))
     assert decision.outcome == "inconclusive"
     assert "b-1: there was no room to confirm it" in decision.reasons
 
@@ -172,10 +177,10 @@ def test_few_launches_are_enough_for_a_candidate_that_was_tested_alone():
 
 
 def test_a_case_too_noisy_to_see_five_percent_cannot_gate(simulate, rng):
-    decision = judge(simulate(rng, {"a-1": 0.0, "a-2": 0.0}, sd=0.2))
-    assert not any(view.gates for view in decision.cases)
+    decision = judge_gate(simulate(rng, {"a-1": 0.0, "a-2": 0.0}, sd=0.2))
+    assert not any(view.powered for view in decision.cases)
     assert decision.outcome == "inconclusive"
-    assert "no case could see a slowdown of 5%" in decision.reasons
+    assert "every case is underpowered: none could detect a slowdown of 5%" in decision.reasons
 
 
 def test_nothing_measured_is_never_a_pass(simulate, rng):
@@ -186,8 +191,8 @@ def test_nothing_measured_is_never_a_pass(simulate, rng):
     )
     unscreened = replace(record, hypotheses=None)
     for nothing in (empty, skipped, unscreened):
-        assert judge(nothing).outcome == "inconclusive"
-        assert judge(nothing).code == 3
+        assert judge_gate(nothing).outcome == "inconclusive"
+        assert judge_gate(nothing).code == 3
 
 
 @pytest.mark.parametrize(
@@ -198,27 +203,27 @@ def test_nothing_measured_is_never_a_pass(simulate, rng):
     ],
 )
 def test_a_run_that_ended_early_does_not_pass(simulate, rng, change, outcome):
-    decision = judge(replace(simulate(rng, {"a-1": 0.0}), **change))
+    decision = judge_gate(replace(simulate(rng, {"a-1": 0.0}), **change))
     assert decision.outcome == outcome
     assert next(iter(change.values())) in decision.reasons
 
 
 def test_an_interrupted_run_is_inconclusive_whatever_it_found(simulate, rng):
     slowed = simulate(rng, {"a-1": math.log(1.1)})
-    assert judge(slowed).code == 1
-    cut = judge(replace(slowed, interrupted="interrupted"))
+    assert judge_gate(slowed).code == 1
+    cut = judge_gate(replace(slowed, interrupted="interrupted"))
     assert (cut.outcome, cut.code) == ("inconclusive", 3)
     assert cut.found("slower")
 
 
 @pytest.mark.parametrize(
     ("status", "outcome"),
-    [("lost", "inconclusive"), ("failed", "failed"), ("new", "pass"), ("left out", "pass")],
+    [("removed", "inconclusive"), ("failed", "failed"), ("added", "pass"), ("left out", "pass")],
 )
 def test_what_becomes_of_a_case_that_one_side_lacks(simulate, rng, status, outcome):
     record = simulate(rng, {"a-1": 0.0, "a-2": 0.0})
     other = replace(record.cases[1], status=status, reason="head: gone", samples=())
-    decision = judge(replace(record, cases=(record.cases[0], other), hypotheses=()))
+    decision = judge_gate(replace(record, cases=(record.cases[0], other), hypotheses=()))
     assert decision.outcome == outcome
     if outcome != "pass":
         assert decision.reasons == ("a-2: head: gone",)
@@ -227,7 +232,7 @@ def test_what_becomes_of_a_case_that_one_side_lacks(simulate, rng, status, outco
 def test_too_few_confirming_launches_leave_a_candidate_undecided(simulate, rng):
     record = simulate(rng, {"a-1": math.log(1.1)})
     kept = replace(record.cases[0], samples=record.cases[0].samples[:12])
-    decision = judge(replace(record, cases=(kept,)))
+    decision = judge_gate(replace(record, cases=(kept,)))
     assert decision.findings[0].verdict == "undecided"
     assert decision.outcome == "inconclusive"
 
@@ -235,6 +240,6 @@ def test_too_few_confirming_launches_leave_a_candidate_undecided(simulate, rng):
 def test_where_launches_are_few_the_candidates_that_the_screen_put_first_are_tested(simulate, rng):
     record = simulate(rng, {f"a-{i}": math.log(1.2 - i / 100) for i in range(6)}, sd=0.001)
     short = tuple(replace(case, samples=case.samples[: 6 + 8]) for case in record.cases)
-    decision = judge(replace(record, cases=short))
+    decision = judge_gate(replace(record, cases=short))
     assert [finding.verdict for finding in decision.findings] == ["slower"] * 2 + ["undecided"] * 4
     assert decision.outcome == "regression"

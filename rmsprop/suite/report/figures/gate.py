@@ -5,11 +5,10 @@ from collections.abc import Sequence
 
 from matplotlib.ticker import PercentFormatter
 
-from rmsprop.suite.gate.formats import interval, percent
 from rmsprop.suite.records.gate import GateRecord
 from rmsprop.suite.report.figures.canvas import BLUE, GREEN, INK, ORANGE, VERMILLION, Drawing, canvas, finish
-from rmsprop.suite.verdicts.gate import CaseView, Decision, d_by_launch
-from rmsprop.suite.words import slug
+from rmsprop.suite.verdicts.gate import CaseView, GateVerdict, log_ratios
+from rmsprop.suite.words import interval, percent, slug
 
 _STYLES = {
     "slower": (VERMILLION, "D"),
@@ -23,7 +22,7 @@ _MOST = 60
 """Cases in a figure."""
 
 
-def draw_forests(record: GateRecord, decision: Decision) -> list[Drawing]:
+def draw_forests(record: GateRecord, decision: GateVerdict) -> list[Drawing]:
     """A figure for each family that was measured."""
     families: dict[str, list[CaseView]] = {}
     for view in decision.cases:
@@ -40,7 +39,7 @@ def _forest(family: str, views: Sequence[CaseView], record: GateRecord) -> Drawi
         axes.axvline(record.policy.alarm, color=VERMILLION, linewidth=0.9, linestyle="--")
         for place, view in enumerate(views):
             stage = "confirm" if view.finding and view.finding.launches else "screen"
-            ratios = [math.expm1(d) for d in d_by_launch(view.case, record, stage).values()]
+            ratios = [math.expm1(ratio) for ratio in log_ratios(view.case, record, stage).values()]
             axes.plot(ratios, [place] * len(ratios), "|", color=INK, alpha=0.35, markersize=7)
             colour, marker = _STYLES.get(view.finding.verdict if view.finding else "", (BLUE, "o"))
             if view.low is not None and view.high is not None:

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rmsprop.suite.gate.formats import headline as answer
-from rmsprop.suite.gate.formats import interval, note_on, percent, side
 from rmsprop.suite.records.gate import GateRecord
 from rmsprop.suite.report.figures.gate import draw_forests
 from rmsprop.suite.report.inputs import Inputs
@@ -24,8 +22,10 @@ from rmsprop.suite.report.page import (
     note,
     paragraph,
 )
-from rmsprop.suite.verdicts.gate import Decision, judge
-from rmsprop.suite.words import count, slug, when
+from rmsprop.suite.verdicts.gate import GateVerdict, judge_gate
+from rmsprop.suite.verdicts.gate_words import headline as answer
+from rmsprop.suite.verdicts.gate_words import remark_on, side_of
+from rmsprop.suite.words import count, interval, percent, slug, when
 
 PATH = "gate.html"
 _PAGES = 50
@@ -34,13 +34,13 @@ _LISTED = 500
 
 
 @dataclass(frozen=True)
-class Run:
+class GateRun:
     """A record, judged."""
 
     number: int
     """Its place, the oldest first."""
     record: GateRecord
-    decision: Decision
+    verdict: GateVerdict
 
     @property
     def path(self) -> str:
@@ -50,7 +50,7 @@ class Run:
 
 def pages(inputs: Inputs) -> Iterable[Page]:
     """A page for each of the newest runs; the newest is in the navigation, and lists the others."""
-    runs = [Run(number, record, judge(record)) for number, record in enumerate(inputs.gates)][::-1]
+    runs = [GateRun(number, record, judge_gate(record)) for number, record in enumerate(inputs.gates)][::-1]
     for run in runs[:_PAGES]:
         newest = run is runs[0]
         blocks = tuple(_blocks(run, runs if newest else ()))
@@ -58,13 +58,13 @@ def pages(inputs: Inputs) -> Iterable[Page]:
         yield Page(path, "Gate: is head slower than base?", blocks, nav, in_markdown=newest)
 
 
-def _blocks(run: Run, runs: Sequence[Run]) -> Iterator[Block]:
-    record, decision = run.record, run.decision
-    yield headline(answer(record, decision))
-    if decision.reasons and decision.outcome != "regression":
-        yield Sentences(tuple(decision.reasons))
+def _blocks(run: GateRun, runs: Sequence[GateRun]) -> Iterator[Block]:
+    record, verdict = run.record, run.verdict
+    yield headline(answer(record, verdict))
+    if verdict.reasons and verdict.outcome != "regression":
+        yield Sentences(tuple(verdict.reasons))
     yield Facts(_facts(record))
-    findings = _findings(decision)
+    findings = _findings(verdict)
     if findings.rows:
         yield findings
     policy = record.policy
@@ -74,10 +74,10 @@ def _blocks(run: Run, runs: Sequence[Run]) -> Iterator[Block]:
         f"estimate is at least {policy.alarm:.0%}. A case whose minimum detectable slowdown is above "
         f"{policy.gates_at:.0%} is underpowered, and raises no alarm."
     )
-    if drawings := draw_forests(record, decision):
+    if drawings := draw_forests(record, verdict):
         yield Detail((Heading("Paired ratios"), Figures(tuple(drawings))))
     yield Heading("Every case")
-    yield _cases(record, decision)
+    yield _cases(record, verdict)
     if runs:
         yield Detail((Heading("Every run"), _runs_table(runs)))
     else:
@@ -88,8 +88,8 @@ def _facts(record: GateRecord) -> dict[str, str]:
     plan = record.plan
     stolen = [launch.stolen for launch in record.launches if launch.stolen is not None]
     return {
-        "Base": side(record.base),
-        "Head": side(record.head),
+        "Base": side_of(record.base),
+        "Head": side_of(record.head),
         "When": when(record.environment.started),
         "Machine": f"{record.environment.processor}, {count(record.environment.cpus, 'processor')}",
         "Launches": f"{len(record.launches)} of {plan.turns} turns a side, {plan.pairs} at a time",
@@ -99,7 +99,7 @@ def _facts(record: GateRecord) -> dict[str, str]:
     }
 
 
-def _findings(decision: Decision) -> Table:
+def _findings(verdict: GateVerdict) -> Table:
     rows = tuple(
         (
             finding.name,
@@ -110,14 +110,14 @@ def _findings(decision: Decision) -> Table:
             percent(finding.control),
             str(finding.launches),
         )
-        for finding in decision.findings
+        for finding in verdict.findings
         if finding.launches
     )
     columns = ("Case or family", "Verdict", "Change", "95% interval", "p", "Base against itself", "Launches")
     return Table("Measured again on fresh launches", columns, rows)
 
 
-def _cases(record: GateRecord, decision: Decision) -> Table:
+def _cases(record: GateRecord, verdict: GateVerdict) -> Table:
     rows = [
         (
             view.case.id,
@@ -125,15 +125,15 @@ def _cases(record: GateRecord, decision: Decision) -> Table:
             interval(view.low, view.high),
             Cell("" if view.sd is None else f"{view.sd:.1%}", view.sd),
             Cell("" if view.detectable is None else f"{view.detectable:.1%}", view.detectable),
-            note_on(view, record),
+            remark_on(view, record),
         )
-        for view in decision.cases
+        for view in verdict.cases
     ]
     columns = ("Case", "Change", "95% interval", "Between launches", "Minimum detectable", "Remark")
     return capped("Every case", columns, rows, _LISTED)
 
 
-def _runs_table(runs: Sequence[Run]) -> Table:
+def _runs_table(runs: Sequence[GateRun]) -> Table:
     paths = [PATH, *(run.path for run in runs[1:_PAGES]), *(None for _ in runs[_PAGES:])]
     rows = [
         (
@@ -141,8 +141,8 @@ def _runs_table(runs: Sequence[Run]) -> Table:
             run.record.environment.machine,
             run.record.base.revision,
             run.record.head.revision,
-            Cell(run.decision.outcome, status=run.decision.outcome),
-            answer(run.record, run.decision),
+            Cell(run.verdict.outcome, status=run.verdict.outcome),
+            answer(run.record, run.verdict),
         )
         for run, path in zip(runs, paths, strict=True)
     ]

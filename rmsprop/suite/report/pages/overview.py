@@ -6,7 +6,6 @@ from datetime import datetime
 import pandas as pd
 
 from rmsprop.suite.case import REFERENCE
-from rmsprop.suite.gate.formats import headline as gate_answer
 from rmsprop.suite.records.frame import Row
 from rmsprop.suite.report.figures.reproduction import draw_reproduction
 from rmsprop.suite.report.inputs import Inputs, Reproduction
@@ -27,7 +26,8 @@ from rmsprop.suite.report.page import (
     paragraph,
 )
 from rmsprop.suite.report.pages import gate, history, performance, problems, reproduction
-from rmsprop.suite.verdicts.gate import judge
+from rmsprop.suite.verdicts.gate import judge_gate
+from rmsprop.suite.verdicts.gate_words import headline as gate_answer
 from rmsprop.suite.verdicts.speed import Run, as_rows, first_of, measured_steps
 from rmsprop.suite.words import count, duration, when
 
@@ -170,7 +170,7 @@ def _gate(inputs: Inputs) -> Iterator[Block]:
     if inputs.gates:
         newest = inputs.gates[-1]
         yield Heading("Is head slower than base?")
-        words = f": {gate_answer(newest, judge(newest))} ({when(newest.environment.started)})"
+        words = f": {gate_answer(newest, judge_gate(newest))} ({when(newest.environment.started)})"
         yield paragraph(Link("The newest run of the gate", gate.PATH), words)
 
 

@@ -1,0 +1,66 @@
+"""The gate's verdict in words: the same ones in the terminal, in every format and on the page."""
+
+from rmsprop.suite.records.gate import GateRecord, Side
+from rmsprop.suite.verdicts.gate import CaseView, Finding, GateVerdict
+from rmsprop.suite.words import count, interval, percent
+
+HEADLINES = {
+    "pass": "No slowdown",
+    "regression": "Slower",
+    "failed": "The measurement failed",
+    "inconclusive": "Inconclusive",
+}
+
+
+def headline(record: GateRecord, verdict: GateVerdict) -> str:
+    """The answer in a line."""
+    words = HEADLINES[verdict.outcome]
+    slower, faster = verdict.found("slower"), verdict.found("faster")
+    measured = [view for view in verdict.cases if view.launches]
+    powered = sum(view.powered for view in measured)
+    if verdict.outcome == "regression":
+        words += ": " + "; ".join(map(_change, slower))
+    elif verdict.outcome != "pass":
+        words += ": " + "; ".join(verdict.reasons[:3])
+    else:
+        words += f" in {count(powered, 'case')}"
+    unseen = {
+        f"underpowered at {record.policy.gates_at:.0%}": len(measured) - powered,
+        "left out by the budget": sum(view.case.status == "left out" for view in verdict.cases),
+        "not measured": sum(view.case.status == "compared" and not view.launches for view in verdict.cases),
+    }
+    words += "".join(f"; {number} {how}" for how, number in unseen.items() if number)
+    if faster:
+        words += "; faster: " + "; ".join(map(_change, faster))
+    return words
+
+
+def side_of(side: Side) -> str:
+    """What was measured on one side."""
+    commit = f" ({side.commit[:9]})" if side.commit and not side.commit.startswith(side.revision) else ""
+    state = ", with local changes, measured as it is" if side.dirty else ""
+    torch = side.versions.get("torch", "none")
+    return f"{side.revision}{commit}{state}, Python {side.python}, torch {torch}"
+
+
+def remark_on(view: CaseView, record: GateRecord) -> str:
+    """What must be said of a case, in a few words; nothing if it is a case without a change."""
+    if view.case.status != "compared":
+        return f"{view.case.status}: {view.case.reason}"
+    if view.finding and view.finding.verdict != "not confirmed":
+        return view.finding.verdict
+    if not view.launches:
+        return "not measured"
+    return "" if view.powered else f"underpowered at {record.policy.gates_at:.0%}"
+
+
+def sentence_of(finding: Finding) -> str:
+    """The finding with its numbers."""
+    if not finding.launches:
+        return f"{finding.verdict}: there was no time to confirm it"
+    numbers = f"{percent(finding.change)}, 95% interval {interval(finding.low, finding.high)}"
+    return f"{finding.verdict}: {numbers}, over {finding.launches} launches"
+
+
+def _change(finding: Finding) -> str:
+    return f"{finding.name} {percent(finding.change)}"

@@ -1,0 +1,120 @@
+"""The process that measures: each request, and what it answers."""
+
+import gc
+import json
+import subprocess
+import sys
+from contextlib import contextmanager
+from types import ModuleType
+
+import pytest
+
+from rmsprop.suite.gate import worker
+from rmsprop.suite.gate.worker import MOST_STEPS, Worker
+
+FILE = worker.__file__
+
+
+@pytest.fixture
+def suite(monkeypatch):
+    """A suite whose steps take a microsecond by its own clock; `log` holds what it opened and closed."""
+    module = ModuleType("a_suite")
+    module.log = []
+
+    @contextmanager
+    def make(case):
+        if case == "skipped":
+            raise NotImplementedError("no such device\nand more")
+        if case == "broken":
+            raise RuntimeError("it is wrong")
+        if case == "exits":
+            raise SystemExit(3)
+        module.log.append(f"open {case}")
+        yield lambda steps: steps * {"one": 1e-6, "stands": 0.0}[case]
+        module.log.append(f"close {case}")
+
+    module.PACKAGE, module.cases, module.make = None, lambda: ["one", "skipped"], make
+    monkeypatch.setitem(sys.modules, "a_suite", module)
+    return module
+
+
+@pytest.fixture
+def greeted(suite, tmp_path):
+    made = Worker()
+    made.hello("a_suite", str(tmp_path))
+    yield made
+    gc.unfreeze()
+
+
+def test_hello_tells_versions_and_cases_with_their_families(suite, tmp_path):
+    answer = Worker().hello("a_suite", str(tmp_path))
+    assert answer["cases"] == [["one", "all"], ["skipped", "all"]]
+    assert answer["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert set(answer["versions"]) == {"torch", "numpy"}
+    suite.family = str.upper
+    assert Worker().hello("a_suite", str(tmp_path))["cases"][0] == ["one", "ONE"]
+
+
+def test_a_package_from_elsewhere_and_a_suite_without_a_part_are_refused(suite, tmp_path):
+    suite.PACKAGE = "json"
+    with pytest.raises(ImportError, match="the tree has no package json"):
+        Worker().hello("a_suite", str(tmp_path))
+    del suite.make
+    with pytest.raises(AttributeError, match="the suite a_suite has no make"):
+        Worker().hello("a_suite", str(tmp_path))
+
+
+def test_a_case_is_opened_measured_and_closed(greeted, suite):
+    opened = greeted.open("one")
+    assert opened.keys() == {"seconds", "used"}
+    assert greeted.steps(0.003) == {"steps": 3000}
+    assert greeted.turn(3000) == {"seconds": pytest.approx(0.003)}
+    assert greeted.close() == {}
+    assert suite.log == ["open one", "close one"]
+
+
+def test_the_next_case_closes_the_last_one(greeted, suite):
+    greeted.open("one")
+    greeted.open("one")
+    assert suite.log == ["open one", "close one", "open one"]
+
+
+@pytest.mark.parametrize(
+    ("case", "answer"),
+    [
+        ("skipped", {"skipped": "no such device"}),
+        ("broken", {"failed": "RuntimeError: it is wrong"}),
+        ("exits", {"failed": "SystemExit: 3"}),
+    ],
+)
+def test_a_case_that_cannot_be_measured_says_why(greeted, case, answer):
+    assert greeted.open(case) == answer
+
+
+def test_a_clock_that_stands_is_an_error(greeted):
+    greeted.open("stands")
+    with pytest.raises(ValueError, match="which is no time to compare"):
+        greeted.turn(10)
+    with pytest.raises(ValueError, match=rf"{MOST_STEPS // 10}\d* steps took 0.0 s"):
+        greeted.steps(0.003)
+
+
+def test_what_a_suite_prints_does_not_mix_with_the_answers(tmp_path):
+    (tmp_path / "loud.py").write_text(
+        "import os\nprint('loud')\nos.system('echo louder')\nPACKAGE = None\nmake = print\n"
+        "def cases():\n    print('loudest')\n    return ['a']\n"
+    )
+    requests = [{"do": "hello", "suite": "loud", "tree": "."}, {"do": "steps", "seconds": "x"}]
+    answer = subprocess.run(
+        [sys.executable, FILE],
+        input="".join(json.dumps(request) + "\n" for request in requests),
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    hello, wrong = map(json.loads, answer.stdout.splitlines())
+    assert hello["cases"] == [["a", "all"]]
+    assert wrong["error"].startswith("TypeError: ")
+    assert set(answer.stderr.split()) == {"loud", "louder", "loudest"}
