@@ -1,4 +1,5 @@
-// FusedRMSprop's step on the CPU: one pass over memory, one call for all tensors of an optimizer.
+// FusedRMSprop's step on the CPU: one pass over memory, one call for all tensors of an optimizer. For the
+// tensors on CUDA it makes the table of addresses that one launch of the Triton kernel steps.
 //
 //   g = sign g / scale + weight_decay p
 //   s = alpha s + (1 - alpha) g^2
@@ -22,6 +23,7 @@
 #include <ATen/ops/empty.h>
 #include <c10/core/InferenceMode.h>
 #include <pybind11/pybind11.h>
+#include <torch/csrc/DynamicTypes.h>
 #include <torch/csrc/Exceptions.h>
 #include <torch/csrc/autograd/python_variable.h>
 #include <torch/csrc/utils/object_ptr.h>
@@ -29,9 +31,11 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cmath>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -47,7 +51,7 @@ using at::vec::Vectorized;
 
 // What one of param_groups says.
 struct Rule {
-  double lr, alpha, eps_inside, eps_outside, weight_decay, momentum, sign;
+  double lr, alpha, eps_inside, eps_outside, weight_decay, momentum, sign;  // lr: NaN if it is on another device
   bool centered, stochastic;
 };
 
@@ -415,8 +419,11 @@ Rule rule_of(PyObject* group, const Keys& keys) {
   const double eps = least("epsilon value", keys.eps), alpha = least("alpha value", keys.alpha);
   TORCH_CHECK_VALUE(alpha < 1, "Invalid alpha value: ", alpha);
   const bool inside = flag(group, keys.eps_inside_sqrt);
+  PyObject* lr = item(group, keys.lr);
+  const bool elsewhere = THPVariable_Check(lr) && !THPVariable_Unpack(lr).is_cpu();
+  TORCH_CHECK_VALUE(!elsewhere || THPVariable_Unpack(lr).numel() == 1, "Tensor lr must be 1-element");
   return {
-      least("learning rate", keys.lr),
+      elsewhere ? std::numeric_limits<double>::quiet_NaN() : least("learning rate", keys.lr),
       alpha,
       inside ? eps : 0,
       inside ? 0 : eps,
@@ -428,14 +435,14 @@ Rule rule_of(PyObject* group, const Keys& keys) {
   };
 }
 
-// A tensor with memory of its own on the CPU that holds its values as they are.
-bool plain(const Tensor& tensor) {
+// A tensor with memory of its own on the device that holds its values as they are.
+bool plain(const Tensor& tensor, c10::Device device = at::kCPU) {
   using c10::DispatchKey;
   static constexpr c10::DispatchKeySet other(
       {DispatchKey::Conjugate, DispatchKey::Negative, DispatchKey::ZeroTensor, DispatchKey::Python,
        DispatchKey::Functionalize});
   const auto* impl = tensor.unsafeGetTensorImpl();
-  return impl->device_type() == at::kCPU && impl->layout() == at::kStrided && impl->has_storage() &&
+  return impl->device() == device && impl->layout() == at::kStrided && impl->has_storage() &&
       !impl->key_set().has_any(other);
 }
 
@@ -460,9 +467,11 @@ const Tensor* tensor_at(PyObject* state, PyObject* key) {
   return found != nullptr && THPVariable_Check(found) ? &THPVariable_Unpack(found) : nullptr;
 }
 
-// The job of p, or none if it is not for this kernel.
+// The job of p, or none if no kernel takes it as it is. On CUDA its step may be on the CPU.
 std::optional<Job> job_of(const Tensor& p, const Tensor& g, PyObject* state, const Rule& rule, const Keys& keys, bool scaled) {
-  if (!plain(p) || !plain(g) || !aligned(g, p) || g.scalar_type() != p.scalar_type() || partly_overlap(p, g)) {
+  const auto device = p.device();
+  if (!plain(p, device) || !plain(g, device) || !aligned(g, p) || g.scalar_type() != p.scalar_type() ||
+      partly_overlap(p, g)) {
     return {};
   }
   Job job{};
@@ -471,11 +480,11 @@ std::optional<Job> job_of(const Tensor& p, const Tensor& g, PyObject* state, con
   job.tensors[1] = &g;
   size_t taken = 2;
   job.p = p.mutable_data_ptr();
-  job.g = scaled ? g.mutable_data_ptr() : const_cast<void*>(g.const_data_ptr());
+  job.g = scaled || device.is_cuda() ? g.mutable_data_ptr() : const_cast<void*>(g.const_data_ptr());
   std::optional<ScalarType> type;
   const auto take = [&](PyObject* key, void*& data) {
     const auto* tensor = tensor_at(state, key);
-    if (tensor == nullptr || !plain(*tensor) || !aligned(*tensor, p) || tensor->is_complex() != p.is_complex() ||
+    if (tensor == nullptr || !plain(*tensor, device) || !aligned(*tensor, p) || tensor->is_complex() != p.is_complex() ||
         tensor->scalar_type() != type.value_or(tensor->scalar_type())) {
       return false;
     }
@@ -490,7 +499,8 @@ std::optional<Job> job_of(const Tensor& p, const Tensor& g, PyObject* state, con
   }
   job.update = choose(rule, at::toRealValueType(p.scalar_type()), at::toRealValueType(*type));
   job.step = tensor_at(state, keys.step);
-  if (job.update == nullptr || job.step == nullptr || !plain(*job.step) || job.step->numel() != 1 ||
+  if (job.update == nullptr || job.step == nullptr || job.step->numel() != 1 ||
+      !(plain(*job.step) || (device.is_cuda() && plain(*job.step, device))) ||
       (job.step->scalar_type() != ScalarType::Float && job.step->scalar_type() != ScalarType::Double)) {
     return {};
   }
@@ -508,20 +518,128 @@ void advance(const Tensor& step) {
   }
 }
 
-// step(param_groups, state, scale, partly, serial) -> [(group, parameter), ...]
+// Whether the step is counted where the parameter is.
+bool counts_there(const Job& job) {
+  return job.step->device() == job.tensors[0]->device();
+}
+
+// Parameters on one device that one launch steps: of one group, alike in their types.
+struct Launch {
+  PyObject* group;
+  std::vector<const Job*> jobs;
+
+  bool takes(PyObject* of, const Job& job) const {
+    const auto alike = [](const Tensor* one, const Tensor* other) {
+      return one->device() == other->device() && one->scalar_type() == other->scalar_type();
+    };
+    const auto& first = *jobs.front();
+    return group == of && alike(job.tensors[0], first.tensors[0]) && alike(job.tensors[2], first.tensors[2]) &&
+        alike(job.step, first.step);
+  }
+
+  // What cuda.Launch holds. The table has a row of int64 for each of: the tensors' first programs, their
+  // sizes, the addresses of p, g, s, of a if centered, of b if momentum, and of the steps if they are on the
+  // device; a row is as long as the next power of two, and filled up with the number of programs.
+  PyObject* object(int64_t block) const {
+    const auto& first = *jobs.front();
+    const bool counts = counts_there(first), centered = first.rule->centered, momentum = first.rule->momentum > 0;
+    size_t width = 1;
+    while (width < jobs.size()) {
+      width *= 2;
+    }
+    const size_t rows = 5 + centered + momentum + counts;
+    THPObjectPtr table(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(rows * width * sizeof(int64_t))));
+    if (!table) {
+      throw python_error();
+    }
+    auto* cells = reinterpret_cast<int64_t*>(PyBytes_AS_STRING(table.get()));
+    int64_t programs = 0;
+    for (size_t i = 0; i < jobs.size(); ++i) {
+      const auto& job = *jobs[i];
+      auto* cell = cells + i;
+      const auto put = [&](int64_t value) {
+        *cell = value;
+        cell += width;
+      };
+      const auto address = [](const void* memory) { return static_cast<int64_t>(reinterpret_cast<intptr_t>(memory)); };
+      put(programs);
+      put(job.size);
+      put(address(job.p));
+      put(address(job.g));
+      put(address(job.s));
+      if (centered) {
+        put(address(job.a));
+      }
+      if (momentum) {
+        put(address(job.b));
+      }
+      if (counts) {
+        put(address(job.step->mutable_data_ptr()));
+      }
+      programs += std::max<int64_t>(1, (job.size + block - 1) / block);  // an empty tensor's step is counted too
+    }
+    for (size_t row = 0; row < rows; ++row) {
+      std::fill(cells + row * width + jobs.size(), cells + (row + 1) * width, programs);
+    }
+    const auto dtype = [](ScalarType type) {
+      return reinterpret_cast<PyObject*>(torch::getTHPDtype(at::toRealValueType(type)));
+    };
+    return Py_BuildValue(
+        "(OiOOOOOLO)", group, static_cast<int>(first.tensors[0]->device().index()),
+        dtype(first.tensors[0]->scalar_type()), dtype(first.tensors[2]->scalar_type()),
+        counts ? dtype(first.step->scalar_type()) : Py_None, centered ? Py_True : Py_False,
+        momentum ? Py_True : Py_False, static_cast<long long>(programs), table.get());
+  }
+};
+
+// [Launch, ...] as Python has them, for jobs of which each has its group.
+PyObject* launches_of(const std::vector<Job>& jobs, const std::vector<PyObject*>& groups, int64_t block) {
+  std::vector<Launch> launches;
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    auto launch = std::find_if(
+        launches.rbegin(), launches.rend(), [&](const Launch& each) { return each.takes(groups[i], jobs[i]); });
+    if (launch == launches.rend()) {
+      launches.push_back({groups[i], {}});
+      launch = launches.rbegin();
+    }
+    launch->jobs.push_back(&jobs[i]);
+  }
+  THPObjectPtr made(PyList_New(0));
+  if (!made) {
+    throw python_error();
+  }
+  for (const auto& launch : launches) {
+    THPObjectPtr object(launch.object(block));
+    if (!object || PyList_Append(made, object) < 0) {
+      throw python_error();
+    }
+  }
+  return made.release();
+}
+
+// step(param_groups, state, scale, partly, serial, launched, block) -> None if nothing is left to do, or
+//     ([(group, parameter), ...], [Launch, ...])
 //
-// Takes one step of all parameters with a gradient, and gives back those that are not for this kernel: no
-// state yet, another device, another memory layout. If there are any and `partly` is false, it does nothing
-// else. `serial` takes one parameter after the other. state_dtype is not looked at: what is there is updated in the type that it has.
+// Takes one step of all parameters with a gradient on the CPU, and gives back those that are not for a
+// kernel: no state yet, another device, another memory layout. If there are any and `partly` is false, it does
+// nothing else. Those on devices of the type `launched` it gives back as launches, `block` elements to a
+// program; their versions, and their steps if they are counted on the CPU, have then advanced. ("cuda"; "" for
+// none; "cpu" is for Triton's interpreter.) `serial` takes one parameter after the other, and launches none.
+// state_dtype is not looked at: what is there is updated in the type that it has.
 PyObject* step(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
   HANDLE_TH_ERRORS
   static const Keys keys;
   TORCH_CHECK_TYPE(
-      count == 5 && PyList_Check(arguments[0]) && PyDict_Check(arguments[1]),
-      "step(param_groups: list, state: dict, scale: float, partly: bool, serial: bool)");
+      count == 7 && PyList_Check(arguments[0]) && PyDict_Check(arguments[1]) && PyUnicode_Check(arguments[5]),
+      "step(param_groups: list, state: dict, scale: float, partly: bool, serial: bool, launched: str, block: int)");
   PyObject *groups = arguments[0], *states = arguments[1];
   const double scale = PyFloat_AsDouble(arguments[2]);
   const bool partly = PyObject_IsTrue(arguments[3]) == 1, serial = PyObject_IsTrue(arguments[4]) == 1;
+  const auto is_launched = [named = arguments[5]](const char* name) {
+    return PyUnicode_CompareWithASCIIString(named, name) == 0;
+  };
+  const bool cuda_launched = is_launched("cuda"), cpu_launched = is_launched("cpu");
+  const int64_t block = PyLong_AsLongLong(arguments[6]);
   if (PyErr_Occurred()) {
     throw python_error();
   }
@@ -532,14 +650,16 @@ PyObject* step(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
   }
   std::vector<Rule> rules;
   rules.reserve(PyList_GET_SIZE(groups));  // jobs point into it
-  std::vector<Job> jobs;
+  std::vector<Job> jobs, there;  // for this kernel, and for launches
+  std::vector<PyObject*> groups_there;
   // State stands in the order of the parameters as a rule: walking along saves hashing each tensor.
   Py_ssize_t place = 0;
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(groups); ++i) {
     PyObject* group = PyList_GET_ITEM(groups, i);
     TORCH_CHECK_TYPE(PyDict_Check(group), "expected param_groups of dicts");
     rules.push_back(rule_of(group, keys));
-    const bool here = !flag(group, keys.capturable);
+    auto& rule = rules.back();
+    const bool capturable = flag(group, keys.capturable);
     PyObject* params = item(group, keys.params);
     TORCH_CHECK_TYPE(PyList_Check(params), "expected the params of a group as a list");
     jobs.reserve(jobs.size() + PyList_GET_SIZE(params));
@@ -563,10 +683,19 @@ PyObject* step(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
       TORCH_CHECK(
           !p.is_inference() || c10::InferenceMode::is_enabled(),
           "Inplace update to inference tensor outside InferenceMode is not allowed.");
-      if (here && state != nullptr && PyDict_Check(state)) {
-        if (auto job = job_of(p, g, state, rules.back(), keys, scale != 1)) {
+      const bool launched = !serial && ((cuda_launched && p.is_cuda()) || (cpu_launched && p.is_cpu()));
+      if ((launched || (p.is_cpu() && !capturable)) && state != nullptr && PyDict_Check(state)) {
+        if (auto job = job_of(p, g, state, rule, keys, scale != 1); job && !launched) {
+          if (std::isnan(rule.lr)) {
+            rule.lr = number(group, keys.lr);  // waits for the device
+            TORCH_CHECK_VALUE(rule.lr >= 0, "Invalid learning rate: ", rule.lr);
+          }
           job->scale = scale;
           jobs.push_back(*job);
+          continue;
+        } else if (job && (!capturable || counts_there(*job))) {
+          there.push_back(*job);
+          groups_there.push_back(group);
           continue;
         }
       }
@@ -576,8 +705,16 @@ PyObject* step(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
       }
     }
   }
-  if (PyList_GET_SIZE(rest.get()) > 0 && !partly) {
-    return rest.release();
+  const bool leaves = PyList_GET_SIZE(rest.get()) > 0;
+  if (leaves && !partly) {
+    return Py_BuildValue("(O[])", rest.get());
+  }
+  THPObjectPtr launches(launches_of(there, groups_there, block));
+  for (auto& job : there) {
+    if (!counts_there(job)) {
+      advance(*job.step);
+    }
+    job.parameter->bump_version();
   }
 
   uint32_t seed = 0;
@@ -597,7 +734,10 @@ PyObject* step(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
     pybind11::gil_scoped_release release;
     work.run();
   }
-  return rest.release();
+  if (there.empty() && !leaves) {
+    Py_RETURN_NONE;
+  }
+  return Py_BuildValue("(OO)", rest.get(), launches.get());
   END_HANDLE_TH_ERRORS
 }
 

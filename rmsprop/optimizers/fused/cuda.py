@@ -10,11 +10,12 @@ Triton comes with torch's builds for CUDA. It compiles the kernel on first use f
 and flags, and keeps what it made on disk; other hyperparameters or other tensors compile nothing.
 """
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from itertools import accumulate
-from typing import TypeAlias
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,10 +25,25 @@ from rmsprop.optimizers.fused.batches import Batch
 BLOCK, WARPS = 1024, 4
 """Elements of one tensor that one program steps, and what steps them: eight to a thread."""
 
-Column: TypeAlias = tuple[int, ...]
-"""One number for each tensor: its size, or an address."""
-Table: TypeAlias = tuple[int, int, tuple[Tensor | None, ...]]
-"""The number of programs, and the kernel's `levels` and columns."""
+
+class Launch(NamedTuple):
+    """A list of tensors that one launch steps; `cpu_kernel.cpp` makes them too."""
+
+    group: Mapping[str, Any]
+    """The options, as in `param_groups`."""
+    device: int
+    """Index of the CUDA device; -1 for the CPU, where Triton's interpreter runs."""
+    param: torch.dtype
+    state: torch.dtype
+    step: torch.dtype | None
+    """None: the steps are counted on the CPU, by others."""
+    centered: bool
+    momentum: bool
+    programs: int
+    table: bytes
+    """Rows of int64, as long as the next power of two: the first program of each tensor, its size, the
+    addresses of its parameter, gradient and square_avg; of grad_avg if `centered`, of momentum_buffer if
+    `momentum`, of the step if there is a `step`. What a row has too much is the number of programs."""
 
 
 def unavailable() -> str | None:
@@ -81,70 +97,102 @@ def step(
     params, grads, square_avgs, grad_avgs, momentum_buffers, steps = tensors
     if not params:
         return
-    # Triton takes a while to import, and is absent where there is no GPU.
-    from rmsprop.optimizers.fused.triton_kernel import DTYPES, fused_step  # noqa: PLC0415
-
-    device, rounds = params[0].device, stochastic_rounding and params[0].dtype == torch.bfloat16
-    steps_there = steps[0].device == device
+    steps_there = steps[0].device == params[0].device
     if not steps_there:
         # A tensor, as in torch's optimizers: a number would be made a tensor anew for each step.
         torch._foreach_add_(list(steps), torch.ones((), device="cpu"), alpha=1.0)
+    group = {
+        "lr": lr,
+        "alpha": alpha,
+        "eps": eps,
+        "weight_decay": weight_decay,
+        "momentum": momentum,
+        "maximize": maximize,
+        "eps_inside_sqrt": eps_inside_sqrt,
+        "stochastic_rounding": stochastic_rounding,
+    }
+    sizes = [p.numel() for p in params]
+    *firsts, programs = accumulate((-(-size // BLOCK) for size in sizes), initial=0)
     lists = (params, grads, square_avgs, grad_avgs, momentum_buffers, steps if steps_there else ())
-    sizes = tuple(p.numel() for p in params)
-    addresses = tuple(tuple(t.data_ptr() for t in tensors) for tensors in lists)
+    rows = [firsts, sizes, *([t.data_ptr() for t in tensors] for tensors in lists if tensors)]
+    padding = [programs] * (2 ** (len(sizes) - 1).bit_length() - len(sizes))
+    launch(
+        Launch(
+            group,
+            params[0].get_device(),
+            params[0].dtype,
+            square_avgs[0].dtype,
+            steps[0].dtype if steps_there else None,
+            bool(grad_avgs),
+            bool(momentum_buffers),
+            programs,
+            b"".join(array("q", [*row, *padding]).tobytes() for row in rows),
+        ),
+        grad_scale=grad_scale,
+        found_inf=found_inf,
+    )
+    torch.autograd.graph.increment_version(params)
+
+
+def launch(it: Launch, *, grad_scale: Tensor | None = None, found_inf: Tensor | None = None) -> None:
+    """Queue the launch on the current stream of its device; see `step`."""
+    if it.device >= 0 and it.device != torch.cuda.current_device():
+        with torch.cuda.device(it.device):
+            launch(it, grad_scale=grad_scale, found_inf=found_inf)
+        return
+    # Triton takes a while to import, and is absent where there is no GPU.
+    from rmsprop.optimizers.fused.triton_kernel import DTYPES, fused_step  # noqa: PLC0415
+
+    device = torch.device("cuda", it.device) if it.device >= 0 else torch.device("cpu")
 
     def there(scalar: Tensor | None) -> Tensor | None:
         return None if scalar is None else scalar.to(device, non_blocking=True)
 
+    group = it.group
+    lr, eps, decay = group["lr"], float(group["eps"]), float(group["weight_decay"])
     lr_there = there(lr) if isinstance(lr, Tensor) and lr.device.type != "cpu" else None
-    with torch.cuda.device(params[0].get_device()):
-        programs, levels, columns = _table(device, sizes, addresses)
-        fused_step[(programs,)](
-            *columns,
-            levels,
-            0.0 if lr_there is not None else float(lr),
-            alpha,
-            eps if eps_inside_sqrt else 0.0,
-            0.0 if eps_inside_sqrt else eps,
-            weight_decay,
-            momentum,
-            -1.0 if maximize else 1.0,
-            lr_there,
-            there(grad_scale),
-            there(found_inf),
-            torch.randint(2**63 - 1, (1,), device=device) if rounds else None,
-            PARAM=DTYPES[params[0].dtype],
-            STATE=DTYPES[square_avgs[0].dtype],
-            STEP=DTYPES[steps[0].dtype],
-            ACC=DTYPES[torch.promote_types(params[0].dtype, torch.float32)],
-            DECAYS=weight_decay != 0,
-            BLOCK=BLOCK,
-            num_warps=WARPS,
-            enable_fp_fusion=False,  # the kernel says what is contracted: what the CPU's contracts
-        )
-    torch.autograd.graph.increment_version(params)
+    rounds = group["stochastic_rounding"] and it.param == torch.bfloat16
+    rows = 5 + it.centered + it.momentum + (it.step is not None)
+    fused_step[(it.programs,)](
+        _table(device, it.table),
+        (len(it.table) // (8 * rows)).bit_length() - 1,
+        float(lr) if lr_there is None else 0.0,
+        float(group["alpha"]),
+        eps if group["eps_inside_sqrt"] else 0.0,
+        0.0 if group["eps_inside_sqrt"] else eps,
+        decay,
+        float(group["momentum"]),
+        -1.0 if group["maximize"] else 1.0,
+        lr_there,
+        there(grad_scale),
+        there(found_inf),
+        torch.randint(2**63 - 1, (1,), device=device) if rounds else None,
+        PARAM=DTYPES[it.param],
+        STATE=DTYPES[it.state],
+        STEP=DTYPES[it.step] if it.step else None,
+        ACC=DTYPES[torch.promote_types(it.param, torch.float32)],
+        CENTERED=it.centered,
+        MOMENTUM=it.momentum,
+        DECAYS=decay != 0,
+        BLOCK=BLOCK,
+        num_warps=WARPS,
+        enable_fp_fusion=False,  # the kernel says what is contracted: what the CPU's contracts
+    )
 
 
-def _table(device: torch.device, sizes: Column, addresses: tuple[Column, ...]) -> Table:
+def _table(device: torch.device, table: bytes) -> Tensor:
     if device.type != "cuda":  # Triton's interpreter
-        return _upload(device, None, sizes, addresses)
+        return _upload(device, None, table)
     if torch.cuda.is_current_stream_capturing():
         # The copy is part of the graph, as is the memory that it fills: each replay fills it anew. The host's
         # side stays as it is: torch gives pinned memory that a capture has used to nobody else.
-        return _upload.__wrapped__(device, None, sizes, addresses)
-    return _upload(device, torch.cuda.current_stream(device), sizes, addresses)
+        return _upload.__wrapped__(device, None, table)
+    return _upload(device, torch.cuda.current_stream(), table)
 
 
 @lru_cache(maxsize=64)  # gradients that are freed and made anew come back to a few sets of addresses
-def _upload(
-    device: torch.device, stream: torch.cuda.Stream | None, sizes: Column, addresses: tuple[Column, ...]
-) -> Table:
+def _upload(device: torch.device, stream: torch.cuda.Stream | None, table: bytes) -> Tensor:
     """A table for `stream`, the current one: another one would have to wait for the copy."""
-    *firsts, programs = accumulate((-(-size // BLOCK) for size in sizes), initial=0)
-    levels = (len(sizes) - 1).bit_length()
-    padding = [programs] * (2**levels - len(sizes))
-    columns = (firsts, sizes, *addresses)
-    rows = [[*column, *padding] for column in columns if column]
-    host = torch.tensor(rows, dtype=torch.int64, device="cpu", pin_memory=device.type == "cuda")
-    filled = iter(host.to(device, non_blocking=True).unbind())
-    return programs, levels, tuple(next(filled) if column else None for column in columns)
+    host = torch.empty(len(table) // 8, dtype=torch.int64, device="cpu", pin_memory=device.type == "cuda")
+    host.copy_(torch.frombuffer(bytearray(table), dtype=torch.int64))
+    return host.to(device, non_blocking=True)

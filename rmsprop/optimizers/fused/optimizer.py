@@ -34,8 +34,12 @@ from rmsprop.optimizers.fused.checks import (
 )
 
 Pairs: TypeAlias = list[tuple[Group, Tensor]]
-HostStep: TypeAlias = Callable[[list[dict[str, Any]], Mapping[Tensor, Any], float, bool, bool], Pairs]
-"""`step` of cpu_kernel.cpp: (param_groups, state, scale, partly, serial) -> what it leaves to others."""
+Left: TypeAlias = tuple[Pairs, list[tuple[Any, ...]]]
+"""What a walk leaves to others: parameters, and launches of the kernel on CUDA, made ready."""
+Walk: TypeAlias = Callable[
+    [list[dict[str, Any]], Mapping[Tensor, Any], float, bool, bool, str, int], Left | None
+]
+"""`step` of cpu_kernel.cpp: (param_groups, state, scale, partly, serial, launched, block) -> what is left."""
 
 
 class FusedRMSprop(RMSprop):
@@ -88,6 +92,8 @@ class FusedRMSprop(RMSprop):
     _options: Mapping[str, Any] = MappingProxyType({})
     _repeats = False
     """Whether a parameter stands twice in a group, of which torch warns: no two threads may step it then."""
+    _launched = ""
+    """On which devices the walk makes parameters ready for the kernel: "cuda" once one was met there."""
 
     def __init__(
         self,
@@ -156,8 +162,14 @@ class FusedRMSprop(RMSprop):
             scale = self._scale_on_host()
             if math.isinf(scale):
                 return loss
-        if rest := self._host_step(self.param_groups, self.state, scale, False, self._repeats):
-            self._step_rest(rest, scale)
+        if self._launched == "cuda" and torch.cuda.is_current_stream_capturing():
+            self._check_capture()
+        if left := self._walk_all(scale, False):
+            rest, launches = left
+            if rest:
+                self._step_rest(rest, scale)
+            else:
+                self._launch(launches)
         return loss
 
     _watched_step = Optimizer.profile_hook_step(_step)
@@ -175,38 +187,69 @@ class FusedRMSprop(RMSprop):
         """What torch.amp.GradScaler sets around its steps: found_inf and grad_scale."""
         return getattr(self, "found_inf", None), getattr(self, "grad_scale", None)
 
+    def _check_capture(self) -> None:
+        """RuntimeError, in torch's words, where a CUDA graph would hold counters that are on the CPU."""
+        if not all(group["capturable"] for group in self.param_groups):
+            raise RuntimeError(
+                "Attempting CUDA graph capture of step() for an instance of "
+                f"{type(self).__name__} but param_groups' capturable is False."
+            )
+
+    def _walk_all(self, scale: float, partly: bool) -> Left | None:
+        return self._walk(
+            self.param_groups, self.state, scale, partly, self._repeats, self._launched, fused_cuda.BLOCK
+        )
+
     @staticmethod
-    def _host_step(
+    def _walk(
         groups: list[dict[str, Any]],
         _state: Mapping[Tensor, Any],
         _scale: float,
         _partly: bool,
         _serial: bool,
+        _launched: str,
+        _block: int,
         /,
-    ) -> Pairs:
-        """Leaves all to others: until a parameter is met on the CPU, its kernel need not be built."""
-        return [(group, p) for group in groups for p in group["params"] if p.grad is not None]
+    ) -> Left | None:
+        """Leaves all to others: until a parameter is met on CPU or CUDA, the C++ need not be built."""
+        rest: Pairs = [(group, p) for group in groups for p in group["params"] if p.grad is not None]
+        return (rest, []) if rest else None
 
     @torch.no_grad()
     def _step_rest(self, rest: Pairs, scale: float) -> None:
-        """The whole step, given the parameters that the CPU's kernel does not take as they are."""
+        """The whole step, given the parameters that no kernel takes as they are."""
+        left, launches = self._prepare(rest, scale)
+        self._launch(launches)
+        for batch in batches(left, self.state):
+            if batch.params[0].device.type != "cpu" or not self._step_on_host(batch, scale):
+                self._step_elsewhere(batch)
+            batch.write_back()
+
+    def _launch(self, launches: list[tuple[Any, ...]]) -> None:
+        found_inf, grad_scale = self._amp()
+        for launch in launches:
+            fused_cuda.launch(fused_cuda.Launch(*launch), grad_scale=grad_scale, found_inf=found_inf)
+
+    def _prepare(self, rest: Pairs, scale: float) -> Left:
+        """Check all, complete the state, and walk again: what is left then."""
         for group, keys, params in by_group(rest):  # nothing is changed before all is checked
             elsewhere = isinstance(group["lr"], Tensor) and group["lr"].device.type != "cpu"
             check_options({**group, "lr": 0.0} if elsewhere else group)  # no GPU is waited for
             for p in params:
                 check_step(group, keys, p, self.state.get(p, {}))
-        if any(p.is_cuda for _, p in rest):
-            self._accelerator_graph_capture_health_check()
+        types = {p.device.type for _, p in rest}
+        if "cuda" in types and torch.cuda.is_current_stream_capturing():
+            self._check_capture()
         for group, keys, params in by_group(rest):
             for p in params:
                 complete_state(group, keys, p, self.state[p])
-        if any(p.device.type == "cpu" for _, p in rest):
-            self._host_step = _cpu_kernel()  # type: ignore[method-assign]
-            rest = self._host_step(self.param_groups, self.state, scale, True, self._repeats)
-        for batch in batches(rest, self.state):
-            if batch.params[0].device.type != "cpu" or not self._step_on_host(batch, scale):
-                self._step_elsewhere(batch)
-            batch.write_back()
+        if "cpu" in types:
+            self._walk = _cpu_kernel()  # type: ignore[method-assign]
+        elif "cuda" in types and _cuda_kernel():
+            self._walk = _cuda_walk()  # type: ignore[method-assign]
+        if "cuda" in types and _cuda_kernel():
+            self._launched = "cuda"
+        return self._walk_all(scale, True) or ([], [])
 
     def _step_on_host(self, batch: Batch, scale: float) -> bool:
         """Whether the CPU's kernel takes the batch; then it has."""
@@ -214,7 +257,7 @@ class FusedRMSprop(RMSprop):
         for i, (p, grad) in enumerate(zip(batch.params, batch.grads, strict=True)):
             p.grad = grad
             state[p] = {key: tensors[i] for key, tensors in batch.state.items()}
-        return not self._host_step([{**batch.group, "params": batch.params}], state, scale, False, False)
+        return not self._walk([{**batch.group, "params": batch.params}], state, scale, False, False, "", 0)
 
     def _step_elsewhere(self, batch: Batch) -> None:
         on_cuda = batch.params[0].is_cuda and fused_cuda.takes(batch) and _cuda_kernel()
@@ -267,12 +310,21 @@ def _repeat(groups: list[dict[str, Any]]) -> bool:
 
 
 @cache
-def _cpu_kernel() -> HostStep:
+def _cpu_kernel() -> Walk:
     try:
         return load_kernel().step  # type: ignore[no-any-return]
     except KernelUnavailableError as error:
         _warn_slow(f"the C++ kernel cannot be built ({error}); see `rmsprop build`")
-        return FusedRMSprop._host_step
+        return FusedRMSprop._walk
+
+
+@cache
+def _cuda_walk() -> Walk:
+    """The C++ walk; where there is no compiler Python's, whose step is the same kernel's."""
+    try:
+        return load_kernel().step  # type: ignore[no-any-return]
+    except KernelUnavailableError:
+        return FusedRMSprop._walk
 
 
 @cache

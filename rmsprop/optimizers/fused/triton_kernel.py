@@ -65,14 +65,7 @@ def _pointers(address, start, lanes, DTYPE: tl.constexpr, VECTORS: tl.constexpr)
 
 @triton.jit(
     do_not_specialize=[
-        "first_programs",
-        "numels",
-        "parameters",
-        "grads",
-        "square_avgs",
-        "grad_avgs",
-        "momentum_buffers",
-        "steps",
+        "table",
         "levels",
         "lr_tensor",
         "grad_scale",
@@ -81,14 +74,7 @@ def _pointers(address, start, lanes, DTYPE: tl.constexpr, VECTORS: tl.constexpr)
     ]
 )
 def fused_step(  # noqa: PLR0915  # one pass over memory is one function
-    first_programs,
-    numels,
-    parameters,
-    grads,
-    square_avgs,
-    grad_avgs,
-    momentum_buffers,
-    steps,
+    table,
     levels,
     lr: tl.float64,
     alpha: tl.float64,
@@ -105,14 +91,15 @@ def fused_step(  # noqa: PLR0915  # one pass over memory is one function
     STATE: tl.constexpr,
     STEP: tl.constexpr,
     ACC: tl.constexpr,
+    CENTERED: tl.constexpr,
+    MOMENTUM: tl.constexpr,
     DECAYS: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
     """Program i steps BLOCK elements, or fewer, of the last tensor whose first program is at most i.
 
-    The columns `first_programs` to `steps` hold an int64 for each of 2 ** levels tensors, the last of which
-    may be missing: its first program, its size, the addresses of its parameter, its gradient, ... A column
-    is None where there is no such state, as are the tensors of one element from `lr_tensor` to `seed`.
+    `table` is that of cuda.Launch, with rows of 2 ** levels numbers. STEP is None where steps are not
+    counted here, as are the tensors of one element from `lr_tensor` to `seed` that there are not.
     The order of operations is that of cpu_kernel.cpp; nothing is contracted but what tl.fma says.
     """
     if found_inf is not None:
@@ -120,13 +107,14 @@ def fused_step(  # noqa: PLR0915  # one pass over memory is one function
             return
 
     program = tl.program_id(0)
-    tensor = _last_not_above(first_programs, program, levels)
-    start = (program - tl.load(first_programs + tensor)) * BLOCK
-    count = tl.minimum(tl.load(numels + tensor) - start, BLOCK).to(tl.int32)
+    width = tl.full((), 1, tl.int64) << levels
+    column = table + _last_not_above(table, program, levels)
+    start = (program - tl.load(column)) * BLOCK
+    count = tl.minimum(tl.load(column + width) - start, BLOCK).to(tl.int32)
 
-    if steps is not None:
+    if STEP is not None:
         if start == 0:
-            step = tl.load(steps + tensor).to(tl.pointer_type(STEP))
+            step = tl.load(column + (5 + CENTERED + MOMENTUM) * width).to(tl.pointer_type(STEP))
             tl.store(step, tl.load(step) + 1)
 
     if lr_tensor is not None:
@@ -136,10 +124,10 @@ def fused_step(  # noqa: PLR0915  # one pass over memory is one function
     inside, outside = tl.full((BLOCK,), eps_inside, ACC), tl.full((BLOCK,), eps_outside, ACC)
     signs, decay = tl.full((BLOCK,), sign, ACC), tl.full((BLOCK,), weight_decay, ACC)
 
-    p_address, g_address = tl.load(parameters + tensor), tl.load(grads + tensor)
-    s_address = tl.load(square_avgs + tensor)
-    m_address = tl.load(grad_avgs + tensor) if grad_avgs is not None else s_address
-    b_address = tl.load(momentum_buffers + tensor) if momentum_buffers is not None else s_address
+    p_address, g_address = tl.load(column + 2 * width), tl.load(column + 3 * width)
+    s_address = tl.load(column + 4 * width)
+    m_address = tl.load(column + 5 * width) if CENTERED else s_address
+    b_address = tl.load(column + (5 + CENTERED) * width) if MOMENTUM else s_address
     aligned = (p_address | g_address | s_address | m_address | b_address) % _GRANULE == 0
     whole = tl.multiple_of(tl.where(aligned, count // _GRANULE * _GRANULE, 0), _GRANULE)
 
@@ -164,16 +152,16 @@ def fused_step(  # noqa: PLR0915  # one pass over memory is one function
             s = s * keep + take * h * h
             tl.store(s_at, s.to(STATE), here)
             v = s
-            if grad_avgs is not None:
+            if CENTERED:
                 m = tl.load(m_at, here).to(ACC)
                 m = tl.fma(take, h - m, m)
                 tl.store(m_at, m.to(STATE), here)
                 v = s - m * m
                 v = tl.where(v < 0, 0.0, v)  # tl.maximum would make 0 of NaN
             d = _sqrt(v + inside) + outside
-            q = _divide(h if momentum_buffers is not None else minus_lr * h, d)
+            q = _divide(h if MOMENTUM else minus_lr * h, d)
             q = tl.where((h == 0) & (d == 0), 0.0, q)
-            if momentum_buffers is not None:
+            if MOMENTUM:
                 b = tl.load(b_at, here).to(ACC) * mu + q
                 tl.store(b_at, b.to(STATE), here)
                 p = tl.fma(b, minus_lr, p)

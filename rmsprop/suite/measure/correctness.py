@@ -1,4 +1,4 @@
-"""Right before fast: an implementation's first steps against float64 on the CPU."""
+"""Right before fast: an implementation's first steps against float64, on the CPU or on CUDA itself."""
 
 import math
 from collections.abc import Sequence
@@ -46,6 +46,8 @@ def check(
     no known formula, and does not run on float64 tensors on the CPU.
     """
     sets = [gradients[step % len(gradients)] for step in range(STEPS)]
+    # Where the tensors are, if there is float64: a GPU compares a hundred million elements in no time.
+    where = found[0].device if found[0].is_cuda else torch.device("cpu")
     inside = implementation.eps_inside_sqrt
     if all(torch.equal(now.detach().cpu(), before) for now, before in zip(found, initial, strict=True)):
         raise WrongResultError(f"no parameter has moved after {STEPS} steps")
@@ -53,12 +55,12 @@ def check(
     worst = (0.0, "")
     for index, (now, before) in enumerate(zip(found, initial, strict=True)):
         for start in range(0, now.numel(), CHUNK):
-            values = _part(now, start)
+            values = _part(now, start, where)
             if itself is not None:
-                expected = _part(itself[index], start)
+                expected = _part(itself[index], start, where)
             elif inside is not None:
-                parts = [_part(gradients[index], start) for gradients in sets]
-                expected = _formula(_part(before, start), parts, inside=inside, **hyperparameters)
+                parts = [_part(gradients[index], start, where) for gradients in sets]
+                expected = _formula(_part(before, start, where), parts, inside=inside, **hyperparameters)
             else:
                 expected = values  # only what is not finite differs from itself
             scale = expected.abs() + _largest_move(**hyperparameters)
@@ -81,8 +83,8 @@ def check(
     return inside is not None or itself is not None
 
 
-def _part(tensor: Tensor, start: int) -> Tensor:
-    return tensor.detach().reshape(-1)[start : start + CHUNK].cpu().double()
+def _part(tensor: Tensor, start: int, where: torch.device) -> Tensor:
+    return tensor.detach().reshape(-1)[start : start + CHUNK].to(where).double()
 
 
 def _formula(

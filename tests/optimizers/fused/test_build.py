@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch._inductor.config  # it reads CXX when it is imported, which no test here may choose
 from torch import nn
 from typer.testing import CliRunner
 
@@ -34,10 +35,10 @@ posix = pytest.mark.skipif(os.name != "posix", reason="owners and modes are POSI
 def empty_cache(tmp_path, monkeypatch):
     """A machine on which nothing has been built, and a process that has loaded nothing."""
     monkeypatch.setenv("RMSPROP_CACHE", str(tmp_path / "cache"))
-    for cached in (kernel.load_kernel, fused._cpu_kernel):
+    for cached in (kernel.load_kernel, fused._cpu_kernel, fused._cuda_walk):
         cached.cache_clear()
     yield tmp_path / "cache"
-    for cached in (kernel.load_kernel, fused._cpu_kernel):
+    for cached in (kernel.load_kernel, fused._cpu_kernel, fused._cuda_walk):
         cached.cache_clear()
 
 

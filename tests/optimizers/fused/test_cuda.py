@@ -218,11 +218,10 @@ def test_addresses_beyond_two_to_the_31_elements_are_reached(monkeypatch):
     tensors = Tensors((BLOCK + 5,), options=EVERYTHING)
     table = fused_cuda._table
 
-    def begins_far_before(device, sizes, addresses):
-        programs, levels, columns = table(device, sizes, addresses)
-        firsts, sizes, *addresses, steps = (column.clone() for column in columns)
+    def begins_far_before(device, given):
+        firsts, sizes, *addresses, steps = table(device, given).clone().unflatten(0, (-1, 1))
         addresses = [address - 4 * far for address in addresses]
-        return programs, levels, (firsts - far // BLOCK, sizes + far, *addresses, steps)
+        return torch.cat([firsts - far // BLOCK, sizes + far, *addresses, steps])
 
     monkeypatch.setattr(fused_cuda, "_table", begins_far_before)
     expected = Tensors(tensors.sizes, options=EVERYTHING)
