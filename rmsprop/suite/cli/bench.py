@@ -1,7 +1,6 @@
 """`rmsprop bench`: what a step costs, case by case."""
 
 import statistics
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from rmsprop.suite.case import Case
+from rmsprop.suite.cli.optimizers import load_optimizers
 from rmsprop.suite.cli.options import Bench
 from rmsprop.suite.cli.progress import bars
 from rmsprop.suite.cli.tables import show_table
@@ -28,7 +28,7 @@ from rmsprop.suite.words import duration
 
 def run(options: Bench) -> None:
     """Measure the chosen cases and show them."""
-    sys.path.insert(0, str(Path.cwd()))  # where the module of --optimizer may lie
+    load_optimizers(options.optimizer)
     chosen = options.cases(implementations())
     check_writable(options.output)
     with bench_progress(len(chosen)) as progress:

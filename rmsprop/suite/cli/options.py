@@ -36,6 +36,14 @@ Data = Annotated[
     ),
 ]
 
+Optimizers = Annotated[
+    tuple[str, ...],
+    Option(
+        help="Measure your own optimizer beside the others: package.module:Class. Can be repeated.",
+        metavar="NAME",
+    ),
+]
+
 
 def _among(names: Iterable[str], text: str) -> Any:
     """An option whose value is one of these names; the shell completes them."""
@@ -51,6 +59,13 @@ def _one_of(option: str, value: str, known: Iterable[str]) -> None:
     names = tuple(known)
     if value not in names:
         raise UserError(f"{option} {value!r}: choose one of {', '.join(names)}")
+
+
+def _importable(specs: Iterable[str]) -> None:
+    for spec in specs:
+        module, _, name = spec.partition(":")
+        if not module or not name:
+            raise UserError(f"--optimizer {spec!r}: expected package.module:Class")
 
 
 def _folder(option: str, path: Path, advice: str) -> None:
@@ -122,19 +137,13 @@ class Bench:
     layout: Annotated[tuple[str, ...], _among(SIZES, "Measure only this layout of the parameters")] = ()
     threads: Annotated[tuple[str, ...], _among(("1", "all"), "Measure only with so many threads")] = ()
     momentum: Annotated[tuple[str, ...], _among(("0", "0.9"), "Measure only with this momentum")] = ()
-    optimizer: Annotated[
-        tuple[str, ...],
-        Option(help="Measure your own optimizer beside the others: package.module:Class.", metavar="NAME"),
-    ] = ()
+    optimizer: Optimizers = ()
     again: Annotated[bool, Option("--again", help="Also measure the cases that have a record.")] = False
     output: Records = Path("results")
 
     def __post_init__(self) -> None:
         """Refuse what names no case."""
-        for spec in self.optimizer:
-            module, _, name = spec.partition(":")
-            if not module or not name:
-                raise UserError(f"--optimizer {spec!r}: expected package.module:Class")
+        _importable(self.optimizer)
         self.cases([entry.name for entry in entry_points(group=GROUP)])
 
     def cases(self, installed: Iterable[str]) -> list[Case]:
@@ -168,10 +177,12 @@ class Run:
         "runs/results"
     )
     output: Pages = Path("runs/report")
+    optimizer: Optimizers = ()
 
     def __post_init__(self) -> None:
-        """Check the profile."""
+        """Check the names."""
         _one_of("--profile", self.profile, RUN_PROFILES)
+        _importable(self.optimizer)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """`rmsprop run`: the section reproduced, the steps measured, the report built, in one go."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from rich.markup import escape
 
 from rmsprop.book.airfoil import Airfoil
 from rmsprop.suite.case import Case
+from rmsprop.suite.cli.optimizers import load_optimizers
 from rmsprop.suite.cli.options import Run
 from rmsprop.suite.cli.progress import bars
 from rmsprop.suite.cli.rows import load_rows
@@ -65,7 +67,8 @@ class Outcome:
 
 def run(options: Run) -> None:
     """Carry out the profile; the last lines are the page and its three sentences."""
-    plan = plan_of(options.profile)
+    load_optimizers(options.optimizer)
+    plan = plan_of(options.profile, options.optimizer)
     check_writable(options.results)
     check_writable(options.output)
     rows = load_rows(options.data)
@@ -84,17 +87,12 @@ def run(options: Run) -> None:
 
 def _next(options: Run, outcome: Outcome) -> str:
     """What the user can do now."""
-    again = (
-        f"rmsprop run --profile {options.profile}" if outcome.interrupted else "rmsprop run --profile regular"
-    )
-    why = (
-        "continues where this run stopped"
-        if outcome.interrupted
-        else "measures more cases, in a quarter of an hour"
-    )
+    page = f"Next: open {options.output / 'index.html'} in a browser."
+    if outcome.interrupted:
+        return f"{page} What was not finished is not known yet: `rmsprop run` begins again."
     return (
-        f"Next: open {options.output / 'index.html'} in a browser. `{again}` {why}. "
-        "`rmsprop bench --optimizer package.module:Class` measures your own optimizer."
+        f"{page} `rmsprop run --profile regular` measures more cases, in a quarter of an hour. "
+        "`rmsprop run --optimizer package.module:Class` measures your own optimizer too."
     )
 
 
@@ -112,17 +110,20 @@ def stage_progress(stages: Mapping[str, int]) -> Iterator[Callable[[str, int, st
         yield advance
 
 
-def plan_of(profile: str) -> Plan:
-    """What the profile smoke or regular does."""
+def plan_of(profile: str, optimizers: Sequence[str] = ()) -> Plan:
+    """What the profile smoke or regular does, with other people's optimizers beside ours."""
     seeds, runs = _SIZES[profile]
-    return Plan(profile, seeds, runs, tuple(cases(profile, others=implementations())))
+    return Plan(profile, seeds, runs, tuple(cases(profile, others=[*implementations(), *optimizers])))
 
 
 def carry_out(plan: Plan, results: Path, reports: Path, rows: Airfoil, progress: Progress) -> Outcome:
     """Reproduce, measure, report. Records are on disk as soon as they exist.
 
-    KeyboardInterrupt ends the stage at work: what was finished is kept and reported.
+    Everything is measured anew, and the sentences of the report answer for what was measured here. What
+    `results` held before stands apart. KeyboardInterrupt ends the stage at work: what was finished is kept
+    and reported.
     """
+    began = datetime.now(UTC)
     remarks = []
     record = reproduce(
         rows,
@@ -143,7 +144,7 @@ def carry_out(plan: Plan, results: Path, reports: Path, rows: Airfoil, progress:
     if interrupted:
         remarks.append("interrupted: what was finished is kept and reported")
     progress("report", 0, "")
-    report = build_report(results, reports)
+    report = build_report(results, reports, since=began)
     progress("report", 1, "")
     return Outcome(report, good, interrupted, tuple(remarks))
 
@@ -154,5 +155,5 @@ def _bench(plan: Plan, results: Path, progress: Progress) -> bool:
     def show(case: Case, record: BenchRecord | None) -> None:
         progress("cases", 0 if record is None else 1, case.id)
 
-    records = bench(plan.cases, results, EFFORTS[plan.profile], progress=show)
+    records = bench(plan.cases, results, EFFORTS[plan.profile], again=True, progress=show)
     return all(record.status != "failed" for record in records)
