@@ -11,6 +11,8 @@ import torch
 
 from rmsprop.suite.records.frame import read_frame
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).parents[2]
 STEP = "        s.data = gamma * s.data"
 SLOWED = "        for _ in range(20):\n            torch.sqrt(s + eps)\n" + STEP

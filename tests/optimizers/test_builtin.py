@@ -46,6 +46,7 @@ def test_each_variant_takes_the_default_step(make):
 
 
 @needs_compiler
+@pytest.mark.slow
 def test_a_compiled_step_is_the_default_step_and_stays_compiled_beyond_torchs_limit():
     generator = torch.Generator().manual_seed(1)
     with torch._dynamo.config.patch(recompile_limit=2, fail_on_recompile_limit_hit=True):  # 8, and False

@@ -99,6 +99,7 @@ def test_a_step_without_temporaries_has_no_peak_and_a_known_one_has_its_size():
     builtin.compiled_unavailable(torch.device("cpu"), torch.float32) is not None,
     reason="needs a C++ compiler",
 )
+@pytest.mark.slow
 def test_a_compiled_step_needs_no_memory_of_the_size_of_the_parameters():
     with Workload(case("builtin-compiled")) as workload:
         assert peak_extra_bytes(workload) < 0.01 * BYTES

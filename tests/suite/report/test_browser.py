@@ -8,6 +8,8 @@ import subprocess
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PHONE, DESKTOP = 360, 1280
 PAGES = ("index", "reproduction", "performance", "problems")
 
