@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from rmsprop.book.claims import claims
+from rmsprop.book.programs import PROGRAMS
 from rmsprop.book.trajectory import traces
 from rmsprop.suite.records.environment import Environment
 from rmsprop.suite.records.reproduction import DataSource, EnsembleSummary, ProgramRecord, ReproductionRecord
@@ -82,8 +84,9 @@ def record(
     finals = stats.norm.ppf((np.arange(runs) + 0.5) / runs, mean, sd)
     wobble = 1 + 0.02 * np.sin(np.arange(runs))
 
-    def program(seconds: float) -> ProgramRecord:
+    def program(name: str, seconds: float) -> ProgramRecord:
         return ProgramRecord(
+            program=PROGRAMS[name],
             seeds=tuple(range(runs)),
             losses=tuple((*heights[:-1], float(final)) for final in finals),
             epoch_seconds=tuple((seconds, float(seconds * w)) for w in wobble),
@@ -96,8 +99,12 @@ def record(
         device="cpu",
         dtype="float32",
         interrupted=False,
-        traces=traces(),
-        programs={"scratch": program(0.0225), "concise": program(0.025)},
+        section="7.6",
+        traces=traces(claims().traces),
+        programs={
+            name: program(name, seconds)
+            for name, seconds in (("rmsprop-scratch", 0.0225), ("rmsprop-concise", 0.025))
+        },
     )
     return replace(made, **changes)
 

@@ -1,58 +1,71 @@
-"""Every value that an edition of the book prints for section 7.6, RMSProp.
+"""What the book prints: values and training curves, with edition and source, from the two tables here.
 
-Printed values are strings: their digits are the claim. The primary source is the Markdown page of
-Dive-into-DL-PyTorch (`docs`). Its notebook runs the same code; the other editions ran the section in code
+Printed values are text: their digits are the claim. The primary source is the Markdown page of
+Dive-into-DL-PyTorch (`docs`). Its notebook runs the same code; the other editions ran the chapter in code
 of their own, and `Claim.same_program` and `Claim.timed_alike` say where that makes another experiment.
+
+This module and the tables import and need the standard library alone.
 """
 
-import math
-from collections.abc import Iterator
+import csv
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-Program = Literal["rmsprop_2d", "adagrad_2d", "scratch", "concise"]
-TrainingProgram = Literal["scratch", "concise"]
-PROGRAMS: tuple[TrainingProgram, ...] = ("scratch", "concise")
-Quantity = Literal["x1", "x2", "loss", "sec_per_epoch"]
+from rmsprop.book.programs import PROGRAMS, TRACES, Program, Trace
+from rmsprop.errors import UserError
+
+Quantity = Literal["x", "x1", "x2", "loss", "sec_per_epoch"]
 
 PRIMARY = "docs"
 _SAME_CODE = (PRIMARY, "notebook")
+_BOTH = "docs and notebook"
+"""The edition of a curve that both printed, of one run."""
 
+CHAPTER = "chapter"
+SECTIONS = ("7.2", "7.3", "7.4", "7.5", "7.6", "7.7", "7.8")
 
-@dataclass(frozen=True)
-class Hyperparameters:
-    """What the book sets for a program; `eps_place` is where ε stands: sqrt(s + ε) or sqrt(s) + ε."""
-
-    lr: float
-    decay: float
-    """γ, torch's alpha; NaN for AdaGrad, which has none."""
-    eps: float
-    eps_place: Literal["inside", "outside"]
-    steps: int | None = None
-    batch_size: int | None = None
-    num_epochs: int | None = None
-
-
-HYPERPARAMETERS: dict[Program, Hyperparameters] = {
-    "rmsprop_2d": Hyperparameters(lr=0.4, decay=0.9, eps=1e-6, eps_place="inside", steps=20),
-    "adagrad_2d": Hyperparameters(lr=0.4, decay=math.nan, eps=1e-6, eps_place="inside", steps=20),
-    "scratch": Hyperparameters(lr=0.01, decay=0.9, eps=1e-6, eps_place="inside", batch_size=10, num_epochs=2),
-    "concise": Hyperparameters(
-        lr=0.01, decay=0.9, eps=1e-8, eps_place="outside", batch_size=10, num_epochs=2
-    ),
+SHA256 = {
+    "printed.csv": "7d6294efebfaae9e8ef99b504678a940d879ad15a9acc5333982e3ef81a05d55",
+    "curves.csv": "7e392b0260cdcd49f776e7a861c956dc7d9c01b61837a0135993dd59ab95a13a",
 }
+"""Of the two tables; who changes one says so here."""
+
+CURVES_SOURCE = (
+    "ShusenTang/Dive-into-DL-PyTorch, code/chapter07_optimization/*.ipynb at 09c8bac (Apache-2.0): the "
+    "vector figures, read by their tick marks; the docs' curve of 7.6 from scratch is read from a bitmap"
+)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One printed value, with what it takes to check it."""
+    """One printed value.
+
+    Attributes
+    ----------
+    edition, framework : str
+        Who printed it, and what it ran on.
+    program : str
+        The name of the program or of the trace.
+    quantity : str
+        `x`, `x1` or `x2` at the end of a trace, the final `loss`, or `sec_per_epoch`.
+    printed : str
+        The digits.
+    source : str
+        Where they stand.
+    repeated : bool
+        Whether the notebook shows the output of the run that the docs print: one run, not two.
+    """
 
     edition: str
     framework: str
-    program: Program
+    program: str
     quantity: Quantity
     printed: str
     source: str
+    repeated: bool = False
 
     @property
     def value(self) -> float:
@@ -60,9 +73,9 @@ class Claim:
         return float(self.printed)
 
     @property
-    def hyperparameters(self) -> Hyperparameters:
-        """Of the primary edition's program."""
-        return HYPERPARAMETERS[self.program]
+    def half_digit(self) -> float:
+        """Half a unit of the last printed digit: the number before rounding lies no further away."""
+        return 0.5 * 10.0 ** -len(self.printed.partition(".")[2])
 
     @property
     def same_program(self) -> bool:
@@ -71,7 +84,7 @@ class Claim:
         From scratch all did. The concise loops of the other packages start from N(0, 0.01²) weights and,
         with torch, train for four epochs instead of two.
         """
-        return self.program != "concise" or self.edition in _SAME_CODE
+        return not self.program.endswith("-concise") or self.edition in _SAME_CODE
 
     @property
     def timed_alike(self) -> bool:
@@ -88,58 +101,139 @@ class Claim:
         return self.edition if self.edition == PRIMARY else f"{self.edition} ({self.framework})"
 
 
-_DOCS = "ShusenTang/Dive-into-DL-PyTorch, docs/chapter07_optimization/7.6_rmsprop.md"
-_SOURCES = {
-    PRIMARY: _DOCS,
-    "notebook": "ShusenTang/Dive-into-DL-PyTorch, code/chapter07_optimization/7.6_rmsprop.ipynb",
-    "d2l-zh 1.0.0": "d2l-ai/d2l-zh v1.0.0 (January 2019), chapter_optimization/rmsprop",
-    "d2l-en 0.17.6": "d2l-ai/d2l-en v0.17.6, chapter_optimization/rmsprop",
-    "d2l-en 1.0.3": "d2l-ai/d2l-en v1.0.3, chapter_optimization/rmsprop",
-    "d2l-zh 2.0.0": "d2l-ai/d2l-zh v2.0.0, chapter_optimization/rmsprop",
-}
-"""Where each edition's values were read."""
+@dataclass(frozen=True)
+class Curve:
+    """One training curve of a figure.
 
-# edition, framework, scratch loss and seconds, concise loss and seconds
-_TRAINING = (
-    (PRIMARY, "torch", "0.243452", "0.049984", "0.243676", "0.043637"),
-    ("notebook", "torch", "0.242014", "0.053250", "0.243676", "0.043637"),
-    ("d2l-zh 1.0.0", "Gluon", "0.244675", "0.383483", "0.243380", "0.250981"),
-    ("d2l-en 0.17.6", "torch", "0.244", "0.015", "0.244", "0.014"),
-    ("d2l-en 0.17.6", "MXNet", "0.246", "0.169", "0.244", "0.086"),
-    ("d2l-en 0.17.6", "TF", "0.244", "0.113", "0.243", "0.139"),
-    ("d2l-en 1.0.3", "torch", "0.245", "0.245", "0.246", "0.129"),
-    ("d2l-en 1.0.3", "MXNet", "0.242", "0.659", "0.245", "0.381"),
-    ("d2l-en 1.0.3", "TF", "0.244", "1.251", "0.245", "1.269"),
-    ("d2l-zh 2.0.0", "torch", "0.247", "0.014", "0.244", "0.017"),
-    ("d2l-zh 2.0.0", "MXNet", "0.245", "0.080", "0.247", "0.045"),
-    ("d2l-zh 2.0.0", "TF", "0.246", "0.112", "0.244", "0.139"),
-    ("d2l-zh 2.0.0", "Paddle", "0.246", "0.049", "0.244", "0.033"),
-)
+    Attributes
+    ----------
+    edition : str
+        Who printed it: `docs`, `notebook` or, of one run, `docs and notebook`.
+    program : str
+        The name of the program that the figure is of.
+    printed_loss : str
+        The digits below the figure.
+    precision : float
+        How far a loss may be from what was drawn.
+    losses : tuple of float
+        At the start and after every 100 samples, or after every epoch of one batch.
+    """
+
+    edition: str
+    program: str
+    printed_loss: str
+    precision: float
+    losses: tuple[float, ...]
+
+    @property
+    def name(self) -> str:
+        """Such as `rmsprop-scratch, docs`."""
+        return f"{self.program}, {self.edition}"
+
+    @property
+    def primary(self) -> bool:
+        """Whether the primary edition prints it."""
+        return self.edition in (PRIMARY, _BOTH)
 
 
-def claims() -> tuple[Claim, ...]:
-    """All claims, the primary edition's first."""
-    return tuple(_trajectory_claims()) + tuple(_training_claims())
+@dataclass(frozen=True)
+class Claims:
+    """What a section or the whole chapter claims, with the programs that it claims it of.
+
+    Attributes
+    ----------
+    section : str
+        Such as `7.6`, or `chapter`.
+    printed : tuple of Claim
+        The primary edition's first.
+    curves : tuple of Curve
+    programs : Mapping of str to Program
+        What values and curves are of, by name: every hyperparameter of the experiment stands here.
+    traces : Mapping of str to Trace
+        All paths that the section shows, by name, some without a printed end.
+    """
+
+    section: str
+    printed: tuple[Claim, ...]
+    curves: tuple[Curve, ...]
+    programs: Mapping[str, Program]
+    traces: Mapping[str, Trace]
 
 
-def primary(program: Program, quantity: Quantity) -> Claim:
+def claims(section: str = "7.6") -> Claims:
+    """What the book prints in a section, or in the `chapter`.
+
+    UserError for an unknown section, and where a table is not the one that its checksum names.
+    """
+    if section not in (*SECTIONS, CHAPTER):
+        raise UserError(f"--section {section}: choose one of {', '.join(SECTIONS)}, or --chapter for all")
+    chosen = SECTIONS if section == CHAPTER else (section,)
+    programs = {name: program for name, program in PROGRAMS.items() if program.section in chosen}
+    traces = {name: trace for name, trace in TRACES.items() if trace.section in chosen}
+    if section == "7.6":  # its text compares with AdaGrad at the same learning rate
+        traces["adagrad_2d"] = TRACES["adagrad_2d"]
+    return Claims(
+        section,
+        tuple(claim for claim in _values() if _section(claim.program) in chosen),
+        tuple(curve for curve in _curves() if _section(curve.program) in chosen),
+        programs,
+        traces,
+    )
+
+
+def primary(program: str, quantity: Quantity) -> Claim:
     """The claim of the primary edition."""
-    return next(c for c in claims() if (c.edition, c.program, c.quantity) == (PRIMARY, program, quantity))
+    return next(c for c in _values() if (c.edition, c.program, c.quantity) == (PRIMARY, program, quantity))
 
 
-def _trajectory_claims() -> Iterator[Claim]:
-    # The section's text compares its trace with AdaGrad's at the same learning rate, printed in 7.5.
-    adagrad = _DOCS.replace("7.6_rmsprop", "7.5_adagrad")
-    yield Claim(PRIMARY, "Python", "rmsprop_2d", "x1", "-0.010599", _DOCS)
-    yield Claim(PRIMARY, "Python", "rmsprop_2d", "x2", "0.000000", _DOCS)
-    yield Claim(PRIMARY, "Python", "adagrad_2d", "x1", "-2.382563", adagrad)
-    yield Claim(PRIMARY, "Python", "adagrad_2d", "x2", "-0.158591", adagrad)
+def _section(name: str) -> str:
+    return (PROGRAMS[name] if name in PROGRAMS else TRACES[name]).section
 
 
-def _training_claims() -> Iterator[Claim]:
-    for edition, framework, scratch_loss, scratch_sec, concise_loss, concise_sec in _TRAINING:
-        source = _SOURCES[edition]
-        yield Claim(edition, framework, "scratch", "loss", scratch_loss, source)
-        yield Claim(edition, framework, "scratch", "sec_per_epoch", scratch_sec, source)
-        yield Claim(edition, framework, "concise", "loss", concise_loss, source)
-        yield Claim(edition, framework, "concise", "sec_per_epoch", concise_sec, source)
+def _values() -> tuple[Claim, ...]:
+    rows = _read("printed.csv")
+    printed = {(row["edition"], row["program"], row["quantity"]): row["printed"] for row in rows}
+    return tuple(
+        Claim(
+            row["edition"],
+            row["framework"],
+            row["program"],
+            row["quantity"],  # type: ignore[arg-type]
+            row["printed"],
+            row["source"],
+            # Two runs do not take the same time to the microsecond.
+            repeated=row["edition"] == "notebook"
+            and all(printed.get((edition, row["program"], "sec_per_epoch")) for edition in _SAME_CODE)
+            and len({printed[edition, row["program"], "sec_per_epoch"] for edition in _SAME_CODE}) == 1,
+        )
+        for row in rows
+    )
+
+
+def _curves() -> tuple[Curve, ...]:
+    points: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for row in _read("curves.csv"):
+        points.setdefault((row["edition"], row["program"]), []).append(row)
+    found = [
+        Curve(
+            edition,
+            program,
+            rows[0]["printed_loss"],
+            float(rows[0]["precision"]),
+            tuple(float(row["loss"]) for row in rows),
+        )
+        for (edition, program), rows in points.items()
+    ]
+    order = list(PROGRAMS)
+    return tuple(sorted(found, key=lambda curve: (order.index(curve.program), not curve.primary)))
+
+
+def _read(name: str, folder: Path = Path(__file__).parent) -> list[dict[str, str]]:
+    content = (folder / name).read_bytes().replace(b"\r\n", b"\n")  # git may check out CR LF
+    found = hashlib.sha256(content).hexdigest()
+    if found != SHA256[name]:
+        raise UserError(
+            f"{name} of rmsprop/book was changed: SHA-256 {SHA256[name][:9]}… expected, {found[:9]}… found; "
+            "install rmsprop-bench again, or put the new checksum into rmsprop/book/claims.py"
+        )
+    return list(csv.DictReader(content.decode().splitlines()))

@@ -1,7 +1,7 @@
-"""Thousands of seeds of the section's two programs, trained at once.
+"""Thousands of seeds of a program, trained at once.
 
-The last dimension of every tensor is the seed, so that one step of the section's own `rmsprop`, or of
-torch.optim.RMSprop, is a step of all of them. A seed draws what it draws in the sequential loop: the
+The last dimension of every tensor is the seed, so that one step of the section's own function, or of
+torch's optimizer, is a step of all of them. A seed draws what it draws in the sequential loop: the
 same initial weights and, epoch by epoch, the same shuffled rows. Its losses are therefore those of
 `train_ch7` or `train_pytorch_ch7` with that seed, to the rounding of the sums.
 """
@@ -11,15 +11,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rmsprop.book.claims import TrainingProgram
-from rmsprop.book.training import BATCH_SIZE, EVALUATE_EVERY, NUM_EPOCHS
-from rmsprop.optimizers.scratch import EPS, init_rmsprop_states, rmsprop
+from rmsprop.book.programs import Program
+from rmsprop.book.training import EVALUATE_EVERY
+from rmsprop.book.wrong_steps import STEPS
 
 CHUNK_BYTES = 64 * 2**20
 """Memory for the seeds that train together. Fewer seeds pay more calls for each, more leave the caches."""
@@ -33,7 +32,7 @@ left over in different orders; with nothing left over, a seed's bits do not depe
 class Ensemble:
     """The trainings of many seeds: where the losses went and where the parameters ended."""
 
-    program: TrainingProgram
+    program: Program
     losses: Tensor
     """(evaluations, seeds), float64 on the CPU: half the mean squared error over all rows, at the start
     and after every 100 samples."""
@@ -51,33 +50,28 @@ class Ensemble:
 
 
 def ensemble(
-    program: TrainingProgram,
+    program: Program,
     features: Tensor,
     labels: Tensor,
     seeds: Sequence[int],
     *,
-    lr: float = 0.01,
-    decay: float = 0.9,
-    eps: float | None = None,
-    batch_size: int = BATCH_SIZE,
-    num_epochs: int = NUM_EPOCHS,
     initial: Tensor | None = None,
     orders: Tensor | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Ensemble:
     """Train `program` once for each seed.
 
-    `features` (rows, features) and `labels` (rows,) give the device and the floating dtype. `decay` is
-    the γ of scratch and the α of concise; without `eps` each has its own, 1e-6 inside the root and 1e-8
-    outside. `initial` (seeds, features + 1), w then b, and `orders` (seeds, epochs, rows), the rows as
-    they are met, replace what the seeds draw. `progress` is told how many seeds have just finished.
+    `features` (rows, features) and `labels` (rows,) give the device and the floating dtype. `initial`
+    (seeds, features + 1), w then b, and `orders` (seeds, epochs, rows), the rows as they are met, replace
+    what the seeds draw. `progress` is told how many seeds have just finished.
     Meanwhile torch runs on one thread, afterwards on as many as before.
 
     Raises ValueError for arguments that do not fit together.
     """
     start = time.perf_counter()
-    _check(program, features, labels, seeds, batch_size, num_epochs, initial, orders)
+    _check(program, features, labels, seeds, initial, orders)
     rows, p = features.shape
+    batch_size, num_epochs = program.batch_size, program.num_epochs
     columns = torch.cat([features.T, features.new_ones(1, rows), labels[None]])
     seed_bytes = 8 * num_epochs * rows + 3 * features.element_size() * batch_size * (p + 2)
     width = LANES * min(max(CHUNK_BYTES // seed_bytes // LANES, 1), math.ceil(len(seeds) / LANES))
@@ -91,10 +85,9 @@ def ensemble(
             params = features.new_zeros(p + 1, width)
             begin = _draw_initial(program, seeds[chunk], p) if initial is None else initial[chunk]
             params[:, :n] = begin.T.to(params.dtype)
-            met = _draw_orders(seeds[chunk], out=drawn[:n]) if orders is None else orders[chunk]
+            met = _draw_orders(program, seeds[chunk], out=drawn[:n]) if orders is None else orders[chunk]
             order.flatten(0, 1)[:, :n] = met.flatten(1).T
-            step = _optimizer(program, params, lr, decay, eps)
-            losses.append(_train(columns, params, step, order.to(features.device), batch_size)[:, :n])
+            losses.append(_train(program, columns, params, order.to(features.device))[:, :n])
             ends.append(params[:, :n])
             if progress is not None:
                 progress(n)
@@ -108,14 +101,16 @@ def ensemble(
     )
 
 
-def _train(
-    columns: Tensor, params: Tensor, step: Callable[[], object], order: Tensor, batch_size: int
-) -> Tensor:
+def _train(program: Program, columns: Tensor, params: Tensor, order: Tensor) -> Tensor:
     """Train `params` (features + 1, width) in place; the losses (evaluations, width).
 
     `columns` (features + 2, rows) are the features, 1 and the label; `order` is (epochs, rows, width).
     """
     rows, width = order.shape[1:]
+    optimizer = STEPS[program.optimizer]
+    # A wrong step is tried in both loops; torch has none.
+    make = optimizer.from_torch if program.loop == "concise" and optimizer.torch else optimizer.from_scratch
+    step = make([params], program.hyperparameters)
     losses: list[Tensor] = []
     # [X 1 y] = Q R, so ‖X w + b - y‖ = ‖R (w, b, -1)‖: an evaluation needs no pass over the rows, and
     # unlike the Gram matrix R loses no digits.
@@ -128,31 +123,28 @@ def _train(
 
     evaluate()
     for epoch in order:
-        for batch_i, batch in enumerate(epoch.split(batch_size)):
-            met = columns.index_select(1, batch.flatten()).view(-1, len(batch), width)
+        for batch_i, batch in enumerate(epoch.split(program.batch_size)):
+            if len(batch) == rows:  # all rows: their order changes nothing but the rounding of the sums
+                met = columns[:, :, None]
+            else:
+                met = columns.index_select(1, batch.flatten()).view(-1, len(batch), width)
             x, y = met[:-1], met[-1]
             error = (x * params[:, None]).sum(0) - y
-            params.grad = (x * error).mean(1)
+            gradient = (x * error).mean(1)
+            if program.loss_factor != 1:
+                gradient *= program.loss_factor
+            if not program.bias:
+                gradient[-1] = 0
+            params.grad = gradient if program.zero_grad or params.grad is None else params.grad + gradient
             step()
-            if (batch_i + 1) * batch_size % EVALUATE_EVERY == 0:
+            if (batch_i + 1) * program.batch_size % EVALUATE_EVERY == 0:
                 evaluate()
     return torch.stack(losses)
 
 
-def _optimizer(
-    program: TrainingProgram, params: Tensor, lr: float, decay: float, eps: float | None
-) -> Callable[[], object]:
-    """The program's own step on `params`, from its `.grad`."""
-    if program == "scratch":
-        hyperparams = {"lr": lr, "gamma": decay, "eps": EPS if eps is None else eps}
-        states = init_rmsprop_states([params])
-        return lambda: rmsprop([params], states, hyperparams)
-    return torch.optim.RMSprop([params], lr=lr, alpha=decay, eps=1e-8 if eps is None else eps).step
-
-
-def _draw_initial(program: TrainingProgram, seeds: Sequence[int], p: int) -> Tensor:
+def _draw_initial(program: Program, seeds: Sequence[int], p: int) -> Tensor:
     """(seeds, p + 1), w then b: NumPy's N(0, 0.01²) and 0, or nn.Linear's U(-1/√p, 1/√p) for both."""
-    if program == "scratch":
+    if program.loop == "scratch":
         normal = np.zeros((len(seeds), p + 1))
         for row, seed in zip(normal, seeds, strict=True):
             row[:p] = np.random.default_rng(seed).normal(0, 0.01, size=p)
@@ -164,14 +156,23 @@ def _draw_initial(program: TrainingProgram, seeds: Sequence[int], p: int) -> Ten
     return uniform
 
 
-def _draw_orders(seeds: Sequence[int], *, out: Tensor) -> Tensor:
-    """`out` (seeds, epochs, rows), filled with the orders in which `shuffled_batches` gives the rows."""
+def _draw_orders(program: Program, seeds: Sequence[int], *, out: Tensor) -> Tensor:
+    """`out` (seeds, epochs, rows), filled with the orders in which the program meets the rows.
+
+    A program that shuffles in each epoch meets them as `shuffled_batches` gives them. One whose batch holds
+    all rows draws nothing, for no order matters there.
+    """
+    if program.shuffle == "never" or program.batch_size >= out.shape[2]:
+        return out.copy_(torch.arange(out.shape[2], dtype=out.dtype).expand_as(out))
     rows, generator = out.shape[2], torch.Generator()
     unused_seed = torch.empty((), dtype=torch.int64)
     unused_order = torch.empty(rows, dtype=out.dtype)
     for seed, orders in zip(seeds, out, strict=True):
         generator.manual_seed(int(seed))
         for epoch, order in enumerate(orders):
+            if epoch > 0 and program.shuffle == "once":
+                order.copy_(orders[0])
+                continue
             if epoch > 0:  # RandomSampler ended the last epoch with a permutation that it threw away
                 torch.randperm(rows, generator=generator, out=unused_order)
             unused_seed.random_(generator=generator)  # the DataLoader draws one for workers it does not have
@@ -193,18 +194,17 @@ def _one_thread() -> Iterator[None]:
 
 
 def _check(
-    program: str,
+    program: Program,
     features: Tensor,
     labels: Tensor,
     seeds: Sequence[int],
-    batch_size: int,
-    num_epochs: int,
     initial: Tensor | None,
     orders: Tensor | None,
 ) -> None:
     """Raise ValueError for the first argument that does not fit."""
-    if program not in get_args(TrainingProgram):
-        raise ValueError(f"program {program!r}: expected one of {get_args(TrainingProgram)}")
+    batch_size, num_epochs = program.batch_size, program.num_epochs
+    if program.optimizer not in STEPS:
+        raise ValueError(f"optimizer {program.optimizer!r}: expected one of {', '.join(STEPS)}")
     if features.dim() != 2 or features.numel() == 0 or not features.is_floating_point():
         raise ValueError(f"features {_seen(features)}: expected floating (rows, features), neither of them 0")
     rows, p = features.shape

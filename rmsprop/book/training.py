@@ -2,7 +2,7 @@
 
 `train_ch7` is the loop of the from-scratch sections and `train_pytorch_ch7` that of the concise ones,
 under the names that the book's package `d2lzh_pytorch` gives them. What is added is an explicit seed
-and a result that is returned instead of printed and plotted.
+and a result that is returned instead of printed and plotted. `train` runs a program in its loop.
 """
 
 import math
@@ -16,8 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-BATCH_SIZE = 10
-NUM_EPOCHS = 2
+from rmsprop.book.chapter import OPTIMIZERS
+from rmsprop.book.chapter.optimizer import counted
+from rmsprop.book.programs import Program
+
 EVALUATE_EVERY = 100
 """Samples between two evaluations of the loss over all rows."""
 
@@ -47,6 +49,33 @@ class TrainingRun:
         return self.epoch_seconds[-1]
 
 
+def train(program: Program, features: Tensor, labels: Tensor, seed: int) -> TrainingRun:
+    """One sequential training, as the section calls it.
+
+    Raises ValueError for a program that the book's loops cannot run: they shuffle in each epoch, train b,
+    forget old gradients and halve the loss.
+    """
+    if (program.shuffle, program.bias, program.zero_grad, program.loss_factor) != (
+        "each epoch",
+        True,
+        True,
+        1.0,
+    ):
+        raise ValueError(f"{program.name}: the book's loops have no such option; the ensemble has")
+    optimizer = OPTIMIZERS[program.optimizer]
+    size = {"batch_size": program.batch_size, "num_epochs": program.num_epochs}
+    if program.loop == "concise":
+        if optimizer.torch is None:
+            raise ValueError(f"{program.name}: the chapter has no {optimizer.name} of torch's")
+        return train_pytorch_ch7(
+            optimizer.torch, program.hyperparameters, features, labels, seed=seed, **size
+        )
+    if optimizer.step is None or optimizer.init_states is None:
+        raise ValueError(f"{program.name}: the chapter has no {optimizer.name} from scratch")
+    hyperparams = counted(program.hyperparameters)
+    return train_ch7(optimizer.step, optimizer.init_states, hyperparams, features, labels, seed=seed, **size)
+
+
 def linreg(X: Tensor, w: Tensor, b: Tensor) -> Tensor:
     """Linear regression X w + b: (rows, features), (features, 1), (1,) -> (rows, 1)."""
     return torch.mm(X, w) + b
@@ -70,15 +99,15 @@ def shuffled_batches(
 
 
 def train_ch7(
-    optimizer_fn: Callable[[list[Tensor], Sequence[Tensor], Mapping[str, float]], object],
-    init_states: Callable[[list[Tensor]], Sequence[Tensor]],
-    hyperparams: Mapping[str, float],
+    optimizer_fn: Callable[[list[Tensor], Sequence[Any], dict[str, float]], object],
+    init_states: Callable[[list[Tensor]], Sequence[Any]],
+    hyperparams: dict[str, float],
     features: Tensor,
     labels: Tensor,
     *,
     seed: int,
-    batch_size: int = BATCH_SIZE,
-    num_epochs: int = NUM_EPOCHS,
+    batch_size: int,
+    num_epochs: int,
 ) -> TrainingRun:
     """Train linear regression with a functional optimizer: the book's from-scratch loop.
 
@@ -114,8 +143,8 @@ def train_pytorch_ch7(
     labels: Tensor,
     *,
     seed: int,
-    batch_size: int = BATCH_SIZE,
-    num_epochs: int = NUM_EPOCHS,
+    batch_size: int,
+    num_epochs: int,
 ) -> TrainingRun:
     """Train `nn.Linear` with a torch optimizer: the book's concise loop.
 

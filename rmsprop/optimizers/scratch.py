@@ -12,15 +12,23 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-EPS = 1e-6
-"""The ε of the book's section 7.6, in 2-D and from scratch."""
-
 
 def rmsprop_2d(
-    x1: float, x2: float, s1: float, s2: float, *, eta: float = 0.4, gamma: float = 0.9, eps: float = EPS
+    x1: float,
+    x2: float,
+    s1: float,
+    s2: float,
+    *,
+    gradient: tuple[float, float],
+    eta: float,
+    gamma: float,
+    eps: float,
 ) -> tuple[float, float, float, float]:
-    """One step on f(x) = 0.1 x1² + 2 x2²: the new (x1, x2, s1, s2)."""
-    g1, g2 = 0.2 * x1, 4 * x2
+    """One step in two dimensions: the new (x1, x2, s1, s2).
+
+    x1 and x2 times `gradient` are the gradient: (0.2, 4) for the section's f(x) = 0.1 x1² + 2 x2².
+    """
+    g1, g2 = gradient[0] * x1, gradient[1] * x2
     s1 = gamma * s1 + (1 - gamma) * g1**2
     s2 = gamma * s2 + (1 - gamma) * g2**2
     x1 -= eta / math.sqrt(s1 + eps) * g1
@@ -36,10 +44,10 @@ def init_rmsprop_states(params: Iterable[Tensor]) -> list[Tensor]:
 def rmsprop(params: Iterable[Tensor], states: Sequence[Tensor], hyperparams: Mapping[str, float]) -> None:
     """One step in place on `params`, from their `.grad`, and on `states`.
 
-    `hyperparams` holds `lr` (η), `gamma` (γ) and, where it is not the book's 1e-6, `eps` (ε). The
-    arithmetic, its order and its temporaries are the book's; any device and floating dtype will do.
+    `hyperparams` holds `lr` (η), `gamma` (γ) and `eps` (ε). The arithmetic, its order and its temporaries are
+    the book's; any device and floating dtype will do.
     """
-    gamma, eps = hyperparams["gamma"], hyperparams.get("eps", EPS)
+    gamma, eps = hyperparams["gamma"], hyperparams["eps"]
     for p, s in zip(params, states, strict=True):
         if p.grad is None:
             raise ValueError("rmsprop needs a gradient for each parameter; call backward() before the step")

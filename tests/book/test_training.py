@@ -3,17 +3,18 @@
 import random
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from rmsprop.book.airfoil import load_airfoil
-from rmsprop.book.training import shuffled_batches, train_ch7, train_pytorch_ch7
+from rmsprop.book.programs import PROGRAMS
+from rmsprop.book.training import shuffled_batches, train, train_ch7, train_pytorch_ch7
 from rmsprop.optimizers.scratch import init_rmsprop_states, rmsprop
 
-SCRATCH = {"lr": 0.01, "gamma": 0.9}
-CONCISE = {"lr": 0.01, "alpha": 0.9}
+SIZE = {"batch_size": 10, "num_epochs": 2}
 
 
 def rows(count=250, dtype=torch.float32):
@@ -24,14 +25,40 @@ def rows(count=250, dtype=torch.float32):
 
 
 def scratch(features, labels, **options):
-    return train_ch7(rmsprop, init_rmsprop_states, SCRATCH, features, labels, **options)
+    given = {"lr": 0.01, "gamma": 0.9, "eps": 1e-6}
+    return train_ch7(rmsprop, init_rmsprop_states, given, features, labels, **SIZE | options)
 
 
 def concise(features, labels, **options):
-    return train_pytorch_ch7(torch.optim.RMSprop, CONCISE, features, labels, **options)
+    given = {"lr": 0.01, "alpha": 0.9}
+    return train_pytorch_ch7(torch.optim.RMSprop, given, features, labels, **SIZE | options)
 
 
 both = pytest.mark.parametrize("train", [scratch, concise])
+
+
+def test_a_program_is_trained_as_its_section_calls_it():
+    for name, loop in (("rmsprop-scratch", scratch), ("rmsprop-concise", concise)):
+        assert train(PROGRAMS[name], *rows(50), seed=3).losses == loop(*rows(50), seed=3).losses
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_every_hyperparameter_of_every_program_counts(name):
+    """None of them is replaced by a default on its way to the step."""
+    program, (features, labels) = PROGRAMS[name], rows(300, torch.float64)
+    losses = train(program, features, labels, seed=0).losses
+    for key, value in program.hyperparameters.items():
+        changed = replace(program, hyperparameters={**program.hyperparameters, key: 0.9 * value})
+        assert train(changed, features, labels, seed=0).losses != losses, key
+    changed = replace(program, batch_size=25)
+    assert train(changed, features, labels, seed=0).losses[1:] != losses[1:]
+    assert len(train(replace(program, num_epochs=1), features, labels, seed=0).epoch_seconds) == 1
+
+
+def test_the_books_loops_refuse_what_they_cannot_do():
+    wrong = replace(PROGRAMS["rmsprop-scratch"], shuffle="never")
+    with pytest.raises(ValueError, match="no such option"):
+        train(wrong, *rows(50), seed=0)
 
 
 @both
@@ -154,7 +181,7 @@ def test_the_flattened_prediction_does_not_broadcast():
 
 def test_the_real_rows_give_losses_near_the_books(real_data):
     features, labels = load_airfoil(real_data).to("cpu", torch.float32)
-    for train in (scratch, concise):
-        losses = [train(features, labels, seed=seed).loss for seed in range(5)]
+    for loop in (scratch, concise):
+        losses = [loop(features, labels, seed=seed).loss for seed in range(5)]
         # Floor .241688; the 99.9% quantile over seeds is about .253.
         assert all(0.241688 < loss < 0.256 for loss in losses)

@@ -25,11 +25,13 @@ def test_one_step_is_the_formula_with_eps_inside_the_root():
     assert p.item() == pytest.approx(3 - 0.1 * 2 / (s + 0.5) ** 0.5, rel=1e-15)
 
 
-def test_eps_is_the_books_when_none_is_given():
-    given_eps, default = parameter([1.0], [1e-4]), parameter([1.0], [1e-4])
-    rmsprop([given_eps], init_rmsprop_states([given_eps]), {"lr": 0.1, "gamma": 0.9, "eps": 1e-6})
-    rmsprop([default], init_rmsprop_states([default]), {"lr": 0.1, "gamma": 0.9})
-    assert torch.equal(given_eps, default)
+@pytest.mark.parametrize("name", ["lr", "gamma", "eps"])
+def test_no_hyperparameter_has_a_default_of_its_own(name):
+    p = parameter([1.0], [1e-4])
+    given = {"lr": 0.1, "gamma": 0.9, "eps": 1e-6}
+    del given[name]
+    with pytest.raises(KeyError, match=name):
+        rmsprop([p], init_rmsprop_states([p]), given)
 
 
 def test_keras_gold_value():
@@ -88,7 +90,7 @@ def test_scratch_equals_torch_where_the_formulas_agree():
 def test_states_and_parameters_keep_their_dtype_and_shape(dtype):
     p = parameter([[1.0, -2.0]], [[0.5, 0.25]], dtype)
     states = init_rmsprop_states([p])
-    rmsprop([p], states, {"lr": 0.01, "gamma": 0.9})
+    rmsprop([p], states, {"lr": 0.01, "gamma": 0.9, "eps": 1e-6})
     assert (p.dtype, p.shape, states[0].dtype, states[0].shape) == (dtype, (1, 2), dtype, (1, 2))
     assert torch.isfinite(p).all()
 
@@ -99,21 +101,21 @@ def test_a_step_on_cuda_equals_the_step_on_the_cpu(dtype):
     cpu = parameter([1.0, -2.0], [0.5, 0.25], dtype)
     cuda = torch.tensor([1.0, -2.0], dtype=dtype, device="cuda", requires_grad=True)
     cuda.grad = cpu.grad.cuda()
-    rmsprop([cpu], init_rmsprop_states([cpu]), {"lr": 0.01, "gamma": 0.9})
-    rmsprop([cuda], init_rmsprop_states([cuda]), {"lr": 0.01, "gamma": 0.9})
+    rmsprop([cpu], init_rmsprop_states([cpu]), {"lr": 0.01, "gamma": 0.9, "eps": 1e-6})
+    rmsprop([cuda], init_rmsprop_states([cuda]), {"lr": 0.01, "gamma": 0.9, "eps": 1e-6})
     torch.testing.assert_close(cuda.cpu(), cpu)
 
 
 def test_a_parameter_without_a_gradient_is_refused():
     p = torch.ones(2, requires_grad=True)
     with pytest.raises(ValueError, match="needs a gradient"):
-        rmsprop([p], init_rmsprop_states([p]), {"lr": 0.01, "gamma": 0.9})
+        rmsprop([p], init_rmsprop_states([p]), {"lr": 0.01, "gamma": 0.9, "eps": 1e-6})
 
 
 def test_one_state_too_few_is_refused():
     p = parameter([1.0], [1.0])
     with pytest.raises(ValueError, match="shorter"):
-        rmsprop([p], [], {"lr": 0.01, "gamma": 0.9})
+        rmsprop([p], [], {"lr": 0.01, "gamma": 0.9, "eps": 1e-6})
 
 
 gradients = st.lists(st.floats(-1e3, 1e3).filter(lambda g: g == 0 or abs(g) > 1e-3), min_size=1, max_size=30)
@@ -125,7 +127,7 @@ def test_the_state_never_exceeds_the_largest_squared_gradient(values, gamma):
     states = init_rmsprop_states([p])
     for g in values:
         p.grad = torch.tensor([g], dtype=torch.float64)
-        rmsprop([p], states, {"lr": 0.01, "gamma": gamma})
+        rmsprop([p], states, {"lr": 0.01, "gamma": gamma, "eps": 1e-6})
         assert 0 <= states[0].item() <= max(v * v for v in values) * (1 + 1e-12)
 
 

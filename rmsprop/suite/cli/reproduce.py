@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from rmsprop.book.claims import PRIMARY, PROGRAMS
+from rmsprop.book.claims import PRIMARY, Claims, claims
 from rmsprop.suite.cli.options import Reproduce
 from rmsprop.suite.cli.progress import bars
 from rmsprop.suite.cli.rows import load_rows
@@ -20,17 +20,16 @@ from rmsprop.suite.cli.tables import show_table
 from rmsprop.suite.measure.devices import device_of
 from rmsprop.suite.measure.reproduction import Progress, check_size, reproduce
 from rmsprop.suite.records.files import check_writable
-from rmsprop.suite.records.reproduction import ReproductionRecord
 from rmsprop.suite.records.store import short_commit, write_reproduction
-from rmsprop.suite.verdicts.reproduction import Verdict, agreement, deciding, judge, judge_order
+from rmsprop.suite.verdicts.reproduction import COMPARED, Judgement, Verdict, judge, subject
 
-_NAMES = {
-    "rmsprop_2d": "2-D RMSProp",
-    "adagrad_2d": "2-D AdaGrad",
-    "scratch": "from scratch",
-    "concise": "torch.optim.RMSprop",
+_STYLES = {
+    "reproduced": "green",
+    "consistent": "green",
+    "not reproduced": "bold red",
+    "not consistent": "bold red",
+    "undecided": "yellow",
 }
-_STYLES = {"reproduced": "green", "not reproduced": "bold red", "undecided": "yellow"}
 
 
 def run(options: Reproduce) -> None:
@@ -40,39 +39,44 @@ def run(options: Reproduce) -> None:
     check_size(options.seeds, options.runs)
     check_writable(options.output)
     airfoil = load_rows(options.data)
-    with reproduction_progress(options.seeds, options.runs) as progress:
+    claimed = claims()
+    with reproduction_progress(claimed, options.seeds, options.runs) as progress:
         record = reproduce(
-            airfoil, seeds=options.seeds, runs=options.runs, device=device, dtype=dtype, progress=progress
+            claimed,
+            airfoil,
+            seeds=options.seeds,
+            runs=options.runs,
+            device=device,
+            dtype=dtype,
+            progress=progress,
         )
     path = write_reproduction(options.output, record)
+    judgement = judge(record, claimed)
     if options.as_json:
-        print(reproduction_json(record, path))
+        print(reproduction_json(judgement, path))
     else:
-        show_reproduction(record, path)
+        show_reproduction(judgement, path)
     if record.interrupted:
         raise typer.Exit(130)
-    reproduced = all(verdict.status == "reproduced" for verdict in deciding(judge(record)))
-    raise typer.Exit(0 if reproduced else 1)
+    raise typer.Exit(0 if judgement.holds else 1)
 
 
 @contextmanager
-def reproduction_progress(seeds: int, runs: int) -> Iterator[Progress]:
-    """Bars for the three stages of a reproduction, with the time that remains."""
+def reproduction_progress(claimed: Claims, seeds: int, runs: int) -> Iterator[Progress]:
+    """Bars for the stages of a reproduction, with the time that remains."""
     with bars() as shown:
-        tasks = {
-            "runs": shown.add_task("sequential runs, in pairs", total=runs),
-            "scratch": shown.add_task("seeds from scratch", total=seeds),
-            "concise": shown.add_task("seeds of torch.optim.RMSprop", total=seeds),
-        }
+        tasks = {"runs": shown.add_task("sequential runs, in turns", total=runs)}
+        for name, program in claimed.programs.items():
+            tasks[name] = shown.add_task(f"seeds of {program.title}", total=seeds)
         yield lambda stage, done: shown.advance(tasks[stage], done)
 
 
-def show_reproduction(record: ReproductionRecord, path: Path) -> None:
+def show_reproduction(judgement: Judgement, path: Path) -> None:
     """The claims of the primary edition, then where every other edition's values stand."""
     console = Console()
-    verdicts = judge(record)
-    show_table(console, _primary_table(record, verdicts))
-    show_table(console, _editions_table(verdicts))
+    record = judgement.record
+    show_table(console, _primary_table(judgement))
+    show_table(console, _editions_table(judgement.verdicts))
     environment = record.environment
     state = " with local changes" if environment.dirty else ""
     console.print(
@@ -82,48 +86,51 @@ def show_reproduction(record: ReproductionRecord, path: Path) -> None:
             f"commit {short_commit(environment)}{state}"
         )
     )
-    for program in PROGRAMS:
-        p_value = agreement(record, program)
+    for name, p_value in judgement.agreement.items():
         if p_value is not None:
             console.print(
-                f"{_NAMES[program]}: sequential runs against the seeds at once, Kolmogorov-Smirnov "
-                f"p = {p_value:.3f}" + (" [bold red](they disagree)[/]" if p_value < 0.001 else "")
+                f"{record.programs[name].program.title}: sequential runs against the seeds at once, "
+                f"Kolmogorov-Smirnov p = {p_value:.3f}"
+                + (" [bold red](they disagree)[/]" if p_value < 0.001 else "")
             )
     if record.interrupted:
         console.print("[yellow]interrupted: what was finished is kept and judged[/]")
     console.print(f"record: {escape(str(path))}", soft_wrap=True)
 
 
-def reproduction_json(record: ReproductionRecord, path: Path) -> str:
+def reproduction_json(judgement: Judgement, path: Path) -> str:
     """The verdicts of all editions, for programs."""
+    record, order = judgement.record, judgement.order
     answer = {
         "record": str(path),
         "data": record.data.source,
         "interrupted": record.interrupted,
-        "verdicts": [asdict(verdict) | {"decides": verdict.decides} for verdict in judge(record)],
-        "order": asdict(judge_order(record)),
-        "agreement": {program: agreement(record, program) for program in PROGRAMS},
+        "verdicts": [asdict(verdict) | {"decides": verdict.decides} for verdict in judgement.verdicts],
+        "order": None if order is None else asdict(order),
+        "agreement": judgement.agreement,
     }
     return json.dumps(answer, indent=1)
 
 
-def _primary_table(record: ReproductionRecord, verdicts: tuple[Verdict, ...]) -> Table:
+def _primary_table(judgement: Judgement) -> Table:
     table = Table(title="Section 7.6, RMSProp: the book's printed values")
     for column in ("claim", "book", "here", "verdict"):
         table.add_column(column, justify="right" if column in ("book", "here") else "left")
-    for verdict in verdicts:
+    for verdict in judgement.verdicts:
         claim = verdict.claim
         if claim.edition != PRIMARY:
             continue
         here = "" if verdict.here is None else f"{verdict.here:.6f}"
         style = _STYLES.get(verdict.status, "default")
         table.add_row(
-            f"{_NAMES[claim.program]}, {claim.quantity.replace('_', ' ')}",
+            f"{subject(claim)}, {claim.quantity.replace('_', ' ')}",
             claim.printed,
             here,
             f"[{style}]{verdict.status}[/]: {escape(verdict.words)}",
         )
-    order = judge_order(record)
+    order = judgement.order
+    if order is None:
+        return table
     interval = "" if order.interval is None else f" [{order.interval[0]:.3f}, {order.interval[1]:.3f}]"
     table.add_row(
         "seconds, scratch / concise",
@@ -139,15 +146,15 @@ def _editions_table(verdicts: tuple[Verdict, ...]) -> Table:
         title="Every edition: its printed loss, the percentile among the seeds, seconds here / its seconds"
     )
     table.add_column("edition", no_wrap=True)
-    for program in PROGRAMS:
-        table.add_column(program, justify="right", no_wrap=True)
+    for program in COMPARED:
+        table.add_column(program.rpartition("-")[2], justify="right", no_wrap=True)
         table.add_column("%ile", justify="right", no_wrap=True)
         table.add_column("sec", justify="right", no_wrap=True)
-    trained = [verdict for verdict in verdicts if verdict.claim.program in PROGRAMS]
+    trained = [verdict for verdict in verdicts if verdict.claim.program in COMPARED]
     for label in dict.fromkeys(verdict.claim.label for verdict in trained):
         row = {(v.claim.program, v.claim.quantity): v for v in trained if v.claim.label == label}
         cells = []
-        for program in PROGRAMS:
+        for program in COMPARED:
             loss, seconds = row[program, "loss"], row[program, "sec_per_epoch"]
             style = _STYLES.get(loss.status, "default")
             percentile = "-" if loss.percentile is None else f"[{style}]{loss.percentile:.1f}[/]"

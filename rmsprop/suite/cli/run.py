@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from rmsprop.book.airfoil import Airfoil
+from rmsprop.book.claims import claims
 from rmsprop.suite.case import Case
 from rmsprop.suite.cli.optimizers import load_optimizers
 from rmsprop.suite.cli.options import Run
@@ -24,7 +25,7 @@ from rmsprop.suite.records.bench import BenchRecord
 from rmsprop.suite.records.files import check_writable
 from rmsprop.suite.records.store import write_reproduction
 from rmsprop.suite.report.build import Report, build_report
-from rmsprop.suite.verdicts.reproduction import deciding, judge
+from rmsprop.suite.verdicts.reproduction import judge
 
 Progress = Callable[[str, int, str], None]
 """Called with a stage, what was just finished of it, and what is at work."""
@@ -126,6 +127,7 @@ def carry_out(plan: Plan, results: Path, reports: Path, rows: Airfoil, progress:
     began = datetime.now(UTC)
     remarks = []
     record = reproduce(
+        claims(),
         rows,
         seeds=plan.seeds,
         runs=plan.runs,
@@ -134,7 +136,7 @@ def carry_out(plan: Plan, results: Path, reports: Path, rows: Airfoil, progress:
         progress=lambda stage, done: progress("sequential runs" if stage == "runs" else "seeds", done, stage),
     )
     write_reproduction(results, record)
-    good = all(verdict.status == "reproduced" for verdict in deciding(judge(record)))
+    good = judge(record).holds
     interrupted = record.interrupted
     if not interrupted:
         try:

@@ -16,11 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from rmsprop.book.programs import MATRIX, program
 from rmsprop.suite.case import ITEMSIZE, Case
 from rmsprop.suite.measure.registry import NOT_HERE, Implementation
 from rmsprop.suite.measure.registry import implementation as find
 from rmsprop.suite.measure.subject import skip_reason
-from rmsprop.suite.measure.workload import ALPHA, LR, CaseSkippedError, Workload, matrix_eps
+from rmsprop.suite.measure.workload import CaseSkippedError, Workload, hyperparameters
 
 CEILING_SAMPLES = 30
 CEILING_SECONDS = 3e-3
@@ -188,10 +189,12 @@ def book_job(
     if reason := skip_reason(Case(name, device, dtype, "6", "book", threads)):
         raise CaseSkippedError(reason)
     implementation, torch_dtype = find(name), getattr(torch, dtype)
-    hyperparameters = {"lr": LR, "alpha": ALPHA, "eps": matrix_eps(implementation, dtype)}
+    given = hyperparameters(implementation, dtype)
+    book = program(MATRIX)
+    size = {"batch_size": book.batch_size, "num_epochs": book.num_epochs}
 
     def make(params: Iterable[Tensor]) -> Any:
-        return implementation.make(list(params), **hyperparameters)
+        return implementation.make(list(params), **given)
 
     table = airfoil.load_airfoil(data)
     features, labels = table.to(device, torch_dtype)
@@ -199,7 +202,7 @@ def book_job(
 
     def train(seed: int) -> Any:
         if is_optimizer:
-            return training.train_pytorch_ch7(make, {}, features, labels, seed=seed)
+            return training.train_pytorch_ch7(make, {}, features, labels, seed=seed, **size)
         return training.train_ch7(
             lambda _params, states, _hyperparams: cast(Any, states[0]).step(),
             lambda params: [make(params)],
@@ -207,6 +210,7 @@ def book_job(
             features,
             labels,
             seed=seed,
+            **size,
         )
 
     before = torch.get_num_threads()

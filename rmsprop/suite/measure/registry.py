@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from rmsprop.book.programs import MATRIX, program
 from rmsprop.errors import UserError
 from rmsprop.suite.case import IMPLEMENTATIONS
 from rmsprop.suite.measure.matrix import GROUP
@@ -64,7 +65,7 @@ class Implementation:
     summary: str
     """One line."""
     make: Make
-    eps: float = 1e-8
+    eps: float = program(MATRIX).hyperparameters["eps"]
     """The ε that it is run with."""
     eps_inside_sqrt: bool | None = False
     """The formula to check it by: g / sqrt(s + ε) if True, g / (sqrt(s) + ε) if False, first s = 0.
@@ -92,8 +93,9 @@ class Scratch:
 
 
 def _scratch() -> Implementation:
-    scratch = import_module("rmsprop.optimizers.scratch")
-    return Implementation("scratch", "the book's, ε inside the root", Scratch, scratch.EPS, True)
+    import_module("rmsprop.optimizers.scratch")
+    eps = program("rmsprop-scratch").hyperparameters["eps"]
+    return Implementation("scratch", "the book's, ε inside the root", Scratch, eps, True)
 
 
 def _builtin(variant: str, summary: str) -> Callable[[], Implementation]:

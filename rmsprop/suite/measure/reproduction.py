@@ -1,19 +1,17 @@
-"""Section 7.6 run again, end to end: the raw record. `verdicts.py` says what it means."""
+"""A section of the book run again, end to end: the raw record. `verdicts.reproduction` says what it means."""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import psutil
 import torch
-from torch import Tensor
 
 from rmsprop.book.airfoil import Airfoil
-from rmsprop.book.claims import HYPERPARAMETERS, PROGRAMS, TrainingProgram
+from rmsprop.book.claims import Claims
 from rmsprop.book.ensemble import Ensemble, ensemble
-from rmsprop.book.training import TrainingRun, train_ch7, train_pytorch_ch7
+from rmsprop.book.training import TrainingRun, train
 from rmsprop.book.trajectory import traces
 from rmsprop.errors import UserError
-from rmsprop.optimizers.scratch import init_rmsprop_states, rmsprop
 from rmsprop.suite.measure.capture import capture_environment
 from rmsprop.suite.records.reproduction import DataSource, EnsembleSummary, ProgramRecord, ReproductionRecord
 
@@ -26,17 +24,7 @@ _BYTES_OF_ONE = {"seeds": 3 * 31 * 8, "runs": 10_000}
 _CURVE_LEVELS = (0.005, 0.05, 0.25, 0.5, 0.75, 0.95, 0.995)
 
 Progress = Callable[[str, int], None]
-"""Called with a stage ("runs", "scratch", "concise") and the number of seeds just finished."""
-
-
-def train(program: TrainingProgram, features: Tensor, labels: Tensor, seed: int) -> TrainingRun:
-    """One faithful sequential training, as the section calls it."""
-    h = HYPERPARAMETERS[program]
-    if program == "scratch":
-        hyperparams = {"lr": h.lr, "gamma": h.decay, "eps": h.eps}
-        return train_ch7(rmsprop, init_rmsprop_states, hyperparams, features, labels, seed=seed)
-    torch_hyperparams = {"lr": h.lr, "alpha": h.decay, "eps": h.eps}
-    return train_pytorch_ch7(torch.optim.RMSprop, torch_hyperparams, features, labels, seed=seed)
+"""Called with a stage, `runs` or the name of a program, and the number of seeds just finished."""
 
 
 def check_size(seeds: int, runs: int) -> None:
@@ -54,6 +42,7 @@ def check_size(seeds: int, runs: int) -> None:
 
 
 def reproduce(
+    claims: Claims,
     data: Airfoil,
     *,
     seeds: int,
@@ -62,32 +51,33 @@ def reproduce(
     dtype: torch.dtype,
     progress: Progress = lambda stage, done: None,
 ) -> ReproductionRecord:
-    """Run the section: 2-D traces, `runs` sequential trainings of each program, `seeds` seeds at once.
+    """Run what `claims` names: traces, `runs` sequential trainings of each program, `seeds` seeds at once.
 
-    The sequential runs of the two programs are interleaved in alternating order, after one uncounted
-    pair that takes torch's first-call costs. Their seeds follow those of the ensemble, so that the two can
-    be compared as independent draws. KeyboardInterrupt ends the run early: the record holds
-    what was finished and says `interrupted`.
+    The sequential runs of the programs take turns in alternating order, after one uncounted turn that takes
+    torch's first-call costs. Their seeds follow those of the ensemble, so that the two can be compared as
+    independent draws. KeyboardInterrupt ends the run early: the record holds what was finished and says
+    `interrupted`.
     """
     environment = capture_environment()
     features, labels = data.to(device, dtype)
-    finished: dict[TrainingProgram, list[TrainingRun]] = {program: [] for program in PROGRAMS}
-    ensembles: dict[TrainingProgram, list[Ensemble]] = {program: [] for program in PROGRAMS}
+    programs = list(claims.programs.values())
+    finished: dict[str, list[TrainingRun]] = {program.name: [] for program in programs}
+    ensembles: dict[str, list[Ensemble]] = {program.name: [] for program in programs}
     interrupted = False
     try:
-        for program in PROGRAMS:
+        for program in programs:
             train(program, features, labels, seed=0)
         for seed in range(seeds, seeds + runs):
-            order = PROGRAMS if seed % 2 == 0 else PROGRAMS[::-1]
-            pair = {program: train(program, features, labels, seed) for program in order}
-            for program in PROGRAMS:
-                finished[program].append(pair[program])
+            order = programs if seed % 2 == 0 else programs[::-1]
+            turn = {program.name: train(program, features, labels, seed) for program in order}
+            for name, run in turn.items():
+                finished[name].append(run)
             progress("runs", 1)
-        for program in PROGRAMS:
+        for program in programs:
             for first in range(0, seeds, SLICE):
                 part = range(first, min(first + SLICE, seeds))
-                ensembles[program].append(ensemble(program, features, labels, part))
-                progress(program, len(part))
+                ensembles[program.name].append(ensemble(program, features, labels, part))
+                progress(program.name, len(part))
     except KeyboardInterrupt:
         interrupted = True
     return ReproductionRecord(
@@ -96,15 +86,17 @@ def reproduce(
         device=str(device),
         dtype=str(dtype).removeprefix("torch."),
         interrupted=interrupted,
-        traces=traces(),
+        section=claims.section,
+        traces=traces(claims.traces),
         programs={
-            program: ProgramRecord(
-                seeds=tuple(run.seed for run in finished[program]),
-                losses=tuple(run.losses for run in finished[program]),
-                epoch_seconds=tuple(run.epoch_seconds for run in finished[program]),
-                ensemble=summarise(ensembles[program]) if ensembles[program] else None,
+            program.name: ProgramRecord(
+                program=program,
+                seeds=tuple(run.seed for run in finished[program.name]),
+                losses=tuple(run.losses for run in finished[program.name]),
+                epoch_seconds=tuple(run.epoch_seconds for run in finished[program.name]),
+                ensemble=summarise(ensembles[program.name]) if ensembles[program.name] else None,
             )
-            for program in PROGRAMS
+            for program in programs
         },
     )
 

@@ -14,6 +14,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from rmsprop.book.programs import MATRIX, program
 from rmsprop.suite.case import Case
 from rmsprop.suite.measure import correctness as reference
 from rmsprop.suite.measure.registry import Implementation
@@ -21,8 +22,6 @@ from rmsprop.suite.measure.registry import implementation as find
 from rmsprop.suite.measure.subject import gradient_sets, memory_reason, skip_reason
 from rmsprop.suite.shapes import Shape
 
-LR, ALPHA = 0.01, 0.9
-"""The book's, for every implementation; each has its own ε."""
 FLOAT16_EPS = 1e-2
 """The least outer ε for float16 parameters; inside the root, its square.
 
@@ -35,10 +34,12 @@ ROTATED_EACH_STEP = 2**16
 """Bytes of the average gradient tensor from which each step has its own gradients; see `Workload.run`."""
 
 
-def matrix_eps(implementation: Implementation, dtype: str) -> float:
-    """The ε that an implementation is run with."""
+def hyperparameters(implementation: Implementation, dtype: str) -> dict[str, float]:
+    """lr, alpha and eps that an implementation is run with: the book's, and its own ε."""
+    book = program(MATRIX).hyperparameters
     floor = FLOAT16_EPS**2 if implementation.eps_inside_sqrt else FLOAT16_EPS
-    return max(implementation.eps, floor) if dtype == "float16" else implementation.eps
+    eps = max(implementation.eps, floor) if dtype == "float16" else implementation.eps
+    return {"lr": book["lr"], "alpha": book["alpha"], "eps": eps}
 
 
 class CaseSkippedError(NotImplementedError):
@@ -183,10 +184,10 @@ class Workload:
 
     def make(self) -> None:
         """A new optimizer over the parameters."""
-        own, eps = self._implementation.eps, matrix_eps(self._implementation, self.case.dtype)
+        self._hyperparameters = hyperparameters(self._implementation, self.case.dtype)
+        own, eps = self._implementation.eps, self._hyperparameters["eps"]
         if eps != own:
             self._note(f"eps is {eps:g}: with {own:g} a small gradient has no defined step in float16")
-        self._hyperparameters = {"lr": LR, "alpha": ALPHA, "eps": eps}
         if self.case.momentum:
             self._hyperparameters["momentum"] = self.case.momentum
         self.step = self._implementation.make(list(self.params), **self._hyperparameters).step

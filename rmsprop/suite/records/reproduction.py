@@ -1,16 +1,16 @@
-"""The record of one reproduction of section 7.6."""
+"""The record of one reproduction of a section, or of the chapter."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from pydantic.dataclasses import dataclass
 
-from rmsprop.book.claims import PROGRAMS, TrainingProgram
+from rmsprop.book.programs import PROGRAMS, Program
 from rmsprop.suite.records.environment import Environment
 
-TRACES = ("rmsprop_2d", "adagrad_2d", "torch_2d")
-
-SCHEMA = 1
+SCHEMA = 2
+"""1: section 7.6 alone, its programs named scratch and concise, without their hyperparameters."""
+_FIRST_NAMES = {"scratch": "rmsprop-scratch", "concise": "rmsprop-concise"}
 _STRICT = ConfigDict(extra="forbid", ser_json_inf_nan="strings")  # JSON has no NaN
 
 
@@ -47,8 +47,10 @@ class EnsembleSummary:
 
 @dataclass(frozen=True, config=_STRICT)
 class ProgramRecord:
-    """What one of the section's two programs gave."""
+    """What one program gave."""
 
+    program: Program
+    """What was run, with every hyperparameter."""
     seeds: tuple[int, ...]
     """Of the sequential runs, the faithful loop."""
     losses: tuple[tuple[float, ...], ...]
@@ -85,16 +87,33 @@ class ReproductionRecord:
     device: str
     dtype: str
     interrupted: bool
-    traces: dict[str, tuple[tuple[float, float], ...]]
-    """2-D points by name: rmsprop_2d, adagrad_2d, torch_2d."""
-    programs: dict[TrainingProgram, ProgramRecord]
+    section: str
+    """Such as 7.6, or chapter."""
+    traces: dict[str, tuple[tuple[float, ...], ...]]
+    """The points of each path, by name, such as rmsprop_2d."""
+    programs: dict[str, ProgramRecord]
+    """By the name of the program, such as rmsprop-scratch."""
     kind: Literal["reproduction"] = "reproduction"
     schema: int = SCHEMA
 
+    @model_validator(mode="before")
+    @classmethod
+    def _upgrade(cls, content: Any) -> Any:
+        """A record of schema 1 in the form of today's: the same numbers under the names of today."""
+        if not isinstance(content, dict) or content.get("schema") != 1:
+            return content
+        programs = {
+            _FIRST_NAMES.get(name, name): {"program": PROGRAMS[_FIRST_NAMES.get(name, name)], **measured}
+            for name, measured in content.get("programs", {}).items()
+        }
+        return content | {"schema": SCHEMA, "section": "7.6", "programs": programs}
+
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        missing = [name for name in TRACES if not self.traces.get(name)]
-        missing += [name for name in PROGRAMS if name not in self.programs]
-        if missing:
-            raise ValueError(f"nothing of {', '.join(missing)}")
+        empty = [name for name, points in self.traces.items() if not points]
+        if not self.traces or empty:
+            raise ValueError(f"nothing of {', '.join(empty) or 'any trace'}")
+        wrong = [name for name, measured in self.programs.items() if measured.program.name != name]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)}: the name of another program")
         return self

@@ -1,71 +1,18 @@
 """What the pages are made from: everything below results/, read and judged once."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
 
-from rmsprop.book.claims import PROGRAMS, TrainingProgram
 from rmsprop.suite.history.series import Alert, History, alerts_of, history_of
 from rmsprop.suite.records.files import Problem, read_folder
 from rmsprop.suite.records.frame import read_frame
 from rmsprop.suite.records.gate import GateRecord
-from rmsprop.suite.records.reproduction import ReproductionRecord
 from rmsprop.suite.records.store import read_gates, read_reproduction
-from rmsprop.suite.verdicts.reproduction import Order, Verdict, agreement, judge, judge_order
+from rmsprop.suite.verdicts.reproduction import Judgement, judge
 from rmsprop.suite.verdicts.speed import Runs
-
-
-@dataclass(frozen=True)
-class Reproduction:
-    """A record of the section, and what it says.
-
-    Attributes
-    ----------
-    verdicts
-        One for each claim of each edition, in the order of the claims.
-    order
-        Which of the two programs is faster.
-    agreement
-        By program the p value of its sequential runs against its seeds, None where there are too few.
-    """
-
-    record: ReproductionRecord
-    verdicts: tuple[Verdict, ...]
-    order: Order
-    agreement: Mapping[TrainingProgram, float | None]
-
-    @classmethod
-    def of(cls, record: ReproductionRecord) -> "Reproduction":
-        """The record, judged."""
-        agreements = {program: agreement(record, program) for program in PROGRAMS}
-        return cls(record, judge(record), judge_order(record), agreements)
-
-    @property
-    def verdict(self) -> str:
-        """Such as `4 of 6 reproduced, 2 not run; interrupted`."""
-        statuses = self._statuses
-        words = f"{statuses.count('reproduced')} of {len(statuses)} reproduced"
-        for status in ("not reproduced", "undecided", "not run"):
-            if status in statuses:
-                words += f", {statuses.count(status)} {status}"
-        return f"{words}; interrupted" if self.record.interrupted else words
-
-    @property
-    def decides(self) -> bool:
-        """Whether it ran to its end and says yes or no to each claim that decides."""
-        return not self.record.interrupted and set(self._statuses) <= {"reproduced", "not reproduced"}
-
-    @property
-    def holds(self) -> bool:
-        """Whether every claim that decides is reproduced."""
-        return set(self._statuses) == {"reproduced"}
-
-    @property
-    def _statuses(self) -> list[str]:
-        return [verdict.status for verdict in self.verdicts if verdict.decides]
 
 
 @dataclass(frozen=True)
@@ -93,7 +40,7 @@ class Inputs:
     """
 
     results: Path
-    reproductions: tuple[Reproduction, ...]
+    reproductions: tuple[Judgement, ...]
     frame: pd.DataFrame
     gates: tuple[GateRecord, ...]
     runs: Runs
@@ -106,9 +53,7 @@ class Inputs:
 
 def read_inputs(results: Path, *, asv_site: bool = False, since: datetime | None = None) -> Inputs:
     """Everything below `results`. No checkout is asked: the same records give the same inputs."""
-    reproductions, unread = read_folder(
-        results / "reproduction", lambda path: Reproduction.of(read_reproduction(path))
-    )
+    reproductions, unread = read_folder(results / "reproduction", lambda path: judge(read_reproduction(path)))
     frame, unread_rows = read_frame(results)
     gates, unread_gates = read_gates(results)
     found = history_of(frame, gates)

@@ -4,29 +4,37 @@ The book printed one unseeded draw for each loss, so the question is where that 
 seeds of the same program. Seconds are compared as ratios and never decide.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from scipy import stats
 
-from rmsprop.book.claims import (
-    HYPERPARAMETERS,
-    PRIMARY,
-    PROGRAMS,
-    Claim,
-    TrainingProgram,
-    claims,
-    primary,
-)
+from rmsprop.book.claims import PRIMARY, Claim, Claims, claims, primary
+from rmsprop.book.programs import PROGRAMS, TRACES, Trace, noisy_end
 from rmsprop.suite.records.reproduction import EnsembleSummary, ProgramRecord, ReproductionRecord
+from rmsprop.suite.verdicts.medians import median_interval
 
+COMPARED = ("rmsprop-scratch", "rmsprop-concise")
+"""The two programs whose seconds the section compares."""
 CENTRAL = 0.99
-"""A printed loss is reproduced when it lies inside this central part of the distribution."""
+"""A printed loss is consistent when it lies inside this central part of the distribution."""
 
-Status = Literal["reproduced", "not reproduced", "undecided", "placed", "compared", "not run"]
-"""`placed`: a loss of another program, which has a percentile here and no verdict."""
+Status = Literal[
+    "reproduced",
+    "not reproduced",
+    "consistent",
+    "not consistent",
+    "undecided",
+    "placed",
+    "compared",
+    "not run",
+]
+"""`reproduced` is said of digits alone. `consistent`: a draw that the program could have given, which
+excludes little by itself. `placed`: a loss of another program, which has a percentile here and no verdict."""
+HOLDS: tuple[Status, ...] = ("reproduced", "consistent")
+FAILS: tuple[Status, ...] = ("not reproduced", "not consistent")
 
 
 @dataclass(frozen=True)
@@ -59,14 +67,69 @@ class Order:
     words: str
 
 
-def judge(record: ReproductionRecord) -> tuple[Verdict, ...]:
-    """A verdict for each claim of each edition, in the order of `claims()`."""
-    return tuple(_judge(claim, record) for claim in claims())
+@dataclass(frozen=True)
+class Judgement:
+    """All that one record says of what the book claims; made once, by `judge`.
+
+    Attributes
+    ----------
+    record : ReproductionRecord
+    verdicts : tuple of Verdict
+        One for each printed value of each edition, the primary edition's first.
+    order : Order or None
+        Which of RMSProp's two programs is faster; None where they were not run.
+    agreement : Mapping of str to float or None
+        By program: whether the sequential runs and the ensemble are the same program (`_agreement`).
+    """
+
+    record: ReproductionRecord
+    verdicts: tuple[Verdict, ...]
+    order: Order | None
+    agreement: Mapping[str, float | None]
+
+    @property
+    def deciding(self) -> tuple[Verdict, ...]:
+        """The verdicts that count for the exit code."""
+        return tuple(verdict for verdict in self.verdicts if verdict.decides)
+
+    @property
+    def verdict(self) -> str:
+        """Such as `2 reproduced, 2 consistent, 2 not run; interrupted`."""
+        statuses = [verdict.status for verdict in self.deciding]
+        known = (*HOLDS, *FAILS, "undecided", "not run")
+        words = ", ".join(f"{statuses.count(s)} {s}" for s in known if s in statuses)
+        return f"{words}; interrupted" if self.record.interrupted else words
+
+    @property
+    def decides(self) -> bool:
+        """Whether the run came to its end and says yes or no to each claim that decides."""
+        return not self.record.interrupted and all(v.status in HOLDS + FAILS for v in self.deciding)
+
+    @property
+    def holds(self) -> bool:
+        """Whether every claim that decides holds."""
+        return all(verdict.status in HOLDS for verdict in self.deciding)
+
+
+def subject(claim: Claim) -> str:
+    """What the claim is of, such as `2-D RMSProp, eta 0.4` or `RMSProp from scratch`."""
+    return (PROGRAMS[claim.program] if claim.program in PROGRAMS else TRACES[claim.program]).title
+
+
+def judge(record: ReproductionRecord, claimed: Claims | None = None) -> Judgement:
+    """What the record says of `claimed`, which is what the book prints in the record's section."""
+    claimed = claimed or claims(record.section)
+    return Judgement(
+        record,
+        tuple(_judge(claim, record) for claim in claimed.printed),
+        _order(record),
+        {name: _agreement(measured) for name, measured in record.programs.items()},
+    )
 
 
 def _judge(claim: Claim, record: ReproductionRecord) -> Verdict:
     match claim.quantity:
-        case "x1" | "x2":
+        case "x" | "x1" | "x2":
             return _judge_digits(claim, record)
         case "loss":
             return _judge_loss(claim, record)
@@ -75,21 +138,38 @@ def _judge(claim: Claim, record: ReproductionRecord) -> Verdict:
 
 
 def _judge_digits(claim: Claim, record: ReproductionRecord) -> Verdict:
-    here = record.traces[claim.program][-1][0 if claim.quantity == "x1" else 1]
+    if TRACES[claim.program].noisy:
+        return _judge_noisy_end(claim, TRACES[claim.program])
+    here = record.traces[claim.program][-1][1 if claim.quantity == "x2" else 0]
     decimals = len(claim.printed.partition(".")[2])
     if f"{here:.{decimals}f}" == claim.printed:
         return Verdict(claim, here, "reproduced", "equal to the last printed digit")
     return Verdict(claim, here, "not reproduced", f"prints {here:.{decimals}f} here")
 
 
+def _judge_noisy_end(claim: Claim, trace: Trace) -> Verdict:
+    """One unseeded draw of a normal distribution that is known exactly."""
+    mean, sd = noisy_end(trace)[1 if claim.quantity == "x2" else 0]
+    share = float(stats.norm.cdf(claim.value, mean, sd))
+    inside = (1 - CENTRAL) / 2 <= share <= 1 - (1 - CENTRAL) / 2
+    return Verdict(
+        claim,
+        mean,
+        "consistent" if inside else "not consistent",
+        f"{_ordinal(100 * share)} percentile of its normal distribution, N({mean:.3f}, {sd:.3f}²)",
+        100 * share,
+    )
+
+
 def _judge_loss(claim: Claim, record: ReproductionRecord) -> Verdict:
-    summary = _program(claim, record).ensemble
+    measured = record.programs.get(claim.program)
+    summary = measured.ensemble if measured else None
     if summary is None:
         return Verdict(claim, None, "not run", "interrupted before its seeds were trained")
     if not summary.quantiles:
-        return Verdict(claim, None, "not reproduced", "no seed gave a finite loss")
+        return Verdict(claim, None, "not consistent", "no seed gave a finite loss")
     # The printed digits stand for all values that round to them.
-    half = 0.5 * 10.0 ** -len(claim.printed.partition(".")[2])
+    half = claim.half_digit
     least, share, most = (
         _share(value, summary) for value in (claim.value - half, claim.value, claim.value + half)
     )
@@ -98,9 +178,9 @@ def _judge_loss(claim: Claim, record: ReproductionRecord) -> Verdict:
     if not claim.same_program:
         status: Status = "placed"
     elif most >= edge and least <= 1 - edge:
-        status = "reproduced"
+        status = "consistent"
     elif high < edge or low > 1 - edge:
-        status = "not reproduced"
+        status = "not consistent"
     else:
         status = "undecided"
     words = f"{_ordinal(100 * share)} percentile of {summary.seeds:,} seeds"
@@ -124,26 +204,29 @@ def _share(value: float, summary: EnsembleSummary) -> float:
 
 
 def _judge_seconds(claim: Claim, record: ReproductionRecord) -> Verdict:
-    seconds = sec_per_epoch(_program(claim, record))
+    measured = record.programs.get(claim.program)
+    seconds = sec_per_epoch(measured) if measured else []
     if not seconds:
         return Verdict(claim, None, "not run", "interrupted before the first run")
     here = float(np.median(seconds))
-    interval = _median_interval(np.asarray(seconds) / claim.value)
+    interval = median_interval(np.asarray(seconds) / claim.value)
     words = f"{here / claim.value:.2f} times the book's"
     if not claim.timed_alike:
         words += ", which are timed otherwise: not comparable"
     return Verdict(claim, here, "compared", words, interval=interval)
 
 
-def judge_order(record: ReproductionRecord) -> Order:
-    """The ratio of scratch to concise over the interleaved pairs, against the book's 1.145."""
-    printed = {program: primary(program, "sec_per_epoch").value for program in PROGRAMS}
-    book = printed["scratch"] / printed["concise"]
-    scratch, concise = (np.array(sec_per_epoch(record.programs[program])) for program in PROGRAMS)
-    if scratch.size == 0:
+def _order(record: ReproductionRecord) -> Order | None:
+    """The ratio of scratch to concise over the turns, against the book's 1.145."""
+    if not all(name in record.programs for name in COMPARED):
+        return None
+    printed = [primary(program, "sec_per_epoch").value for program in COMPARED]
+    book = printed[0] / printed[1]
+    scratch, concise = (np.array(sec_per_epoch(record.programs[program])) for program in COMPARED)
+    if not scratch.size == concise.size > 0:
         return Order(book, None, None, "interrupted before the first run")
     ratios = scratch / concise
-    here, interval = float(np.median(ratios)), _median_interval(ratios)
+    here, interval = float(np.median(ratios)), median_interval(ratios)
     if interval is None:
         words = "too few runs to tell which is faster here"
     elif interval[0] <= 1 <= interval[1]:
@@ -155,13 +238,12 @@ def judge_order(record: ReproductionRecord) -> Order:
     return Order(book, here, interval, words)
 
 
-def agreement(record: ReproductionRecord, program: TrainingProgram) -> float | None:
+def _agreement(measured: ProgramRecord) -> float | None:
     """Kolmogorov-Smirnov p-value of the sequential runs' losses against the ensemble's distribution.
 
     The verdicts speak of the book's loop only if the ensemble is the same program: a p-value near 0
     says that it is not. None where there is too little to compare.
     """
-    measured = record.programs[program]
     summary = measured.ensemble
     losses = np.array([losses[-1] for losses in measured.losses])
     if summary is None or not summary.quantiles or losses.size < 5 or summary.seeds < 100:
@@ -178,32 +260,9 @@ def sec_per_epoch(measured: ProgramRecord) -> list[float]:
     return [seconds[-1] for seconds in measured.epoch_seconds]
 
 
-def hyperparameters_in_words(program: TrainingProgram) -> str:
-    """Such as `lr 0.01, decay 0.9, ε 1e-06 inside the root, batch 10, 2 epochs`."""
-    h = HYPERPARAMETERS[program]
-    return (
-        f"lr {h.lr}, decay {h.decay}, ε {h.eps} {h.eps_place} the root, "
-        f"batch {h.batch_size}, {h.num_epochs} epochs"
-    )
-
-
-def _program(claim: Claim, record: ReproductionRecord) -> ProgramRecord:
-    assert claim.program in ("scratch", "concise")
-    return record.programs[claim.program]
-
-
 def _binomial_interval(share: float, count: int) -> tuple[float, float]:
     interval = stats.binomtest(round(share * count), count).proportion_ci(0.95, method="exact")
     return float(interval.low), float(interval.high)
-
-
-def _median_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float] | None:
-    """Distribution-free 95% interval of the median: order statistics, exact for independent values."""
-    ordered = np.sort(values)
-    rank = int(stats.binom.ppf(0.025, len(ordered), 0.5))
-    if rank < 1:
-        return None
-    return float(ordered[rank - 1]), float(ordered[len(ordered) - rank])
 
 
 def _ordinal(percentile: float) -> str:
@@ -213,8 +272,3 @@ def _ordinal(percentile: float) -> str:
     whole = round(percentile)
     suffix = "th" if whole % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(whole % 10, "th")
     return f"{whole}{suffix}"
-
-
-def deciding(verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
-    """Those that count for the exit code."""
-    return (verdict for verdict in verdicts if verdict.decides)

@@ -20,7 +20,7 @@ def test_a_record_comes_back_as_it_was_written(tmp_path, make_record):
 
 def test_losses_that_are_not_finite_come_back_too(tmp_path, make_record):
     record = make_record()
-    scratch = record.programs["scratch"]
+    scratch = record.programs["rmsprop-scratch"]
     broken = replace(
         scratch,
         seeds=(0,),
@@ -31,7 +31,7 @@ def test_losses_that_are_not_finite_come_back_too(tmp_path, make_record):
     record = replace(record, programs=record.programs | {"scratch": broken})
     path = write_reproduction(tmp_path, record)
     json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-    again = read_reproduction(path).programs["scratch"]
+    again = read_reproduction(path).programs["rmsprop-scratch"]
     assert again.losses == ((0.49, float("inf")),)
     assert again.ensemble.sd != again.ensemble.sd
 
@@ -39,7 +39,7 @@ def test_losses_that_are_not_finite_come_back_too(tmp_path, make_record):
 def test_a_second_record_of_the_same_second_does_not_overwrite_the_first(tmp_path, make_record):
     paths = [write_reproduction(tmp_path, make_record(runs=runs)) for runs in (20, 30, 40)]
     assert len(set(paths)) == 3
-    assert [len(read_reproduction(path).programs["scratch"].losses) for path in paths] == [20, 30, 40]
+    assert [len(read_reproduction(path).programs["rmsprop-scratch"].losses) for path in paths] == [20, 30, 40]
 
 
 def test_nothing_but_the_record_is_left_in_the_folder(tmp_path, make_record):

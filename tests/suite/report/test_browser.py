@@ -172,7 +172,9 @@ def test_a_long_table_is_filtered_by_words_and_comes_back(seen):
         assert table["back"] == table["rows"]
 
 
-@pytest.mark.parametrize("name", ["trajectories", "distribution-scratch", "time-example-2cpu-cpu-1-thread"])
+@pytest.mark.parametrize(
+    "name", ["trajectories", "distribution-rmsprop-scratch", "time-example-2cpu-cpu-1-thread"]
+)
 def test_a_figures_file_stands_alone(chromium, whole, tmp_path, name):
     dom, log = chromium(whole / "reports" / "figures" / f"{name}.svg", tmp_path / "profile")
     assert "<title" in dom

@@ -7,14 +7,14 @@ import pytest
 
 from rmsprop.book.claims import claims
 from rmsprop.suite.report.figures.reproduction import draw_reproduction
-from rmsprop.suite.report.inputs import Reproduction
+from rmsprop.suite.verdicts.reproduction import judge
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(scope="module")
 def drawings(make_record):
-    return draw_reproduction(Reproduction.of(make_record()))
+    return draw_reproduction(judge(make_record()))
 
 
 def texts(svg: str) -> list[str]:
@@ -39,11 +39,11 @@ def test_figures_are_small_and_without_pictures_in_them(drawings):
         assert "<image" not in drawing.file
 
 
-@pytest.mark.parametrize("program", ["scratch", "concise"])
+@pytest.mark.parametrize("program", ["rmsprop-scratch", "rmsprop-concise"])
 @pytest.mark.parametrize(("figure", "quantity"), [("distribution", "loss"), ("seconds", "sec_per_epoch")])
 def test_each_editions_printed_value_is_labelled(drawings, program, figure, quantity):
     found = texts(drawings[f"{figure}-{program}"].inline)
-    for claim in claims():
+    for claim in claims().printed:
         if (claim.program, claim.quantity) == (program, quantity):
             assert f"{claim.label} {claim.printed}" in found
 
@@ -71,23 +71,23 @@ def test_ids_are_unique_over_all_figures_of_a_page(drawings):
 def test_matplotlibs_settings_are_left_as_they_were_and_do_not_matter(make_record, drawings):
     with matplotlib.rc_context({"font.size": 30, "lines.linewidth": 9}):
         before = dict(matplotlib.rcParams)
-        again = draw_reproduction(Reproduction.of(make_record()))
+        again = draw_reproduction(judge(make_record()))
         assert dict(matplotlib.rcParams) == before
     assert again == drawings
 
 
 def test_an_interrupted_run_shows_the_figures_that_it_has_data_for(interrupted, make_record):
-    assert set(draw_reproduction(Reproduction.of(interrupted))) == {"trajectories"}
+    assert set(draw_reproduction(judge(interrupted))) == {"trajectories"}
     record = make_record()
     timed = {name: replace(program, ensemble=None) for name, program in record.programs.items()}
-    drawn = draw_reproduction(Reproduction.of(replace(record, programs=timed)))
-    assert set(drawn) == {"trajectories", "seconds-scratch", "seconds-concise", "order"}
+    drawn = draw_reproduction(judge(replace(record, programs=timed)))
+    assert set(drawn) == {"trajectories", "seconds-rmsprop-scratch", "seconds-rmsprop-concise", "order"}
 
 
 def test_thousands_of_runs_are_thinned(make_record):
-    drawings = draw_reproduction(Reproduction.of(make_record(runs=3000)))
+    drawings = draw_reproduction(judge(make_record(runs=3000)))
     assert all(len(drawing.file) < 150_000 for drawing in drawings.values())
 
 
 def test_one_run_and_one_seed_are_drawn(make_record):
-    assert len(draw_reproduction(Reproduction.of(make_record(runs=1, seeds=1)))) == 8
+    assert len(draw_reproduction(judge(make_record(runs=1, seeds=1)))) == 8

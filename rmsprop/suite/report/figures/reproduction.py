@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
-from rmsprop.book.claims import HYPERPARAMETERS, PRIMARY, PROGRAMS, TrainingProgram, primary
+from rmsprop.book.claims import PRIMARY, primary
+from rmsprop.book.programs import PROGRAMS, TRACES
 from rmsprop.suite.report.figures.canvas import (
     BLUE,
     GREEN,
@@ -19,32 +20,31 @@ from rmsprop.suite.report.figures.canvas import (
     finish,
     label_beside,
 )
-from rmsprop.suite.report.inputs import Reproduction
-from rmsprop.suite.verdicts.reproduction import Order, Verdict, sec_per_epoch
+from rmsprop.suite.verdicts.reproduction import COMPARED, Judgement, Order, Verdict, sec_per_epoch
 
-NAMES = {"scratch": "RMSProp from scratch", "concise": "torch.optim.RMSprop"}
+NAMES = {name: PROGRAMS[name].title for name in COMPARED}
 
 
-def draw_reproduction(one: Reproduction) -> dict[str, Drawing]:
+def draw_reproduction(one: Judgement) -> dict[str, Drawing]:
     """Every figure that the record has data for, by name, in the order of the page."""
     drawings = [_trajectories(one)]
-    for program in PROGRAMS:
+    for program in COMPARED:
         measured = one.record.programs[program]
         if measured.ensemble and measured.ensemble.curve:
             drawings += [_curves(one, program), _distribution(one, program)]
         if measured.epoch_seconds:
             drawings.append(_seconds(one, program))
-    if one.order.here is not None:
+    if one.order is not None and one.order.here is not None:
         drawings.append(_order(one.order))
     return {drawing.name: drawing for drawing in drawings}
 
 
-def verdicts_on(one: Reproduction, program: str, quantity: str) -> list[Verdict]:
+def verdicts_on(one: Judgement, program: str, quantity: str) -> list[Verdict]:
     """The verdicts on one quantity of one program, one for each edition, the primary first."""
     return [v for v in one.verdicts if (v.claim.program, v.claim.quantity) == (program, quantity)]
 
 
-def _trajectories(one: Reproduction) -> Drawing:
+def _trajectories(one: Judgement) -> Drawing:
     styles: dict[str, tuple[str, dict[str, Any]]] = {
         "adagrad_2d": ("AdaGrad", {"color": ORANGE, "marker": "s", "linestyle": "--", "markersize": 4}),
         "torch_2d": (
@@ -56,8 +56,9 @@ def _trajectories(one: Reproduction) -> Drawing:
     with canvas("trajectories", 3.1) as figure:
         axes = figure.add_subplot(xlabel="x₁", ylabel="x₂", xlim=(-5.4, 0.9), ylim=(-2.3, 1.0))
         x1, x2 = np.meshgrid(np.linspace(-5.4, 0.9, 80), np.linspace(-2.3, 1.0, 60))
+        a1, a2 = TRACES["rmsprop_2d"].objective
         levels = [0.02, 0.1, 0.3, 0.7, 1.5, 3, 5, 8]
-        axes.contour(x1, x2, 0.1 * x1**2 + 2 * x2**2, levels, colors=INK, alpha=0.25, linewidths=0.8)
+        axes.contour(x1, x2, a1 * x1**2 + a2 * x2**2, levels, colors=INK, alpha=0.25, linewidths=0.8)
         ends = []
         for trace, (name, style) in styles.items():
             points = one.record.traces[trace]
@@ -76,7 +77,7 @@ def _trajectories(one: Reproduction) -> Drawing:
         )
 
 
-def _curves(one: Reproduction, program: TrainingProgram) -> Drawing:
+def _curves(one: Judgement, program: str) -> Drawing:
     measured = one.record.programs[program]
     epochs, curves = _quantiles(one, program)
     printed = primary(program, "loss")
@@ -109,7 +110,7 @@ def _curves(one: Reproduction, program: TrainingProgram) -> Drawing:
         )
 
 
-def _distribution(one: Reproduction, program: TrainingProgram) -> Drawing:
+def _distribution(one: Judgement, program: str) -> Drawing:
     summary = one.record.programs[program].ensemble
     assert summary is not None
     _, curves = _quantiles(one, program)
@@ -151,7 +152,7 @@ def _distribution(one: Reproduction, program: TrainingProgram) -> Drawing:
         )
 
 
-def _seconds(one: Reproduction, program: TrainingProgram) -> Drawing:
+def _seconds(one: Judgement, program: str) -> Drawing:
     seconds = np.sort(sec_per_epoch(one.record.programs[program]))
     shown = seconds[np.linspace(0, len(seconds) - 1, min(len(seconds), 200)).astype(int)]
     verdicts = verdicts_on(one, program, "sec_per_epoch")
@@ -207,7 +208,7 @@ def _order(order: Order) -> Drawing:
         )
 
 
-def _quantiles(one: Reproduction, program: TrainingProgram) -> tuple[np.ndarray, dict[float, np.ndarray]]:
+def _quantiles(one: Judgement, program: str) -> tuple[np.ndarray, dict[float, np.ndarray]]:
     """Where in training the evaluations stand, and by level the losses of the seeds there."""
     summary = one.record.programs[program].ensemble
     assert summary is not None
@@ -215,9 +216,9 @@ def _quantiles(one: Reproduction, program: TrainingProgram) -> tuple[np.ndarray,
     return _epochs(program, len(summary.curve)), levels
 
 
-def _epochs(program: TrainingProgram, evaluations: int) -> np.ndarray:
+def _epochs(program: str, evaluations: int) -> np.ndarray:
     """Where in training the evaluations stand: at the start, then evenly to the last epoch's end."""
-    return np.linspace(0, HYPERPARAMETERS[program].num_epochs or 1, evaluations)
+    return np.linspace(0, PROGRAMS[program].num_epochs, evaluations)
 
 
 def _place_editions(axes: Axes, verdicts: Sequence[Verdict], *, bars: bool) -> None:

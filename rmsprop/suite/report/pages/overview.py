@@ -8,7 +8,7 @@ import pandas as pd
 from rmsprop.suite.case import REFERENCE
 from rmsprop.suite.records.frame import Row
 from rmsprop.suite.report.figures.reproduction import draw_reproduction
-from rmsprop.suite.report.inputs import Inputs, Reproduction
+from rmsprop.suite.report.inputs import Inputs
 from rmsprop.suite.report.page import (
     MARK,
     Block,
@@ -28,6 +28,7 @@ from rmsprop.suite.report.page import (
 from rmsprop.suite.report.pages import gate, history, performance, problems, reproduction
 from rmsprop.suite.verdicts.gate import judge_gate
 from rmsprop.suite.verdicts.gate_words import headline as gate_answer
+from rmsprop.suite.verdicts.reproduction import Judgement
 from rmsprop.suite.verdicts.speed import Run, as_rows, first_of, measured_steps
 from rmsprop.suite.words import count, duration, when
 
@@ -188,7 +189,7 @@ def _is_of_this_run(started: str | datetime | None, inputs: Inputs) -> bool:
     return time is not None and time >= inputs.since.replace(microsecond=0)
 
 
-def _reproduction(inputs: Inputs) -> Reproduction | None:
+def _reproduction(inputs: Inputs) -> Judgement | None:
     """The record that the sentences speak of."""
     return reproduction.shown(
         [one for one in inputs.reproductions if _is_of_this_run(one.record.environment.started, inputs)]

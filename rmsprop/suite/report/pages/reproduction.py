@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from rmsprop.book.claims import PRIMARY, PROGRAMS, TrainingProgram, primary
+from rmsprop.book.claims import PRIMARY, primary
+from rmsprop.book.programs import TRACES
 from rmsprop.suite.records.reproduction import ReproductionRecord
 from rmsprop.suite.records.store import short_commit
 from rmsprop.suite.report.figures.canvas import Drawing
 from rmsprop.suite.report.figures.reproduction import NAMES, draw_reproduction, verdicts_on
-from rmsprop.suite.report.inputs import Inputs, Reproduction
+from rmsprop.suite.report.inputs import Inputs
 from rmsprop.suite.report.page import (
     MARK,
     Block,
@@ -29,7 +30,7 @@ from rmsprop.suite.report.page import (
     paragraph,
     warning,
 )
-from rmsprop.suite.verdicts.reproduction import Verdict, hyperparameters_in_words
+from rmsprop.suite.verdicts.reproduction import COMPARED, Judgement, Verdict
 from rmsprop.suite.verdicts.speed import Runs, as_rows
 from rmsprop.suite.words import count, duration, when
 
@@ -37,7 +38,7 @@ PATH = "reproduction.html"
 BOOK = "https://github.com/ShusenTang/Dive-into-DL-PyTorch/blob/master/docs/chapter07_optimization/7.6_rmsprop.md"
 """The section, in the edition that the verdicts go by."""
 SURROGATE = warning("These numbers are from the moment-matched surrogate, not from the real airfoil data.")
-_SUBJECTS = {"rmsprop_2d": "2-D RMSProp", "adagrad_2d": "2-D AdaGrad", **NAMES}
+_SUBJECTS = {name: trace.title for name, trace in TRACES.items()} | NAMES
 _QUANTITIES = {
     "x1": "x₁ after 20 steps",
     "x2": "x₂ after 20 steps",
@@ -46,7 +47,9 @@ _QUANTITIES = {
 }
 _MARKS = {
     "reproduced": "✓",
+    "consistent": "✓",
     "not reproduced": "✗",
+    "not consistent": "✗",
     "undecided": "?",
     "placed": "·",
     "compared": "≈",
@@ -87,7 +90,7 @@ TO_REPRODUCE = paragraph(
 )
 
 
-def shown(reproductions: Sequence[Reproduction]) -> Reproduction | None:
+def shown(reproductions: Sequence[Judgement]) -> Judgement | None:
     """The newest record that decides; failing that one that ran to its end; failing that any."""
     numbered = enumerate(reproductions)
     best = max(
@@ -96,14 +99,14 @@ def shown(reproductions: Sequence[Reproduction]) -> Reproduction | None:
     return best[1] if best else None
 
 
-def answer(one: Reproduction) -> str:
+def answer(one: Judgement) -> str:
     """One sentence: does the book hold?"""
     holds = "Yes" if one.holds else "Not in everything" if one.decides else "Not known yet"
     rows = "" if one.record.data.source == "real" else ", on the surrogate rows"
     return f"{holds}: of the printed values that decide, {one.verdict}{rows}."
 
 
-def claims(one: Reproduction, page: str = "") -> Sentences:
+def claims(one: Judgement, page: str = "") -> Sentences:
     """A sentence for each claim of the primary edition; `page` has the evidence, empty on that page."""
     anchors = {"loss": "distribution", "sec_per_epoch": "seconds"}
     items = []
@@ -120,7 +123,7 @@ def claims(one: Reproduction, page: str = "") -> Sentences:
     return Sentences(tuple(items))
 
 
-def claims_table(one: Reproduction) -> Table:
+def claims_table(one: Judgement) -> Table:
     """A row for each claim of the primary edition."""
     rows = tuple(
         (
@@ -145,7 +148,7 @@ def origin(record: ReproductionRecord) -> str:
     )
 
 
-def _evidence(best: Reproduction) -> Iterator[Block]:
+def _evidence(best: Judgement) -> Iterator[Block]:
     record, drawings = best.record, draw_reproduction(best)
     yield headline(answer(best))
     yield paragraph(
@@ -159,7 +162,7 @@ def _evidence(best: Reproduction) -> Iterator[Block]:
         yield warning("This run was interrupted: the page shows what was finished.")
     yield claims(best)
     yield paragraph(
-        "The 2-D end points and the two losses decide. A loss counts as reproduced when the printed value, "
+        "The 2-D end points and the two losses decide. A loss counts as consistent when the printed value, "
         "one unseeded draw, lies within the central 99% of the same program’s losses over many seeds. "
         "Seconds are compared and never decide."
     )
@@ -168,13 +171,13 @@ def _evidence(best: Reproduction) -> Iterator[Block]:
     yield Heading("Two dimensions", anchor="traces")
     yield from _drawn(drawings, "trajectories")
     yield Heading("Loss during training")
-    yield from _drawn(drawings, "curves-scratch", "curves-concise")
+    yield from _drawn(drawings, "curves-rmsprop-scratch", "curves-rmsprop-concise")
     yield Heading("Final loss over seeds", anchor="distribution")
-    yield from _drawn(drawings, "distribution-scratch", "distribution-concise")
-    for program in PROGRAMS:
+    yield from _drawn(drawings, "distribution-rmsprop-scratch", "distribution-rmsprop-concise")
+    for program in COMPARED:
         yield paragraph(_agreement(best, program))
     yield Heading("Seconds per epoch", anchor="seconds")
-    yield from _drawn(drawings, "seconds-scratch", "seconds-concise")
+    yield from _drawn(drawings, "seconds-rmsprop-scratch", "seconds-rmsprop-concise")
     yield paragraph(_order(best))
     yield from _drawn(drawings, "order")
 
@@ -198,7 +201,7 @@ def _jobs(jobs: Table) -> Iterator[Block]:
     yield note(f"{MARK} A warning speaks against this number.")
 
 
-def _editions(best: Reproduction) -> Iterator[Block]:
+def _editions(best: Judgement) -> Iterator[Block]:
     yield Heading("Every edition", anchor="editions")
     yield paragraph(
         "The page of Dive-into-DL-PyTorch (docs) is the primary source, and its notebook ran the same code. "
@@ -206,7 +209,7 @@ def _editions(best: Reproduction) -> Iterator[Block]:
         "start from other weights or train longer, so that the table gives the percentile of those losses "
         "and no verdict."
     )
-    for program in PROGRAMS:
+    for program in COMPARED:
         yield _editions_table(best, program)
     yield note(f"{MARK} These seconds leave out the loss evaluations and cannot be compared.")
     yield Heading("Sources", level=3)
@@ -214,7 +217,7 @@ def _editions(best: Reproduction) -> Iterator[Block]:
     yield Sentences(tuple(f"{edition}: {source}" for edition, source in sources))
 
 
-def _of_primary(one: Reproduction) -> list[Verdict]:
+def _of_primary(one: Judgement) -> list[Verdict]:
     return [verdict for verdict in one.verdicts if verdict.claim.edition == PRIMARY]
 
 
@@ -244,10 +247,10 @@ def _facts(record: ReproductionRecord) -> dict[str, str]:
         "Software": f"torch {machine.versions.get('torch', 'unknown')}, Python {machine.python}, "
         f"{machine.platform}",
         "Commit": _commit(record),
-    } | {NAMES[program]: hyperparameters_in_words(program) for program in PROGRAMS}
+    } | {NAMES[program]: record.programs[program].program.words for program in COMPARED}
 
 
-def _agreement(one: Reproduction, program: TrainingProgram) -> str:
+def _agreement(one: Judgement, program: str) -> str:
     """Whether the seeds that were trained at once speak of the book's loop."""
     measured = one.record.programs[program]
     summary, p_value = measured.ensemble, one.agreement[program]
@@ -265,8 +268,9 @@ def _agreement(one: Reproduction, program: TrainingProgram) -> str:
     return words + f"The test finds no difference between their losses {chance}."
 
 
-def _order(one: Reproduction) -> str:
+def _order(one: Judgement) -> str:
     order = one.order
+    assert order is not None
     if order.here is None:
         return f"From scratch over concise: {order.book:.3f} in the book; {order.words}."
     low, high = order.interval or (None, None)
@@ -277,7 +281,7 @@ def _order(one: Reproduction) -> str:
     )
 
 
-def _editions_table(one: Reproduction, program: TrainingProgram) -> Table:
+def _editions_table(one: Judgement, program: str) -> Table:
     """What each edition printed for a program, and where that stands here."""
     rows = []
     for loss, seconds in zip(
@@ -312,7 +316,7 @@ def _with_interval(value: float | None, verdict: Verdict, digits: int) -> str:
     return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
-def _others_table(others: Sequence[Reproduction]) -> Table:
+def _others_table(others: Sequence[Judgement]) -> Table:
     rows = [
         (
             when(one.record.environment.started),
@@ -341,7 +345,7 @@ def _jobs_table(inputs: Inputs) -> Table:
     )  # fmt: skip
 
 
-def _reproduced_jobs(reproductions: Sequence[Reproduction]) -> Iterator[tuple[str | Cell, ...]]:
+def _reproduced_jobs(reproductions: Sequence[Judgement]) -> Iterator[tuple[str | Cell, ...]]:
     """Of each machine, device and dtype the newest record."""
     newest = {}
     for one in reproductions:
@@ -349,7 +353,7 @@ def _reproduced_jobs(reproductions: Sequence[Reproduction]) -> Iterator[tuple[st
         newest[record.environment.machine, record.device, record.dtype, record.data.source] = one
     for one in newest.values():
         record = one.record
-        for program in PROGRAMS:
+        for program in COMPARED:
             measured = record.programs[program]
             here = {v.claim.quantity: v.here for v in _of_primary(one) if v.claim.program == program}
             seeds = measured.ensemble.seeds if measured.ensemble else 0
@@ -386,7 +390,7 @@ def _benched_jobs(runs: Runs) -> Iterator[tuple[str | Cell, ...]]:
                 "surrogate",
                 count(int(job["count"].max()), "run"),
             ),
-            "scratch" if first["implementation"] == "scratch" else "concise",
+            COMPARED[0 if first["implementation"] == "scratch" else 1],
             (found.get("loss"), found.get("epoch")),
             trusted=bool(job["trusted"].all()),
         )
@@ -395,7 +399,7 @@ def _benched_jobs(runs: Runs) -> Iterator[tuple[str | Cell, ...]]:
 def _job(
     name: str,
     facts: tuple[str, ...],
-    program: TrainingProgram,
+    program: str,
     here: tuple[float | None, float | None],
     *,
     trusted: bool,
