@@ -25,6 +25,9 @@ from rmsprop.optimizers.fused.batches import Batch
 BLOCK, WARPS = 1024, 4
 """Elements of one tensor that one program steps, and what steps them: eight to a thread."""
 
+_COMPILED: dict[tuple[object, ...], Any] = {}
+"""What Triton made of the kernel, by what decides it: Triton looks for it longer than it launches it."""
+
 
 class Launch(NamedTuple):
     """A list of tensors that one launch steps; `cpu_kernel.cpp` makes them too."""
@@ -153,7 +156,7 @@ def launch(it: Launch, *, grad_scale: Tensor | None = None, found_inf: Tensor | 
     lr_there = there(lr) if isinstance(lr, Tensor) and lr.device.type != "cpu" else None
     rounds = group["stochastic_rounding"] and it.param == torch.bfloat16
     rows = 5 + it.centered + it.momentum + (it.step is not None)
-    fused_step[(it.programs,)](
+    arguments = (
         _table(device, it.table),
         (len(it.table) // (8 * rows)).bit_length() - 1,
         float(lr) if lr_there is None else 0.0,
@@ -167,17 +170,28 @@ def launch(it: Launch, *, grad_scale: Tensor | None = None, found_inf: Tensor | 
         there(grad_scale),
         there(found_inf),
         torch.randint(2**63 - 1, (1,), device=device) if rounds else None,
-        PARAM=DTYPES[it.param],
-        STATE=DTYPES[it.state],
-        STEP=DTYPES[it.step] if it.step else None,
-        ACC=DTYPES[torch.promote_types(it.param, torch.float32)],
-        CENTERED=it.centered,
-        MOMENTUM=it.momentum,
-        DECAYS=decay != 0,
-        BLOCK=BLOCK,
-        num_warps=WARPS,
-        enable_fp_fusion=False,  # the kernel says what is contracted: what the CPU's contracts
     )
+    constants = {
+        "PARAM": DTYPES[it.param],
+        "STATE": DTYPES[it.state],
+        "STEP": DTYPES[it.step] if it.step else None,
+        "ACC": DTYPES[torch.promote_types(it.param, torch.float32)],
+        "CENTERED": it.centered,
+        "MOMENTUM": it.momentum,
+        "DECAYS": decay != 0,
+        "BLOCK": BLOCK,
+    }
+    decides = (it.param, it.state, it.step, it.centered, it.momentum, decay != 0, BLOCK, WARPS)
+    given = (None if scalar is None else scalar.dtype for scalar in arguments[-4:])
+    kind = (id(fused_step), it.device, *decides, *given)
+    if compiled := _COMPILED.get(kind):
+        compiled[(it.programs, 1, 1)](*arguments, *constants.values())
+        return
+    # The kernel itself says what is contracted: what the CPU's contracts.
+    options = {"num_warps": WARPS, "enable_fp_fusion": False}
+    compiled = fused_step[(it.programs,)](*arguments, **constants, **options)
+    if compiled is not None:  # Triton's interpreter makes none
+        _COMPILED[kind] = compiled
 
 
 def _table(device: torch.device, table: bytes) -> Tensor:
@@ -187,12 +201,12 @@ def _table(device: torch.device, table: bytes) -> Tensor:
         # The copy is part of the graph, as is the memory that it fills: each replay fills it anew. The host's
         # side stays as it is: torch gives pinned memory that a capture has used to nobody else.
         return _upload.__wrapped__(device, None, table)
-    return _upload(device, torch.cuda.current_stream(), table)
+    return _upload(device, torch._C._cuda_getCurrentRawStream(device.index), table)
 
 
 @lru_cache(maxsize=64)  # gradients that are freed and made anew come back to a few sets of addresses
-def _upload(device: torch.device, stream: torch.cuda.Stream | None, table: bytes) -> Tensor:
-    """A table for `stream`, the current one: another one would have to wait for the copy."""
+def _upload(device: torch.device, stream: int | None, table: bytes) -> Tensor:
+    """A table for the current stream, by its number: another stream would have to wait for the copy."""
     host = torch.empty(len(table) // 8, dtype=torch.int64, device="cpu", pin_memory=device.type == "cuda")
     host.copy_(torch.frombuffer(bytearray(table), dtype=torch.int64))
     return host.to(device, non_blocking=True)

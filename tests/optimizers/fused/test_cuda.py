@@ -425,7 +425,8 @@ def test_the_whole_list_is_one_launch_and_other_numbers_or_tensors_compile_nothi
     for count in (1, 2, 16, 17, 200):
         assert launch(Tensors((16,) * count, options=EVERYTHING))[0] == once, count
     misaligned = Tensors((3, 4, 5), options=EVERYTHING)
-    misaligned.lists["params"] = [torch.zeros(9)[1 : 1 + size] for size in misaligned.sizes]
+    device = misaligned.lists["grads"][0].device
+    misaligned.lists["params"] = [torch.zeros(9, device=device)[1 : 1 + size] for size in misaligned.sizes]
     assert launch(misaligned)[0] == once
     assert launch(Tensors((3,)))[0] != once
 
