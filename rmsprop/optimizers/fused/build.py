@@ -58,9 +58,17 @@ def flags() -> list[str]:
         return ["/O2", "/fp:precise", "/DCPU_CAPABILITY=DEFAULT"]
     chosen = ["-O3", "-ffp-contract=off"]
     if capability in _INSTRUCTIONS:
+        if capability == "AVX512" and _converts_to_bfloat16():
+            chosen.append("-mavx512bf16")
         macros = [f"-DCPU_CAPABILITY={capability}", f"-DCPU_CAPABILITY_{capability}"]
         return [*chosen, *_INSTRUCTIONS[capability], *macros]
     return [*chosen, "-DCPU_CAPABILITY=DEFAULT"]
+
+
+def _converts_to_bfloat16() -> bool:
+    """Whether the processor has AVX-512's conversion; False where this torch cannot say."""
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(supported and supported())
 
 
 def key() -> str:

@@ -78,39 +78,143 @@ using Registers = std::array<Vectorized<at::opmath_type<T>>, 2>;
 template <typename T>
 constexpr int64_t kWidth = 2 * Vectorized<at::opmath_type<T>>::size();
 
-template <typename T>
+#if defined(__GNUC__)
+// As many numbers as stand in one register of float, by the bits that they have.
+using Bits32 [[gnu::vector_size(sizeof(Vectorized<float>))]] = uint32_t;
+using Bits16 [[gnu::vector_size(sizeof(Vectorized<float>) / 2)]] = uint16_t;
+
+template <typename To, typename From>
+To bits(const From& from) {
+  static_assert(sizeof(To) == sizeof(From));
+  To to;
+  std::memcpy(static_cast<void*>(&to), &from, sizeof to);
+  return to;
+}
+
+template <typename B>
+B loaded(const void* from) {
+  B to;
+  std::memcpy(&to, from, sizeof to);
+  return to;
+}
+#endif
+
+// How elements lie in the two registers: the first half in one and the second in the other, or those at even
+// and at odd places. Arithmetic of elements does not mind, and of bfloat16, which is the upper half of a float,
+// the latter takes neither a shuffle to widen nor one to narrow.
+enum class Order { halves, pairs };
+
+template <typename param_t, typename state_t>
+#if defined(__GNUC__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+constexpr Order kOrder = std::is_same_v<param_t, BFloat16> && std::is_same_v<state_t, BFloat16> ? Order::pairs : Order::halves;
+#else
+constexpr Order kOrder = Order::halves;
+#endif
+
+template <typename T, Order order>
 Registers<T> widen(const T* from) {
   if constexpr (std::is_same_v<T, at::opmath_type<T>>) {
     return {Vectorized<T>::loadu(from), Vectorized<T>::loadu(from + Vectorized<T>::size())};
-  } else {
+  }
+#if defined(__GNUC__)
+  else if constexpr (order == Order::pairs) {
+    const auto both = loaded<Bits32>(from);
+    return {bits<Vectorized<float>>(both << 16), bits<Vectorized<float>>(both & 0xFFFF0000u)};
+  }
+#endif
+#if defined(CPU_CAPABILITY_AVX2)
+  else {
+    const auto half = [](const T* begin) {
+      const auto read = _mm_loadu_si128(reinterpret_cast<const __m128i*>(begin));
+      if constexpr (std::is_same_v<T, Half>) {
+        return Vectorized<float>(_mm256_cvtph_ps(read));
+      } else {
+        return Vectorized<float>(_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(read), 16)));
+      }
+    };
+    return {half(from), half(from + 8)};
+  }
+#elif defined(CPU_CAPABILITY_AVX512)
+  else {
+    const auto half = [](const T* begin) {
+      const auto read = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(begin));
+      if constexpr (std::is_same_v<T, Half>) {
+        return Vectorized<float>(_mm512_cvtph_ps(read));
+      } else {
+        return Vectorized<float>(_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(read), 16)));
+      }
+    };
+    return {half(from), half(from + 16)};
+  }
+#else
+  else {
     auto [low, high] = at::vec::convert_to_float<T>(Vectorized<T>::loadu(from));
     return {low, high};
   }
+#endif
 }
 
-template <typename T>
+#if defined(__GNUC__)
+// Rounded to the nearest bfloat16, ties to even, in the upper half of each. A NaN stays one if its lower half is
+// 0, as that of bfloat16 widened and of those that the processor makes.
+inline Bits32 rounded(const Vectorized<float>& values) {
+  const auto b = bits<Bits32>(values);
+  return b + 0x7FFFu + ((b >> 16) & 1u);
+}
+#endif
+
+template <typename T, Order order>
 void narrow(const Registers<T>& registers, T* to) {
   if constexpr (std::is_same_v<T, at::opmath_type<T>>) {
     registers[0].store(to);
     registers[1].store(to + Vectorized<T>::size());
-  } else {
+  }
+#if defined(__GNUC__)
+  else if constexpr (order == Order::pairs) {
+#if defined(CPU_CAPABILITY_AVX512) && defined(__AVX512BF16__)
+    // The processor's conversion takes subnormal numbers for 0.
+    constexpr int subnormal = 0x20;
+    const __m512 even = registers[0], odd = registers[1];
+    if (__builtin_expect(!(_mm512_fpclass_ps_mask(even, subnormal) | _mm512_fpclass_ps_mask(odd, subnormal)), 1)) {
+      const auto low = bits<Bits16>(_mm512_cvtneps_pbh(even)), high = bits<Bits16>(_mm512_cvtneps_pbh(odd));
+      const Bits32 pairs = __builtin_convertvector(low, Bits32) | __builtin_convertvector(high, Bits32) << 16;
+      std::memcpy(to, &pairs, sizeof pairs);
+      return;
+    }
+#endif
+    const Bits32 pairs = rounded(registers[0]) >> 16 | (rounded(registers[1]) & 0xFFFF0000u);
+    std::memcpy(to, &pairs, sizeof pairs);
+  }
+#endif
+#if defined(CPU_CAPABILITY_AVX2)
+  else if constexpr (std::is_same_v<T, Half>) {
+    for (int i = 0; i < 2; ++i) {
+      const auto half = _mm256_cvtps_ph(registers[i], _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 8 * i), half);
+    }
+  }
+#endif
+  else {
     at::vec::convert_from_float<T>(registers[0], registers[1]).store(to);
   }
 }
 
 // Rounds up with the probability of the part that bfloat16 cannot hold: 16 random bits are added below it.
 // The bits are a hash of seed and index (the finalizer of MurmurHash3), so threads do not matter.
+template <Order order>
 void store_stochastically(const Registers<float>& registers, BFloat16* to, uint32_t seed, int64_t index) {
-  float values[kWidth<float>];
-  narrow<float>(registers, values);
-  for (int64_t i = 0; i < kWidth<float>; ++i) {
+  constexpr int64_t half = Vectorized<float>::size();
+  float values[2 * half];
+  narrow<float, Order::halves>(registers, values);
+  for (int64_t i = 0; i < 2 * half; ++i) {
+    const float value = values[order == Order::pairs ? i / 2 + i % 2 * half : i];
     uint32_t bits, hash = seed ^ static_cast<uint32_t>((index + i) * 0x9E3779B97F4A7C15ull >> 32);
     hash = (hash ^ hash >> 16) * 0x85EBCA6Bu;
     hash = (hash ^ hash >> 13) * 0xC2B2AE35u;
-    std::memcpy(&bits, values + i, sizeof bits);
+    std::memcpy(&bits, &value, sizeof bits);
     const bool finite = (bits & 0x7F800000u) != 0x7F800000u;
     to[i] = finite ? BFloat16(static_cast<uint16_t>((bits + (hash >> 16)) >> 16), BFloat16::from_bits())
-                   : BFloat16(values[i]);
+                   : BFloat16(value);
   }
 }
 
@@ -119,6 +223,7 @@ struct Update {
   using acc_t = at::opmath_type<param_t>;
   using V = Vectorized<acc_t>;
   static constexpr int64_t width = kWidth<param_t>;
+  static constexpr Order order = kOrder<param_t, state_t>;
 
   explicit Update(const Job& job)
       : alpha(job.rule->alpha),
@@ -129,7 +234,7 @@ struct Update {
         weight_decay(job.rule->weight_decay),
         mu(job.rule->momentum),
         sign(job.rule->sign),
-        scale(job.scale),
+        scale(std::isnan(job.scale) ? std::numeric_limits<acc_t>::quiet_NaN() : static_cast<acc_t>(job.scale)),
         scaled(job.scale != 1),
         decays(job.rule->weight_decay != 0),
         // The only way to divide by zero: an eps that is 0, or too small for the type.
@@ -141,8 +246,14 @@ struct Update {
   const bool scaled, decays, divides_by_zero, stochastic;
   const uint32_t seed;
 
+  // Whether a step is of the rare kinds: their branches, in each block, cost half types a quarter of the time.
+  bool rare() const {
+    return scaled || divides_by_zero || stochastic;
+  }
+
+  template <bool rare>
   void element(V& p, V& g, V& s, V& a, V& b) const {
-    if (scaled) {
+    if (rare && scaled) {
       g = g / scale;
     }
     V h = g * sign;
@@ -153,12 +264,13 @@ struct Update {
     V v = s;
     if constexpr (centered) {
       a = at::vec::fmadd(rest, h - a, a);
-      v = at::vec::maximum(at::vec::fnmadd(a, a, s), zero);
+      v = at::vec::fnmadd(a, a, s);
+      v = V::blendv(v, zero, v <= zero);  // a NaN stays what it is
     }
     const V d = (v + eps_inside).sqrt() + eps_outside;
     V n = momentum ? h : minus_lr * h;
     V q = n / d;
-    if (divides_by_zero) {
+    if (rare && divides_by_zero) {
       q = V::blendv(q, zero, (h == zero) & (d == zero));
     }
     if constexpr (momentum) {
@@ -170,40 +282,46 @@ struct Update {
   }
 
   // `width` elements, of which the first stands at `index` of its tensor.
+  template <bool rare>
   void block(param_t* p, param_t* g, state_t* s, state_t* a, state_t* b, int64_t index) const {
-    auto ps = widen<param_t>(p);
-    auto gs = widen<param_t>(g);
-    auto ss = widen<state_t>(s);
-    auto as = centered ? widen<state_t>(a) : ss;
-    auto bs = momentum ? widen<state_t>(b) : ss;
+    auto ps = widen<param_t, order>(p);
+    auto gs = widen<param_t, order>(g);
+    auto ss = widen<state_t, order>(s);
+    auto as = centered ? widen<state_t, order>(a) : ss;
+    auto bs = momentum ? widen<state_t, order>(b) : ss;
     for (int i = 0; i < 2; ++i) {
-      element(ps[i], gs[i], ss[i], as[i], bs[i]);
+      element<rare>(ps[i], gs[i], ss[i], as[i], bs[i]);
     }
-    narrow<state_t>(ss, s);
+    narrow<state_t, order>(ss, s);
     if constexpr (centered) {
-      narrow<state_t>(as, a);
+      narrow<state_t, order>(as, a);
     }
     if constexpr (momentum) {
-      narrow<state_t>(bs, b);
+      narrow<state_t, order>(bs, b);
     }
-    if (scaled) {
-      narrow<param_t>(gs, g);  // torch's fused optimizers leave the gradient unscaled too
+    if (rare && scaled) {
+      narrow<param_t, order>(gs, g);  // torch's fused optimizers leave the gradient unscaled too
     }
     if constexpr (std::is_same_v<param_t, BFloat16>) {
-      if (stochastic) {
-        return store_stochastically(ps, p, seed, index);
+      if (rare && stochastic) {
+        return store_stochastically<order>(ps, p, seed, index);
       }
     }
-    narrow<param_t>(ps, p);
+    narrow<param_t, order>(ps, p);
   }
 
   static void run(const Job& job, int64_t begin, int64_t end) {
     const Update update(job);
+    update.rare() ? update.template range<true>(job, begin, end) : update.template range<false>(job, begin, end);
+  }
+
+  template <bool rare>
+  void range(const Job& job, int64_t begin, int64_t end) const {
     auto *p = static_cast<param_t*>(job.p), *g = static_cast<param_t*>(job.g);
     auto *s = static_cast<state_t*>(job.s), *a = static_cast<state_t*>(job.a), *b = static_cast<state_t*>(job.b);
     int64_t i = begin;
     for (; i + width <= end; i += width) {
-      update.block(p + i, g + i, s + i, a + i, b + i, i);
+      block<rare>(p + i, g + i, s + i, a + i, b + i, i);
     }
     if (i == end) {
       return;
@@ -224,9 +342,9 @@ struct Update {
     const auto count = static_cast<size_t>(end - i);
     std::copy_n(g + i, count, tail_g);
     each([count](auto* inside, auto* outside) { std::copy_n(outside, count, inside); });
-    update.block(tail_p, tail_g, tail_s, tail_a, tail_b, i);
+    block<rare>(tail_p, tail_g, tail_s, tail_a, tail_b, i);
     each([count](auto* inside, auto* outside) { std::copy_n(inside, count, outside); });
-    if (update.scaled) {
+    if (rare && scaled) {
       std::copy_n(tail_g, count, g + i);
     }
   }

@@ -385,3 +385,39 @@ def test_stochastic_rounding_follows_steps_that_nearest_rounding_loses():
         1.5 - 10 * 2.0**-7, abs=5 * 2.0**-7 * (9.9 / 2000) ** 0.5
     )
     assert copy.deepcopy(optimizers[1].state_dict())["param_groups"][0]["stochastic_rounding"] is True
+
+
+@pytest.mark.parametrize("which", ["param", "grad", "square_avg", "grad_avg", "momentum_buffer"])
+@pytest.mark.parametrize("state_dtype", [None, torch.float32])
+@pytest.mark.parametrize("dtype", HALVES, ids=str)
+def test_each_number_of_a_half_type_is_one_rounding_of_the_float32_step(dtype, state_dtype, which):
+    """All 65,536 of them, subnormal, infinite and NaN ones too, beside others drawn at random."""
+    generator = torch.Generator().manual_seed(0)
+    names = ["param", "grad", "square_avg", "grad_avg", "momentum_buffer"]
+    drawn = {name: torch.randint(-(2**15), 2**15, (2**16,), generator=generator) for name in names}
+    drawn[which] = torch.arange(-(2**15), 2**15)
+    values = {name: numbers.to(torch.int16).view(dtype) for name, numbers in drawn.items()}
+    values["square_avg"] = values["square_avg"].abs()
+
+    def stepped(kind, of_state, **options):
+        p = nn.Parameter(values["param"].to(kind, copy=True))
+        p.grad = values["grad"].to(kind, copy=True)
+        optimizer = FusedRMSprop([p], lr=0.1, alpha=0.9, **options)
+        state = {name: values[name].to(of_state, copy=True) for name in names[2:]}
+        optimizer.state[p] = {"step": torch.tensor(1.0), **state}
+        optimizer.step()
+        return {"param": p.detach(), **{name: optimizer.state[p][name] for name in names[2:]}}
+
+    for options in (
+        {},
+        {"momentum": 0.9, "centered": True, "weight_decay": 0.1},
+        {"eps": 0.0, "maximize": True},
+    ):
+        found = stepped(dtype, state_dtype or dtype, state_dtype=state_dtype, **options)
+        exact = stepped(torch.float32, torch.float32, **options)
+        for name, tensor in found.items():
+            expected = exact[name].to(tensor.dtype)
+            assert torch.equal(tensor.isnan(), expected.isnan())
+            numbers = ~expected.isnan()
+            assert torch.equal(tensor[numbers], expected[numbers])
+            assert torch.equal(tensor[numbers].signbit(), expected[numbers].signbit())
