@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from rmsprop.optimizers.fused.checks import Group, state_keys
+from rmsprop.optimizers.fused.subclasses import has_own_dispatch, is_dtensor, local_tensors
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,10 @@ class Batch:
         for original, copy in self.copies:
             original.copy_(copy)
 
-    def add(self, p: Tensor, state: Mapping[str, Tensor], keys: Sequence[str]) -> None:
-        """Take in a parameter that has a gradient and, under these keys and `step`, its state."""
-        assert p.grad is not None
-        tensors: Sequence[Tensor] = (p, p.grad, *(state[key] for key in keys))
-        if not all(map(_simple, tensors)):
+    def add(self, tensors: Sequence[Tensor], keys: Sequence[str], step: Tensor) -> None:
+        """Take in a parameter, its gradient and, under these keys, its state."""
+        p = tensors[0]
+        if not has_own_dispatch(p) and not all(map(_simple, tensors)):
             layout = torch.empty_like(p, device="meta")  # p's own where it has no gaps
             written = (True, False, *(True for _ in keys))
             tensors = [
@@ -44,7 +44,7 @@ class Batch:
         self.grads.append(tensors[1])
         for key, tensor in zip(keys, tensors[2:], strict=True):
             self.state.setdefault(key, []).append(tensor)
-        self.state.setdefault("step", []).append(state["step"])
+        self.state.setdefault("step", []).append(step)
 
     def _walkable(self, tensor: Tensor, layout: Tensor, *, written: bool) -> Tensor:
         """The tensor as real numbers, or a copy of it that lies in memory as the layout says."""
@@ -71,19 +71,25 @@ def by_group(
 def batches(rest: Iterable[tuple[Group, Tensor]], state: Mapping[Tensor, Any]) -> list[Batch]:
     """The parameters by group, type, device and dtypes; empty ones, which no kernel takes, by themselves.
 
-    One that is there twice is in two of them.
+    One that is there twice is in two of them. Of a DTensor it is what lies on this rank.
     """
     made: dict[tuple[Any, ...], Batch] = {}
     seen: Counter[Tensor] = Counter()
     for group, keys, params in by_group(rest):
         for p in params:
-            own = state[p]
-            kinds = [tensor.dtype for tensor in (p, p.grad, own["step"], *map(own.get, keys))]
+            assert p.grad is not None
+            step = state[p]["step"]
+            tensors = [p, p.grad, *(state[p][key] for key in keys)]
+            if is_dtensor(p):
+                tensors = local_tensors(tensors)
+                torch.autograd.graph.increment_version(p)
+            kinds = [tensor.dtype for tensor in (*tensors, step)]
             seen[p] += 1
-            kind = (id(group), seen[p], type(p), p.device, own["step"].device, p.numel() == 0, *kinds)
+            here = tensors[0]
+            kind = (id(group), seen[p], type(here), here.device, step.device, here.numel() == 0, *kinds)
             if kind not in made:
                 made[kind] = Batch(group)
-            made[kind].add(p, own, keys)
+            made[kind].add(tensors, keys, step)
     return list(made.values())
 
 

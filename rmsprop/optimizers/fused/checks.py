@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import _get_capturable_supported_devices
 
+from rmsprop.optimizers.fused.subclasses import check_dtensor, is_dtensor
+
 Group: TypeAlias = Mapping[str, Any]
 """One of an optimizer's param_groups."""
 
@@ -88,6 +90,8 @@ def check_step(group: Group, keys: Sequence[str], p: Tensor, state: Mapping[str,
                 f"expected {key} on its parameter's device {p.device}, found it on {state[key].device}"
             )
     _check_shapes(p, keys, state)
+    if is_dtensor(p):
+        check_dtensor(p, keys, state)
     if torch._debug_has_internal_overlap(p) == 1:
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory "

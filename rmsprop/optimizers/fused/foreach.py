@@ -1,13 +1,14 @@
-"""FusedRMSprop's step in torch's own foreach operations: where its kernels cannot go.
+"""FusedRMSprop's step in torch's own operations: where its kernels cannot go.
 
 That is without a compiler, on other devices, and for tensor subclasses. The arithmetic is the kernels'
 (half types in float32); it costs temporaries of parameter size.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def step(
@@ -24,51 +25,81 @@ def step(
     stochastic_rounding: bool,
     grad_scale: Tensor | None,
     found_inf: Tensor | None,
-) -> None:
-    """One step in place of params, grads, square_avgs, grad_avgs, buffers, steps: real, of one device.
+) -> Callable[[], None]:
+    """One step of params, grads, square_avgs, grad_avgs, buffers, steps: real, of one device and type.
 
-    Gradients are left unscaled, as torch's fused optimizers leave them.
+    Computes it, and changes nothing before what it returns is called: an operation that a tensor subclass
+    does not know raises first. Gradients are then left unscaled, as torch's fused optimizers leave them.
     """
-    if found_inf is not None and found_inf.item():
-        return
     params, grads, square_avgs, grad_avgs, momentum_buffers, steps = map(list, tensors)
-    torch._foreach_add_(steps, 1)
+    if found_inf is not None and found_inf.item():
+        return lambda: None
+    do: Any = torch if type(params[0]) in {Tensor, nn.Parameter} else OneByOne()
+    written: list[tuple[list[Tensor], Sequence[Tensor]]] = []
+    g: Sequence[Tensor] = grads
     if grad_scale is not None:
-        torch._foreach_div_(grads, grad_scale.item())
-    w, g, s = (_wide(each) for each in (params, grads, square_avgs))
+        g = do._foreach_div(g, grad_scale.item())
+        written.append((grads, g))
+    w: Sequence[Tensor]
+    s: Sequence[Tensor]
+    w, g, s = (_wide(each) for each in (params, g, square_avgs))
     if maximize:
-        g = torch._foreach_neg(g)
+        g = do._foreach_neg(g)
     if weight_decay:
-        g = torch._foreach_add(g, w, alpha=weight_decay)
-    s = torch._foreach_mul(s, alpha)
-    torch._foreach_addcmul_(s, g, g, 1 - alpha)
-    torch._foreach_copy_(square_avgs, s)
+        g = do._foreach_add(g, w, alpha=weight_decay)
+    s = do._foreach_mul(s, alpha)
+    do._foreach_addcmul_(s, g, g, value=1 - alpha)
+    written.append((square_avgs, s))
     if centered:
-        a = torch._foreach_lerp(_wide(grad_avgs), g, 1 - alpha)
-        torch._foreach_copy_(grad_avgs, a)
-        torch._foreach_addcmul_(s, a, a, -1)
-        torch._foreach_clamp_min_(s, 0)
-    if eps_inside_sqrt:
-        torch._foreach_add_(s, eps)
-    torch._foreach_sqrt_(s)
+        a = do._foreach_lerp(_wide(grad_avgs), g, 1 - alpha)
+        written.append((grad_avgs, a))
+        v = do._foreach_addcmul(s, a, a, value=-1)
+        do._foreach_clamp_min_(v, 0)
+    else:
+        v = s
+    d = do._foreach_sqrt(do._foreach_add(v, eps) if eps_inside_sqrt else v)
     if not eps_inside_sqrt:
-        torch._foreach_add_(s, eps)
+        do._foreach_add_(d, eps)
     if eps < torch.finfo(torch.float32).tiny:
-        for numerator, denominator in zip(g, s, strict=True):
+        for numerator, denominator in zip(g, d, strict=True):
             denominator.masked_fill_((numerator == 0) & (denominator == 0), 1.0)
     if momentum > 0:
-        b = torch._foreach_mul(_wide(momentum_buffers), momentum)
-        torch._foreach_addcdiv_(b, g, s)
-        torch._foreach_copy_(momentum_buffers, b)
-        w = torch._foreach_add(w, b, alpha=-float(lr))
+        b = do._foreach_mul(_wide(momentum_buffers), momentum)
+        do._foreach_addcdiv_(b, g, d)
+        written.append((momentum_buffers, b))
+        w = do._foreach_add(w, b, alpha=-float(lr))
     else:
-        w = torch._foreach_addcdiv(w, g, s, -float(lr))
+        w = do._foreach_addcdiv(w, g, d, value=-float(lr))
     if stochastic_rounding and params[0].dtype == torch.bfloat16:
         w = tuple(_stochastically_rounded(values) for values in w)
-    torch._foreach_copy_(params, w)
+    written.append((params, w))
+
+    def write() -> None:
+        for stored, values in reversed(written):
+            do._foreach_copy_(stored, values)
+        torch._foreach_add_(steps, 1)
+
+    return write
 
 
-def _wide(tensors: list[Tensor]) -> tuple[Tensor, ...]:
+class OneByOne:
+    """torch's foreach operations, each as the operation on one tensor after the other.
+
+    Tensor subclasses know these, and torch's own loop takes them.
+    """
+
+    def __getattr__(self, name: str) -> Callable[..., list[Tensor]]:
+        operation = getattr(Tensor, name.removeprefix("_foreach_"))
+
+        def each(*arguments: Any, **scalars: Any) -> list[Tensor]:
+            length = len(arguments[0])
+            rows = zip(*(a if isinstance(a, list | tuple) else [a] * length for a in arguments), strict=True)
+            return [operation(*row, **scalars) for row in rows]
+
+        return each
+
+
+def _wide(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """In the type that the arithmetic is in; the tensors themselves where they have it."""
     return tuple(t.float() if t.dtype in {torch.bfloat16, torch.float16} else t for t in tensors)
 

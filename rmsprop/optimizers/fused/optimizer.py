@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -32,6 +32,7 @@ from rmsprop.optimizers.fused.checks import (
     checked_checkpoint,
     complete_state,
 )
+from rmsprop.optimizers.fused.subclasses import has_own_dispatch
 
 Pairs: TypeAlias = list[tuple[Group, Tensor]]
 Left: TypeAlias = tuple[Pairs, list[tuple[Any, ...]]]
@@ -218,20 +219,26 @@ class FusedRMSprop(RMSprop):
     @torch.no_grad()
     def _step_rest(self, rest: Pairs, scale: float) -> None:
         """The whole step, given the parameters that no kernel takes as they are."""
-        left, launches = self._prepare(rest, scale)
+        self._prepare(rest)
+        strange = [pair for pair in rest if has_own_dispatch(pair[1])]
+        # Computed before anything changes: a tensor subclass may lack one of the operations.
+        written = [self._step_elsewhere(batch) for batch in batches(strange, self.state)]
+        left, launches = self._walk_all(scale, True) or ([], [])
         self._launch(launches)
-        for batch in batches(left, self.state):
+        for batch in batches([pair for pair in left if not has_own_dispatch(pair[1])], self.state):
             if batch.params[0].device.type != "cpu" or not self._step_on_host(batch, scale):
-                self._step_elsewhere(batch)
+                self._step_elsewhere(batch)()
             batch.write_back()
+        for write in written:
+            write()
 
     def _launch(self, launches: list[tuple[Any, ...]]) -> None:
         found_inf, grad_scale = self._amp()
         for launch in launches:
             fused_cuda.launch(fused_cuda.Launch(*launch), grad_scale=grad_scale, found_inf=found_inf)
 
-    def _prepare(self, rest: Pairs, scale: float) -> Left:
-        """Check all, complete the state, and walk again: what is left then."""
+    def _prepare(self, rest: Pairs) -> None:
+        """Check all, complete the state, and see to the kernels."""
         for group, keys, params in by_group(rest):  # nothing is changed before all is checked
             elsewhere = isinstance(group["lr"], Tensor) and group["lr"].device.type != "cpu"
             check_options({**group, "lr": 0.0} if elsewhere else group)  # no GPU is waited for
@@ -249,7 +256,6 @@ class FusedRMSprop(RMSprop):
             self._walk = _cuda_walk()  # type: ignore[method-assign]
         if "cuda" in types and _cuda_kernel():
             self._launched = "cuda"
-        return self._walk_all(scale, True) or ([], [])
 
     def _step_on_host(self, batch: Batch, scale: float) -> bool:
         """Whether the CPU's kernel takes the batch; then it has."""
@@ -259,21 +265,17 @@ class FusedRMSprop(RMSprop):
             state[p] = {key: tensors[i] for key, tensors in batch.state.items()}
         return not self._walk([{**batch.group, "params": batch.params}], state, scale, False, False, "", 0)
 
-    def _step_elsewhere(self, batch: Batch) -> None:
+    def _step_elsewhere(self, batch: Batch) -> Callable[[], None]:
+        """A step that is computed and not yet written; on CUDA, one that is not yet computed either."""
         on_cuda = batch.params[0].is_cuda and fused_cuda.takes(batch) and _cuda_kernel()
-        step = fused_cuda.step if on_cuda else fused_fallback.step
         found_inf, grad_scale = self._amp()
-        options = ("lr", "alpha", "eps", "weight_decay", "momentum", "centered", "maximize")
-        step(
-            (
-                batch.params,
-                batch.grads,
-                *(batch.state.get(key, []) for key in ("square_avg", "grad_avg", "momentum_buffer", "step")),
-            ),
-            **{name: batch.group[name] for name in (*options, "eps_inside_sqrt", "stochastic_rounding")},
-            grad_scale=grad_scale,
-            found_inf=found_inf,
-        )
+        names = ("lr", "alpha", "eps", "weight_decay", "momentum", "centered", "maximize")
+        options = {name: batch.group[name] for name in (*names, "eps_inside_sqrt", "stochastic_rounding")}
+        keys = ("square_avg", "grad_avg", "momentum_buffer", "step")
+        tensors = (batch.params, batch.grads, *(batch.state.get(key, []) for key in keys))
+        if on_cuda:
+            return partial(fused_cuda.step, tensors, **options, grad_scale=grad_scale, found_inf=found_inf)
+        return fused_fallback.step(tensors, **options, grad_scale=grad_scale, found_inf=found_inf)
 
     def __getstate__(self) -> dict[str, Any]:
         kept = {"_step_supports_amp_scaling": self._step_supports_amp_scaling}
