@@ -1,4 +1,6 @@
-"""Tensor subclasses: FusedRMSprop steps them as torch.optim.RMSprop does, or refuses before anything changes."""
+"""Tensor subclasses: FusedRMSprop steps them as torch.optim.RMSprop does, or refuses and changes nothing."""
+
+import copy
 
 import pytest
 import torch
@@ -181,7 +183,7 @@ def test_a_checkpoint_of_dtensors_continues(mesh):
     first, second = FusedRMSprop([p], **EVERYTHING), FusedRMSprop([q])
     p.grad = tensor.distribute_tensor(torch.ones(4, 6), mesh, placements()[0])
     first.step()
-    second.load_state_dict(first.state_dict())
+    second.load_state_dict(copy.deepcopy(first.state_dict()))  # else they share it
     with torch.no_grad():
         q.copy_(p)
     for optimizer, one in ((first, p), (second, q)):
