@@ -374,15 +374,17 @@ def show(point: Case, records: dict[Case, BenchRecord]) -> None:
 def book(output: Path, commit: str) -> int:
     """`rmsprop reproduce --device cuda`; the surrogate's rows, unless RMSPROP_DATA names the real ones."""
     from rmsprop.book.airfoil import load_airfoil  # noqa: PLC0415
+    from rmsprop.book.claims import claims  # noqa: PLC0415
     from rmsprop.suite.measure import reproduction  # noqa: PLC0415
     from rmsprop.suite.records.store import write_reproduction  # noqa: PLC0415
-    from rmsprop.suite.verdicts.reproduction import deciding, judge  # noqa: PLC0415
+    from rmsprop.suite.verdicts.reproduction import judge  # noqa: PLC0415
 
     if commit:
         capture = reproduction.capture_environment
         reproduction.capture_environment = lambda: replace(capture(), commit=commit, dirty=False)
     data = load_airfoil(os.environ.get("RMSPROP_DATA") or "surrogate")
     record = reproduction.reproduce(
+        claims(),
         data,
         seeds=10_000 if CUDA else 20,
         runs=4 if CUDA else 1,
@@ -392,8 +394,10 @@ def book(output: Path, commit: str) -> int:
     )
     path = write_reproduction(output / "results", record)
     print(path, flush=True)
-    for verdict in deciding(judge(record)):
+    for verdict in judge(record).verdicts:
         claim = verdict.claim
+        if not verdict.decides:
+            continue
         say(
             f"{data.source}: {claim.program} {claim.quantity} {claim.printed}: {verdict.here} {verdict.words}"
         )
