@@ -1,5 +1,6 @@
 """Tables on the terminal, which lose no digit in a narrow one."""
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
@@ -8,9 +9,13 @@ from rich.text import Text
 
 def show_table(console: Console, table: Table) -> None:
     """Print the table; where it is wider than the terminal, print each row as lines of its own."""
-    whole = [column for column in table.columns if column.no_wrap or column.justify == "right"]
-    for column in whole:
-        column.no_wrap = True
+    for column in table.columns:
+        column.overflow = "fold"
+        if column.no_wrap or column.justify == "right":
+            column.no_wrap = True
+            column.min_width = max(
+                cell_len(Text.from_markup(str(cell)).plain) for cell in (column.header, *column.cells)
+            )
     if Measurement.get(console, console.options.update(width=10_000), table).minimum <= console.width:
         console.print(table)
         return

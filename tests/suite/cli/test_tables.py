@@ -11,19 +11,21 @@ def shown(width):
     table = Table(title="Steps")
     table.add_column("case")
     table.add_column("step", justify="right")
+    table.add_column("interval", justify="right", no_wrap=True)
     table.add_column("warnings")
-    table.add_row("builtin-compiled", "[bold]123.456 ms[/]", "unstable, busy")
-    table.add_row("scratch", "0.000123456 s", "")
+    table.add_row("builtin-compiled", "[bold]123.456 ms[/]", "-100.25 to +222.75%", "unstable, busy")
+    table.add_row("scratch", "0.000123456 s", "", "")
     console = Console(width=width)
     with console.capture() as capture:
         show_table(console, table)
     return capture.get()
 
 
-@pytest.mark.parametrize("width", [10, 20, 40, 60, 80, 160])
+@pytest.mark.parametrize("width", range(10, 120))
 def test_no_width_loses_or_cuts_a_number(width):
     assert "123.456 ms" in shown(width)
     assert "0.000123456 s" in shown(width)
+    assert "-100.25 to +222.75%" in shown(width)
     assert "…" not in shown(width)
 
 
