@@ -156,7 +156,7 @@ def launch_costs() -> dict[str, float]:
         say("the C++ walk is not in use: see the log")
         return {}
     one = cuda.Launch(*launches[0])
-    device = torch.device(DEVICE)
+    device = params[0].device  # with its index
     uncached = cuda._upload.__wrapped__
     stream = torch.cuda.current_stream().cuda_stream if CUDA else None
     found = {
