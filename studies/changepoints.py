@@ -2,8 +2,8 @@
 
 `python -m studies.changepoints` writes the raw counts of every detector that
 is installed and prints a summary. asv, ruptures and apache-otava are compared where they can be imported;
-`find_steps` needs none of them. What has a free threshold takes it from the calibrating seeds, the counts
-that are reported come from others.
+`find_change_points` needs none of them. What has a free threshold takes it from the calibrating seeds, the
+counts that are reported come from others.
 """
 
 import argparse
@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 from scipy import signal, stats
 
 from rmsprop.errors import UserError
-from rmsprop.suite.history.series import History, Series, alerts_of
+from rmsprop.suite.history.alerts import alerts_of
+from rmsprop.suite.history.series import History, Series
 from rmsprop.suite.measure.capture import capture_environment
 from rmsprop.suite.records.files import check_writable, write_atomically
-from rmsprop.suite.verdicts.changepoints import AFTER, BEFORE, find_steps
+from rmsprop.suite.verdicts.changepoints import AFTER, BEFORE, find_change_points
 
 Floats = NDArray[np.float64]
 Found = list[tuple[int, bool]]
@@ -142,8 +143,8 @@ OURS = "rmsprop"
 
 
 def find(values: Floats) -> Found:
-    """`find_steps`."""
-    return [(step.index, step.ratio > 1) for step in find_steps(values)]
+    """`find_change_points`."""
+    return [(one.index, one.ratio > 1) for one in find_change_points(values) if not one.mode]
 
 
 def t_scan(values: Floats, alpha: float) -> Found:
@@ -312,7 +313,7 @@ def settings() -> Iterator[Setting]:
 
 
 def finer_settings() -> Iterator[Setting]:
-    """What `find_steps` is scored on besides."""
+    """What `find_change_points` is scored on besides."""
     for null in NULLS:
         for points in (20, 50, 300):
             yield Setting("null", null, sd=0.04, points=points)

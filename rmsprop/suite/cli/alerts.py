@@ -12,8 +12,14 @@ from rich.table import Table
 from rmsprop.suite.cli.left_out import show_left_out
 from rmsprop.suite.cli.options import Alerts
 from rmsprop.suite.cli.tables import show_table
-from rmsprop.suite.history.series import Alert, History, alerts_of, read_history
+from rmsprop.suite.history.alerts import Alert, alerts_of, by_commit
+from rmsprop.suite.history.series import History, read_history
 from rmsprop.suite.verdicts.changepoints import SHORTEST
+
+_GROUPS = 40
+"""Commits in the table."""
+_LISTED = 8
+"""Series of a commit in the table."""
 
 
 def run(options: Alerts) -> None:
@@ -25,13 +31,13 @@ def run(options: Alerts) -> None:
         print(alerts_json(history, found))
     else:
         show_alerts(history, found)
-    if any(alert.direction == "slower" for alert in found):
+    if any(alert.fails for alert in found):
         raise typer.Exit(1)
     raise typer.Exit(0 if any(series.long_enough for series in history.series) else 3)
 
 
 def show_alerts(history: History, alerts: tuple[Alert, ...]) -> None:
-    """The steps by the commits that they lie between, with size and certainty; then what was looked at."""
+    """The change points by the commits that they lie between, the largest first; then what was looked at."""
     console = Console()
     if alerts:
         show_table(console, _alerts_table(history, alerts))
@@ -43,53 +49,59 @@ def show_alerts(history: History, alerts: tuple[Alert, ...]) -> None:
             + ("" if runner == "gate" else f" ({SHORTEST} or more)"),
             soft_wrap=True,
         )
+    if history.elsewhere:
+        console.print(f"{history.elsewhere} measured commits are of other branches and were left out")
     if not any(series.long_enough for series in history.series):
         console.print("[yellow]not enough history to say whether anything has changed[/]")
     elif not alerts:
-        console.print("no step")
+        console.print("no change point")
 
 
 def _alerts_table(history: History, alerts: tuple[Alert, ...]) -> Table:
     table = Table(
-        title="Steps, with 95% intervals", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+        title="Change points, with 95% intervals", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True
     )
     table.add_column("case")
     table.add_column("what", no_wrap=True)
     for column in ("change", "p"):
         table.add_column(column, justify="right", no_wrap=True)
-    groups: dict[tuple[str, ...], list[Alert]] = {}
-    for alert in alerts:
-        one = alert.series
-        key = (one.runner, one.machine, alert.last_good, alert.first_bad, alert.direction)
-        groups.setdefault(key, []).append(alert)
-    for (runner, machine, last_good, first_bad, direction), group in groups.items():
-        unmeasured = f", {group[0].unmeasured} between not measured" if group[0].unmeasured else ""
+    groups = by_commit(alerts, history)
+    for group in groups[:_GROUPS]:
+        first = group.alerts[0]
+        unmeasured = f", {first.unmeasured} between not measured" if first.unmeasured else ""
         table.add_section()
         table.add_row(
-            f"[bold]{direction} since {first_bad[:9]}, not at {last_good[:9]}{unmeasured}[/]; "
-            + escape(f"{runner} on {machine}, {group[0].points_after} measured since")
+            f"[bold]{group.direction} since {escape(group.first_bad[:9])}, not at "
+            f"{escape(group.last_good[:9])}{unmeasured}[/]; "
+            + escape(f"{group.runner} on {group.machine}, {first.points_after} measured since")
         )
-        peers = [s for s in history.series if (s.runner, s.machine) == (runner, machine) and s.long_enough]
-        if len(group) > max(3, len(peers) / 2):
+        if group.of_the_machine:
             table.add_row(
-                f"[yellow]{len(group)} of {len(peers)} series: rather the machine than the code?[/]"
+                f"[yellow]{len(group.alerts)} of {group.compared} series changed here; "
+                "suspect the machine before the code[/]"
             )
-        for alert in group:
-            style = "bold red" if direction == "slower" else "green"
+        for alert in group.alerts[:_LISTED]:
+            style = "bold red" if alert.fails else "green" if group.direction == "faster" else "yellow"
+            back = f", back since {alert.recovered[:9]}" if alert.recovered else ""
             table.add_row(
                 f"  {escape(alert.series.case)}",
-                alert.series.quantity,
+                escape(f"{alert.series.quantity}{back}"),
                 f"[{style}]{alert.ratio - 1:+.1%}[/] \\[{alert.low - 1:+.1%}, {alert.high - 1:+.1%}]",
                 f"{alert.p_value:.1g}",
             )
+        if len(group.alerts) > _LISTED:
+            table.add_row(f"  and {len(group.alerts) - _LISTED} smaller ones")
+    if len(groups) > _GROUPS:
+        table.add_section()
+        table.add_row(f"and {len(groups) - _GROUPS} commits more; --json has them all")
     return table
 
 
 def alerts_json(history: History, alerts: tuple[Alert, ...]) -> str:
     """The alerts, what was looked at and what could not be read, for programs."""
-    identity = ("machine", "environment", "case", "quantity", "unit", "runner")
+    identity = ("machine", "environment", "case", "quantity", "unit", "version", "runner")
     facts = ("last_good", "first_bad", "ratio", "low", "high", "p_value", "direction")
-    counts = ("points_after", "unmeasured")
+    counts = ("points_after", "unmeasured", "recovered")
     answer = {
         "alerts": [
             {name: getattr(alert.series, name) for name in identity}

@@ -1,41 +1,34 @@
-"""Results -> a series per machine, environment and case in commit order -> alerts.
+"""Results -> a series per machine, environment and case or benchmark, in the order of commits.
 
-Two kinds of history are read. A series of asv's or of our own records holds measurements, one for each
-commit, and `detect.find_steps` looks for changes of level. A series of the gate's records holds ratios of
-commits to their parents, measured side by side: each is evidence by itself, and the machine may drift or be
-replaced between two of them.
-
-With many series some look as if they had a step by chance. Of all that are found, those are alerts that
-pass Benjamini and Hochberg's procedure over the series of a runner, in each direction by itself.
+Two kinds of history are read. A series of asv's, pytest-benchmark's or our own records holds measurements,
+one for each commit, in which `rmsprop.suite.history.alerts` looks for change points. A series of the gate's
+records holds ratios of commits to their parents, measured side by side: each is evidence by itself, and the
+machine may drift or be replaced between two of them.
 """
 
 import math
-import subprocess
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from rmsprop.suite.case import AXES, Case
+from rmsprop.suite.git import git_or_none
 from rmsprop.suite.records.files import Problem
-from rmsprop.suite.records.frame import read_frame
-from rmsprop.suite.records.gate import GateCase, GateRecord, Policy
+from rmsprop.suite.records.frame import Rows, read_rows
+from rmsprop.suite.records.gate import GateCase, GateRecord
 from rmsprop.suite.records.store import read_gates
-from rmsprop.suite.verdicts.changepoints import FALSE_ALARMS, SHORTEST, SMALLEST, find_steps
+from rmsprop.suite.verdicts.changepoints import SHORTEST
 from rmsprop.suite.verdicts.gate import judge_gate
 
-FALSE_DISCOVERIES = 0.1
-"""Share of the alerts of a direction that may be false, on average."""
-
-UNITS = ("seconds", "bytes")
-"""Quantities in these units are followed: more of them is worse. A loss is not."""
+UNFOLLOWED = ("1", "half mean squared error")
+"""Units of quantities without a better direction, such as a loss."""
 
 LAUNCHES = 4
 """Fewest launches of the gate from which a ratio is evidence."""
@@ -51,9 +44,9 @@ class Series:
     case: str
     quantity: str
     unit: str
-    """seconds or bytes; 1 for the gate's ratios."""
+    """seconds, bytes, or what a track_ of asv's counts; 1 for the gate's ratios."""
     runner: str
-    """asv, bench or gate."""
+    """asv, bench, pytest-benchmark or gate."""
     commits: tuple[str, ...]
     """Full hashes, oldest first."""
     times: tuple[datetime, ...]
@@ -64,10 +57,12 @@ class Series:
     """The gate's: what each commit was compared with."""
     launches: tuple[tuple[float, ...], ...] = ()
     """The gate's: the log ratio of each pair of processes."""
+    version: str = ""
+    """Of the benchmark: another one measures something else, and has a history of its own."""
 
     @property
     def long_enough(self) -> bool:
-        """Whether a step could be found in it: the gate's ratios need no past."""
+        """Whether a change could be found in it: the gate's ratios need no past."""
         if self.runner == "gate":
             return any(len(launches) >= LAUNCHES for launches in self.launches)
         return len(self.commits) >= SHORTEST
@@ -81,37 +76,24 @@ class History:
     problems: tuple[Problem, ...]
     commits: tuple[str, ...] = field(default=(), repr=False)
     """The checkout's history, oldest first; empty where there is none."""
-
-
-@dataclass(frozen=True)
-class Alert:
-    """A step of one series, and between which commits it lies."""
-
-    series: Series
-    last_good: str
-    first_bad: str
-    ratio: float
-    low: float
-    high: float
-    p_value: float
-    """Chance of such a step in such a series without any, in this direction."""
-    direction: Literal["slower", "faster"]
-    """slower also stands for more bytes."""
-    points_after: int
-    """Measured commits since, with the first."""
-    unmeasured: int | None
-    """Commits between the two that were not measured; None where the checkout does not know them."""
+    elsewhere: int = 0
+    """Measured commits of other branches of the checkout, which are no part of its history."""
 
 
 def read_history(results: Path, repo: Path | None) -> History:
     """Every series below `results`, its commits in the order of the history of `repo`.
 
-    A commit that the checkout does not have, as in a shallow clone, stands where its date puts it. Without
-    a checkout the dates of the commits (asv) or of the measurements decide.
+    A commit that the checkout does not have, as in a shallow clone, stands where its date puts it; one that
+    it has on another branch alone is left out. Without a checkout the dates of the commits or of the
+    measurements decide. `results` is a folder of this project, or anybody's results of asv or
+    pytest-benchmark.
     """
-    frame, problems = read_frame(results)
+    problems: list[Problem] = []
+    points = _Points()
+    for rows in read_rows(results, problems):
+        points.add(rows)
     records, damaged = read_gates(results)
-    return history_of(frame, records, (*problems, *damaged), repo)
+    return _history(points, records, (*problems, *damaged), repo)
 
 
 def history_of(
@@ -121,113 +103,112 @@ def history_of(
     repo: Path | None = None,
 ) -> History:
     """The same of what was read already: `read_frame`'s rows and the gate's records."""
+    points = _Points()
+    if len(frame):
+        names = [*_KEYS, *AXES, "benchmark", "parameters", *_FACTS]
+        plain = frame[names].astype(object).where(frame[names].notna(), None)
+        points.add(Rows(Path(), {}, {name: plain[name].tolist() for name in names}))
+    return _history(points, gates, problems, repo)
+
+
+def _history(
+    points: "_Points", gates: Iterable[GateRecord], problems: tuple[Problem, ...], repo: Path | None
+) -> History:
     known = _git_log(repo)
     order = _Order(known)
-    return History((*_measured(frame, order), *_paired(gates, order)), problems, tuple(known))
-
-
-def alerts_of(history: History, recent: int | None = None) -> tuple[Alert, ...]:
-    """The steps of every series that stand among them all, the surest first.
-
-    With `recent`, those alone that first showed at one of the last so many commits of the checkout, or of
-    the measured ones where there is no checkout.
-    """
-    found = [
-        alert
-        for runner in sorted({series.runner for series in history.series})
-        for alert in _of_runner([series for series in history.series if series.runner == runner], history)
-    ]
-    if recent is not None:
-        new = _last_commits(history, recent)
-        found = [alert for alert in found if alert.first_bad in new]
-    return tuple(sorted(found, key=lambda alert: (alert.direction != "slower", alert.p_value)))
-
-
-def _of_runner(series: list[Series], history: History) -> list[Alert]:
-    positions = {commit: i for i, commit in enumerate(history.commits)}
-    found, looks = [], 0
-    for one in series:
-        if not one.long_enough:
-            continue
-        alerts = list(_ratios(one, positions) if one.runner == "gate" else _steps(one, positions))
-        found += alerts
-        looks += len(one.commits) if one.runner == "gate" else max(len(alerts), 1)
-    return [
-        alert
-        for direction in ("slower", "faster")
-        for alert in _discoveries([alert for alert in found if alert.direction == direction], looks)
-    ]
-
-
-def _discoveries(alerts: list[Alert], looks: int) -> list[Alert]:
-    """Benjamini and Hochberg 1995, among so many looks of which the others found nothing."""
-    ordered = sorted(alerts, key=lambda alert: alert.p_value)
-    passed = [
-        rank
-        for rank, alert in enumerate(ordered, start=1)
-        if alert.p_value <= FALSE_DISCOVERIES * rank / looks
-    ]
-    return ordered[: max(passed, default=0)]
-
-
-def _steps(series: Series, positions: dict[str, int]) -> Iterable[Alert]:
-    for step in find_steps(series.values):
-        yield _alert(
-            series, step.index, series.commits[step.index - 1], positions,
-            (step.ratio, step.low, step.high), step.p_value,
-        )  # fmt: skip
-
-
-def _ratios(series: Series, positions: dict[str, int]) -> Iterable[Alert]:
-    """Ratios of `SMALLEST` or more: a t-test over the launches, against a change of the gate's margin.
-
-    Two trees differ a little by where their code lies in memory, and enough launches would be sure of it.
-    Each ratio is allowed as many false alarms as a point of a measured series.
-    """
-    margin = math.log1p(Policy().margin)
-    for i, launches in enumerate(series.launches):
-        d = np.asarray(launches)
-        if d.size < LAUNCHES or abs(math.expm1(d.mean())) < SMALLEST:
-            continue
-        error = max(float(stats.sem(d)), 1e-12)
-        half = float(stats.t.isf(0.025, d.size - 1)) * error
-        ratio, low, high = (math.exp(d.mean() + shift) for shift in (0.0, -half, half))
-        p_value = float(stats.t.sf((abs(d.mean()) - margin) / error, d.size - 1))
-        if p_value > FALSE_ALARMS / 1000:
-            continue
-        yield _alert(series, i, series.bases[i], positions, (ratio, low, high), p_value)
-
-
-def _alert(
-    series: Series,
-    index: int,
-    last_good: str,
-    positions: dict[str, int],
-    change: tuple[float, float, float],
-    p_value: float,
-) -> Alert:
-    first_bad = series.commits[index]
-    ratio, low, high = change
-    between = (
-        positions[first_bad] - positions[last_good] - 1
-        if first_bad in positions and last_good in positions
-        else None
+    elsewhere = (
+        _elsewhere(repo, [commit for commit in points.dates if commit not in known]) if known else set()
     )
-    return Alert(
-        series, last_good, first_bad, ratio, low, high, p_value,
-        "slower" if ratio > 1 else "faster", len(series.commits) - index, between,
-    )  # fmt: skip
+    series = (*points.series(order, elsewhere), *_paired(gates, order))
+    return History(series, problems, tuple(known), len(elsewhere))
 
 
-def _last_commits(history: History, recent: int) -> set[str]:
-    if history.commits:
-        return set(history.commits[-recent:])
-    measured = {
-        commit: time
-        for series in history.series
-        for commit, time in zip(series.commits, series.times, strict=True)
-    }
-    return set(sorted(measured, key=lambda commit: measured[commit])[-recent:])
+_KEYS = ("runner", "machine", "environment", "quantity", "unit", "version")
+_FACTS = ("status", "commit", "dirty", "median", "committed", "started")
+
+
+class _Points:
+    """The measured points, series by series, as they are read: some hundred bytes for each."""
+
+    def __init__(self) -> None:
+        self.dates: dict[str, datetime] = {}
+        self._found: dict[tuple[str, ...], tuple[list[str], list[float]]] = {}
+
+    def add(self, rows: Rows) -> None:
+        """Take the measurements of a commit without local changes, in a unit that is followed."""
+        number = len(rows)
+        columns = {
+            name: rows.columns.get(name) or [rows.shared.get(name)] * number
+            for name in (*_KEYS, *_FACTS, "benchmark", "parameters", *AXES)
+        }
+        names = _names(columns)
+        keys = zip(*(columns[name] for name in _KEYS), names, strict=True)
+        facts = zip(*(columns[name] for name in _FACTS), strict=True)
+        for key, (status, commit, dirty, median, committed, started) in zip(keys, facts, strict=True):
+            if status != "measured" or not commit or dirty or key[4] in UNFOLLOWED:
+                continue
+            if median is None or not math.isfinite(median):
+                continue
+            date = committed or started or _UNDATED
+            former = self.dates.get(commit)
+            if former is None or date < former:
+                self.dates[commit] = date
+            commits, values = self._found.setdefault(key, ([], []))
+            commits.append(commit)
+            values.append(median)
+
+    def series(self, order: "_Order", elsewhere: set[str]) -> Iterable[Series]:
+        """Each series in the order of commits; of a commit that was measured again, the median."""
+        dates = {commit: order.dates.get(commit, date) for commit, date in self.dates.items()}
+        places = {commit: order.key(commit, date) for commit, date in dates.items()}
+        for key in sorted(self._found, key=lambda key: tuple(str(part or "") for part in key)):
+            runner, machine, environment, quantity, unit, version, name = key
+            by_commit: dict[str, list[float]] = {}
+            for commit, value in zip(*self._found[key], strict=True):
+                if commit not in elsewhere:
+                    by_commit.setdefault(commit, []).append(value)
+            commits = sorted(by_commit, key=places.__getitem__)
+            values = np.array(
+                [v[0] if len(v) == 1 else float(np.median(v)) for v in map(by_commit.__getitem__, commits)]
+            )
+            if unit == "bytes":
+                values = np.maximum(values, 1.0)  # a share of no bytes at all would be none
+            if not commits or np.any(values <= 0):
+                continue  # a share of nothing, or of less
+            yield Series(
+                machine=machine,
+                environment=environment or "",
+                case=name,
+                quantity=quantity,
+                unit=unit,
+                runner=runner,
+                commits=tuple(commits),
+                times=tuple(dates[commit] for commit in commits),
+                values=values,
+                version=version or "",
+            )
+
+
+def _names(columns: dict[str, list[Any]]) -> Sequence[str]:
+    """A case's id, or a benchmark's own name with its parameters."""
+    axes = zip(*(columns[axis] for axis in AXES), strict=True)
+    made: dict[tuple[Any, ...], str] = {}
+    names = []
+    for values, benchmark, parameters in zip(axes, columns["benchmark"], columns["parameters"], strict=True):
+        key = values if values[0] is not None else (benchmark, parameters)
+        if key not in made:
+            own = f"{benchmark}({parameters})" if parameters else str(benchmark)
+            made[key] = Case(*values).id if values[0] is not None else own
+        names.append(made[key])
+    return names
+
+
+def _elsewhere(repo: Path | None, commits: list[str]) -> set[str]:
+    """Of commits that are not in the checkout's history, those that it has on other branches."""
+    if repo is None or not commits:
+        return set()
+    listed = git_or_none(repo, "rev-list", "--all", "--reflog", timeout=None)
+    return set(commits) & set((listed or "").split())
 
 
 class _Order:
@@ -249,72 +230,13 @@ class _Order:
 
 def _git_log(repo: Path | None) -> dict[str, datetime]:
     """Commit -> its date, along the history of HEAD, oldest first; empty without git or a checkout."""
-    if repo is None:
-        return {}
-    command = ["git", "-C", str(repo), "log", "--topo-order", "--reverse", "--format=%H %ct"]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return {}
-    lines = (line.split() for line in found.stdout.splitlines())
+    log = repo and git_or_none(repo, "log", "--topo-order", "--reverse", "--format=%H %ct", timeout=None)
+    lines = (line.split() for line in (log or "").splitlines())
     return {commit: datetime.fromtimestamp(int(seconds), UTC) for commit, seconds in lines}
 
 
-def _measured(frame: pd.DataFrame, order: _Order) -> Iterable[Series]:
-    """The series of asv's and of our own records: a median for each commit."""
-    usable = frame[
-        (frame["status"] == "measured")
-        & frame["implementation"].notna()
-        & frame["runner"].isin(["asv", "bench"])
-        & frame["commit"].notna()
-        & ~frame["dirty"].fillna(False).astype(bool)
-        & frame["unit"].isin(UNITS)
-        & np.isfinite(frame["median"])
-    ]
-    usable = usable.assign(environment=_environments(usable))
-    keys = ["runner", "machine", "environment", *AXES, "quantity", "unit"]
-    # One pass over the rows; what is left is a point for each commit of each series.
-    points = usable.groupby([*keys, "commit"], sort=True, as_index=False).agg(
-        median=("median", "median"), committed=("committed", "min"), started=("started", "min")
-    )
-    dated = points["committed"].fillna(points["started"]).fillna(_UNDATED)
-    known = points["commit"].map(order.dates)
-    points["time"] = pd.to_datetime(known, utc=True).fillna(dated) if len(order.dates) else dated
-    places = [order.key(commit, time) for commit, time in zip(points["commit"], points["time"], strict=True)]
-    points = points.iloc[sorted(range(len(places)), key=places.__getitem__)]
-    for key, rows in points.groupby(keys, sort=True):
-        named: dict[str, Any] = dict(zip(keys, key, strict=True))
-        values = rows["median"].to_numpy()
-        if named["unit"] == "bytes":
-            values = np.maximum(values, 1.0)  # a share of no bytes at all would be none
-        if np.any(values <= 0):
-            continue
-        yield Series(
-            machine=named["machine"],
-            environment=named["environment"],
-            case=Case(**{name: named[name] for name in AXES}).id,
-            quantity=named["quantity"],
-            unit=named["unit"],
-            runner=named["runner"],
-            commits=tuple(rows["commit"]),
-            times=tuple(rows["time"].dt.to_pydatetime()),
-            values=values,
-        )
-
-
-_UNDATED = pd.Timestamp(0, unit="s", tz="UTC")
+_UNDATED = datetime.fromtimestamp(0, UTC)
 """Where no file says when: before all others."""
-
-
-def _environments(rows: pd.DataFrame) -> list[str]:
-    """asv writes it into the file's name; ours is the interpreter and torch."""
-    of_file = {file: str(Path(file).stem.partition("-")[2]) for file in rows["file"].unique()}
-    return [
-        of_file[file] if runner == "asv" else f"py{python}-torch{torch}"
-        for runner, file, python, torch in zip(
-            rows["runner"], rows["file"], rows["python"], rows["torch"], strict=True
-        )
-    ]
 
 
 def _paired(records: Iterable[GateRecord], order: _Order) -> Iterable[Series]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from rmsprop.suite.history.series import Alert, History, alerts_of, history_of
+from rmsprop.suite.history.alerts import Alert, alerts_of
+from rmsprop.suite.history.series import History, history_of
 from rmsprop.suite.records.files import Problem, read_folder
 from rmsprop.suite.records.frame import read_frame
 from rmsprop.suite.records.gate import GateRecord

@@ -1,10 +1,16 @@
 """Results become series in the order of commits, and series become alerts."""
 
+import json
+import math
+import subprocess
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from rmsprop.suite.history.series import alerts_of, read_history
+from rmsprop.suite.history.alerts import alerts_of, by_commit
+from rmsprop.suite.history.series import read_history
 from tests.conftest import CHECKOUT
 
 
@@ -171,9 +177,9 @@ def test_a_gate_of_two_interpreters_or_of_local_changes_says_nothing_of_commits(
 def test_one_series_of_many_must_be_surer_than_one_alone(tmp_path, write_asv, steady):
     commits = [f"{i:08x}" * 5 for i in range(60)]
     scratch = steady(60, seed=4)
-    scratch[57:] *= 1.05
+    scratch[56:] *= 1.05
     write_asv(tmp_path / "alone", commits, {"scratch": scratch})
-    others = {f"other{i}": steady(60, seed=300 + i) for i in range(60)}
+    others = {f"other{i}": steady(60, seed=300 + i) for i in range(90)}
     write_asv(tmp_path / "many", commits, {"scratch": scratch} | others)
     assert len(alerts_of(read_history(tmp_path / "alone", None))) == 1
     assert alerts_of(read_history(tmp_path / "many", None)) == ()
@@ -224,3 +230,77 @@ def test_the_results_of_this_checkout_are_a_history():
         assert len(series.commits) == len(set(series.commits)) == len(series.times) == len(series.values)
         assert np.all(series.values > 0)
     alerts_of(history)
+
+
+def test_another_version_of_a_benchmark_has_a_history_of_its_own(tmp_path):
+    """docs/benchmarks.md: raise the version when what is measured changes."""
+    commits = [f"{i:08x}" * 5 for i in range(40)]
+    foreign(tmp_path, commits, [1.0] * 20 + [1.5] * 20, versions=["1"] * 20 + ["2"] * 20)
+    history = read_history(tmp_path, None)
+    assert [(one.version, len(one.commits)) for one in history.series] == [("1", 20), ("2", 20)]
+    assert alerts_of(history) == ()
+
+
+def foreign(folder, commits, seconds, versions=None):
+    """A results folder of asv of somebody else, whose benchmark is map.time_load(n=10)."""
+    rng = np.random.default_rng(0)
+    (folder / "box").mkdir(parents=True, exist_ok=True)
+    known = {"map.time_load": {"type": "time", "unit": "seconds", "param_names": ["n"]}, "version": 2}
+    (folder / "benchmarks.json").write_text(json.dumps(known))
+    columns = ["result", "params", "version"]
+    for i, (commit, value) in enumerate(zip(commits, seconds, strict=True)):
+        noisy = value * math.exp(0.005 * rng.standard_normal())
+        content = {
+            "version": 2, "commit_hash": commit, "env_name": "py3.9", "date": 1_600_000_000_000 + 60_000 * i,
+            "params": {}, "python": "3.9", "result_columns": columns,
+            "results": {"map.time_load": [[noisy], [["10"]], versions[i] if versions else "1"]},
+        }  # fmt: skip
+        (folder / "box" / f"{commit[:8]}-py3.9.json").write_text(json.dumps(content))
+
+
+def test_a_results_folder_of_anybodys_is_read_under_its_own_names(tmp_path):
+    commits = [f"{i:08x}" * 5 for i in range(40)]
+    foreign(tmp_path, commits, [1.0] * 20 + [1.2] * 20)
+    [alert] = alerts_of(read_history(tmp_path, None))
+    assert alert.series.case == "map.time_load(n=10)"
+    assert (alert.first_bad, alert.recovered, alert.fails) == (commits[20], None, True)
+
+
+def test_a_change_that_was_undone_says_since_when_and_fails_nothing(tmp_path):
+    commits = [f"{i:08x}" * 5 for i in range(60)]
+    foreign(tmp_path, commits, [1.0] * 20 + [1.2] * 20 + [1.0] * 20)
+    alerts = {alert.direction: alert for alert in alerts_of(read_history(tmp_path, None))}
+    assert alerts["slower"].recovered == commits[40]
+    assert not alerts["slower"].fails
+    assert alerts["faster"].recovered is None
+
+
+def test_alerts_are_grouped_by_commit_with_those_that_stand_and_are_large_first(tmp_path):
+    commits = [f"{i:08x}" * 5 for i in range(80)]
+    foreign(tmp_path, commits, [1.0] * 20 + [2.0] * 20 + [1.0] * 20 + [1.2] * 20)
+    history = read_history(tmp_path, None)
+    groups = by_commit(alerts_of(history), history)
+    assert [(group.first_bad, group.direction, group.stands) for group in groups] == [
+        (commits[60], "slower", True),
+        (commits[40], "faster", True),
+        (commits[20], "slower", False),
+    ]
+    assert not groups[0].of_the_machine
+
+
+def test_commits_of_other_branches_are_no_part_of_the_history(tmp_path, repository, steady):
+    folder, commits = repository
+    identity = ("-c", "user.name=x", "-c", "user.email=x@example.org")
+    git = ["git", "-C", str(folder), *identity]
+    run = partial(subprocess.run, check=True, capture_output=True, text=True)
+    head = run([*git, "rev-parse", "--abbrev-ref", "HEAD"]).stdout.strip()
+    run([*git, "checkout", "-q", "-b", "open"])
+    run([*git, "commit", "-q", "--allow-empty", "-m", "slow idea"])
+    other = run([*git, "rev-parse", "HEAD"]).stdout.strip()
+    run([*git, "checkout", "-q", head])
+    foreign(tmp_path, [*commits[:20], other, "f" * 40], [1.0] * 20 + [1.3, 1.0])
+    history = read_history(tmp_path, folder)
+    assert other not in history.series[0].commits
+    assert "f" * 40 in history.series[0].commits  # nobody knows it: a shallow clone may lack it
+    assert history.elsewhere == 1
+    run([*git, "branch", "-q", "-D", "open"])

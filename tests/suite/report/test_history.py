@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from rmsprop.suite.history.series import Alert, History, Series
+from rmsprop.suite.history.alerts import Alert
+from rmsprop.suite.history.series import History, Series
 from rmsprop.suite.report import markdown
 from rmsprop.suite.report.build import build_report
 from rmsprop.suite.report.inputs import read_inputs

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from rmsprop.suite.history.series import Alert, History, Series
+from rmsprop.suite.history.alerts import Alert
+from rmsprop.suite.history.series import History, Series
 from rmsprop.suite.records.store import write_reproduction
 from rmsprop.suite.report.build import build_report
 from rmsprop.suite.report.inputs import read_inputs

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmsprop.suite.verdicts.changepoints import SHORTEST, find_steps
+from rmsprop.suite.verdicts.changepoints import SHORTEST, find_change_points
 from studies.changepoints import NULLS, Setting, draw, find, score
 
 
@@ -20,7 +20,7 @@ def stepped(n, at, ratio, sd=0.02, seed=0):
 
 
 def test_a_step_is_found_where_it_is_with_its_size_and_its_interval():
-    [step] = find_steps(stepped(100, 60, 1.1))
+    [step] = find_change_points(stepped(100, 60, 1.1))
     assert step.index == 60
     assert step.low < 1.1 < step.high
     assert step.low < step.ratio < step.high
@@ -28,8 +28,8 @@ def test_a_step_is_found_where_it_is_with_its_size_and_its_interval():
 
 
 def test_a_step_down_is_found_alike():
-    [up] = find_steps(stepped(100, 60, 1.1))
-    [down] = find_steps(1 / stepped(100, 60, 1.1))
+    [up] = find_change_points(stepped(100, 60, 1.1))
+    [down] = find_change_points(1 / stepped(100, 60, 1.1))
     assert down.index == up.index
     assert down.ratio == pytest.approx(1 / up.ratio)
     assert (down.low, down.high) == pytest.approx((1 / up.high, 1 / up.low))
@@ -39,7 +39,7 @@ def test_a_step_down_is_found_alike():
 def test_steps_up_and_back_down_are_both_found_in_order():
     values = white(120)
     values[40:80] *= 1.1
-    first, second = find_steps(values)
+    first, second = find_change_points(values)
     assert (first.index, second.index) == (40, 80)
     assert first.ratio > 1 > second.ratio
 
@@ -52,9 +52,51 @@ def test_no_kind_of_noise_raises_more_than_two_false_alarms_in_1000_points(noise
     assert cell.false_faster <= 2 * 15
 
 
-def test_nine_in_ten_5_percent_steps_are_found_three_points_after_at_sd_2_percent():
-    cell = score("", find, Setting("step", "white", step=0.05, after=3), 300, seeds=3)
-    assert 0.84 <= cell.found / cell.steps <= 0.95
+def staircase(rng, after, sd=0.0005, rise=1.1):
+    """Four levels of 10 to 29 points, far apart, then a fifth: its values, and where that begins."""
+    lengths = rng.integers(10, 30, 4)
+    levels = np.repeat(np.cumsum(rng.choice([-1, 1], 4) * rng.uniform(0.1, 0.3, 4)), lengths)
+    logs = np.concatenate([levels, np.full(after, levels[-1] + np.log(rise))])
+    return np.exp(logs + sd * rng.standard_normal(logs.size)), int(lengths.sum())
+
+
+@pytest.mark.parametrize(("after", "least"), [(3, 0.85), (8, 0.93)])
+def test_earlier_levels_do_not_hide_a_clear_change(after, least):
+    found = 0
+    for seed in range(60):
+        values, at = staircase(np.random.default_rng([5, seed]), after)
+        found += any(abs(one.index - at) <= 1 and one.ratio > 1 for one in find_change_points(values))
+    assert found / 60 >= least
+
+
+def test_what_was_found_stays_found_as_points_come_in():
+    values, _ = staircase(np.random.default_rng(1), 12, sd=0.005)
+    known = []
+    for end in range(SHORTEST, len(values) + 1):
+        found = [one.index for one in find_change_points(values[:end])]
+        assert all(any(abs(former - one) <= 3 for one in found) for former in known)
+        known = found
+    assert len(known) >= 3
+
+
+def test_a_change_says_after_how_many_points_it_was_known():
+    values = stepped(100, 60, 1.2)
+    [change] = find_change_points(values)
+    assert 63 <= change.seen <= 66
+    assert find_change_points(values[: change.seen - 1]) == ()
+    assert len(find_change_points(values[: change.seen])) == 1
+
+
+def test_a_level_that_was_left_and_came_back_twice_is_a_mode_of_the_noise():
+    """A hosted runner is one of two machines for days: 97% of the commits meet the same as the one before."""
+    rng = np.random.default_rng(3)
+    lower = np.cumsum(rng.random(1000) > 0.97) % 2 == 0
+    values = np.exp(0.005 * rng.standard_normal(1000)) * np.where(lower, 1.0, 1.1)
+    switches = np.count_nonzero(np.diff(lower.astype(int)))
+    assert switches > 20
+    found = find_change_points(values)
+    assert len(found) > 10
+    assert sum(not one.mode for one in found) <= 4
 
 
 def test_the_interval_covers_the_true_ratio_in_19_of_20_found_steps():
@@ -63,7 +105,9 @@ def test_the_interval_covers_the_true_ratio_in_19_of_20_found_steps():
         values, [(at, _)] = draw(
             Setting("step", "AR(1) 0.3", step=0.1, after=30), np.random.default_rng([4, seed])
         )
-        covered += [step.low <= 1.1 <= step.high for step in find_steps(values) if abs(step.index - at) < 3]
+        covered += [
+            step.low <= 1.1 <= step.high for step in find_change_points(values) if abs(step.index - at) < 3
+        ]
     assert len(covered) > 150
     assert np.mean(covered) > 0.9
 
@@ -71,38 +115,38 @@ def test_the_interval_covers_the_true_ratio_in_19_of_20_found_steps():
 def test_one_or_two_outliers_are_no_step():
     values = white(100)
     values[[50, 98, 99]] *= 3
-    assert find_steps(values) == ()
+    assert find_change_points(values) == ()
 
 
 def test_what_is_smaller_than_the_smallest_step_is_not_named():
     values = stepped(100, 50, 1.01, sd=0.001)
-    assert find_steps(values) == ()
-    assert len(find_steps(values, smallest=0.005)) == 1
+    assert find_change_points(values) == ()
+    assert len(find_change_points(values, smallest=0.005)) == 1
 
 
 def test_fewer_false_alarms_can_be_asked_for():
-    values = stepped(100, 97, 1.05, seed=2)
-    assert len(find_steps(values)) == 1
-    assert find_steps(values, false_alarms=1e-3) == ()
+    values = stepped(100, 94, 1.05, seed=2)
+    assert len(find_change_points(values)) == 1
+    assert find_change_points(values, significant=1e-9) == ()
 
 
 def test_a_constant_series_has_no_step_and_a_constant_one_that_jumps_has_one():
-    assert find_steps(np.ones(50)) == ()
+    assert find_change_points(np.ones(50)) == ()
     values = np.ones(50)
     values[47:] = 2
-    [step] = find_steps(values)
+    [step] = find_change_points(values)
     assert (step.index, step.ratio, step.low, step.high) == (47, 2, 2, 2)
 
 
 @pytest.mark.parametrize("n", [0, 1, SHORTEST - 1])
 def test_a_series_that_is_too_short_has_no_step(n):
-    assert find_steps(stepped(n, n // 2, 10)) == ()
+    assert find_change_points(stepped(n, n // 2, 10)) == ()
 
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_value_that_is_no_measurement_is_refused(bad):
     with pytest.raises(ValueError, match="positive finite"):
-        find_steps([1.0] * 20 + [bad])
+        find_change_points([1.0] * 20 + [bad])
 
 
 @settings(deadline=None, max_examples=60)
@@ -111,18 +155,18 @@ def test_a_value_that_is_no_measurement_is_refused(bad):
     scale=st.floats(1e-3, 1e3),
 )
 def test_steps_lie_inside_the_series_in_order_and_do_not_depend_on_the_unit(values, scale):
-    steps = find_steps(values)
+    steps = find_change_points(values)
     places = [step.index for step in steps]
     assert places == sorted(set(places))
     assert all(0 < place < len(values) for place in places)
     assert all(step.low <= step.ratio <= step.high and 0 <= step.p_value <= 1 for step in steps)
     # A power of two changes no rank by rounding.
-    again = find_steps([value * 2.0 ** round(np.log2(scale)) for value in values])
+    again = find_change_points([value * 2.0 ** round(np.log2(scale)) for value in values])
     assert [step.index for step in again] == places
 
 
 def test_the_detector_draws_nothing_at_random():
     state = np.random.get_state()[1].copy()  # noqa: NPY002 (the global one, on purpose)
     values = stepped(100, 60, 1.1)
-    assert find_steps(values) == find_steps(values)
+    assert find_change_points(values) == find_change_points(values)
     assert (np.random.get_state()[1] == state).all()  # noqa: NPY002

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from rmsprop.suite.history.series import Alert, Series
+from rmsprop.suite.history.alerts import Alert
+from rmsprop.suite.history.series import Series
 from rmsprop.suite.report.figures.canvas import (
     INK,
     VERMILLION,

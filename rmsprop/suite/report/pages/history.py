@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from rmsprop.suite.case import Case
-from rmsprop.suite.history.series import Alert, Series
+from rmsprop.suite.history.alerts import Alert
+from rmsprop.suite.history.series import Series
 from rmsprop.suite.report.figures.canvas import Drawing, fitting, styles_of
 from rmsprop.suite.report.figures.history import anchor_of, draw_history
 from rmsprop.suite.report.inputs import Inputs
