@@ -51,7 +51,7 @@ def test_a_faster_step_is_shown_and_exits_0(alerts, tmp_path, write_asv, steady)
 def test_no_step_exits_0_and_says_so(alerts, tmp_path, write_asv, steady):
     write_asv(tmp_path / "results", COMMITS, {"scratch": steady(40)})
     assert alerts()[0] == 0
-    assert "no step" in alerts()[1]
+    assert "no change point" in alerts()[1]
 
 
 @pytest.mark.parametrize("commits", [0, 1, 10])
@@ -94,7 +94,7 @@ def test_json_holds_the_same(alerts, tmp_path, write_asv, steady):
 def test_a_machine_on_which_all_became_slower_at_once_is_suspected(alerts, tmp_path, write_asv, steady):
     every = {f"case{i}": step(steady(40, seed=i), 1.3) for i in range(8)}
     write_asv(tmp_path / "results", COMMITS, every)
-    assert "8 of 8 series: rather the machine than the code?" in alerts()[1]
+    assert "8 of 8 series changed here; suspect the machine before the code" in alerts()[1]
 
 
 def test_damaged_files_are_named(alerts, tmp_path, write_asv, steady):
