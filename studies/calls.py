@@ -29,7 +29,7 @@ IMPLEMENTATIONS = ("scratch", "builtin-loop", "builtin-foreach", "fused")
 
 def calls_of_a_step(name: str, tensors: int) -> dict[str, int]:
     """Calls of Python functions and of functions in C, of the third step over so many parameters."""
-    params = [torch.nn.Parameter(torch.ones(3)) for _ in range(tensors)]
+    params: list[torch.Tensor] = [torch.nn.Parameter(torch.ones(3)) for _ in range(tensors)]
     stepper = builtins()[name].make(params, lr=0.01, alpha=0.9, eps=1e-8)
     for p in params:
         p.grad = torch.ones(3)
