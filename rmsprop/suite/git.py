@@ -18,8 +18,10 @@ _SETTINGS = (
 """A repository's own settings may start programs, or print more than was asked for."""
 
 
-def git(folder: Path, *arguments: str, timeout: float | None = None) -> str:
+def git(folder: Path, *arguments: str, timeout: float | None = None, index: Path | None = None) -> str:
     """What git prints in `folder`, without the last newline; bytes that are not UTF-8 as surrogates.
+
+    `index` is a file that takes the place of the repository's index, which then stays as it is.
 
     UserError says why git failed, is absent, or took longer than `timeout` seconds. git takes no lock that
     it can do without, and speaks English, so that its messages can be told apart.
@@ -33,7 +35,9 @@ def git(folder: Path, *arguments: str, timeout: float | None = None) -> str:
     try:
         answer = subprocess.run(
             ["git", "-C", str(folder), *settings, *arguments],
-            env=environment | {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
+            env=environment
+            | {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+            | ({"GIT_INDEX_FILE": str(index)} if index else {}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -61,6 +61,7 @@ def _request(options: Gate) -> GateRequest:
         suite=options.suite,
         patterns=options.case,
         pairs=options.pairs,
+        prepare=options.prepare,
         results=options.output,
     )
 

@@ -224,6 +224,13 @@ class Gate:
         int | None,
         Option(min=1, max=5, help="How many pairs of processes run at a time, each on its own CPU."),
     ] = None
+    prepare: Annotated[
+        str | None,
+        Option(
+            help="A shell command that runs once in each tree, such as a build or a code generator.",
+            metavar="COMMAND",
+        ),
+    ] = None
     form: Annotated[
         str, Option("--format", help=f"How to print: {', '.join(GATE_FORMATS)}.", metavar="NAME")
     ] = "table"

@@ -99,7 +99,13 @@ def _start(arm: Arm, living: ExitStack, stopped: Callable[[], bool]) -> tuple[Wo
         worker.greet()
         return worker, worker.answer(START_SECONDS)
     except WorkerError as error:
-        raise UserError(f"nothing can be measured: {error}") from error
+        hint = ""
+        if "ModuleNotFoundError" in str(error) or "ImportError" in str(error):
+            hint = (
+                f" (by {arm.python}; --base-python and --head-python name another interpreter. "
+                "A tree holds what git tracks: --prepare COMMAND can make the rest)"
+            )
+        raise UserError(f"nothing can be measured: {error}{hint}") from error
 
 
 def _open(worker: WorkerClient, case: str, *, calibrate: bool) -> Opened:

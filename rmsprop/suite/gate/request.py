@@ -35,6 +35,8 @@ class GateRequest:
         Keep the cases whose id matches one of them; all if there is none.
     pairs
         Launches at a time; None leaves it to the gate.
+    prepare
+        A shell command that runs once in each tree before anything is imported.
     results
         The folder of records: earlier runs say how noisy this machine is.
     """
@@ -49,6 +51,7 @@ class GateRequest:
     suite: str = "benchmarks.suite"
     patterns: tuple[str, ...] = ()
     pairs: int | None = None
+    prepare: str | None = None
     results: Path = Path("results")
 
     def __post_init__(self) -> None:

@@ -25,7 +25,7 @@ from rmsprop.suite.gate.plan import (
 )
 from rmsprop.suite.gate.prepare import Prepared, prepare
 from rmsprop.suite.gate.request import GateRequest
-from rmsprop.suite.gate.trees import Trees, prepared_trees
+from rmsprop.suite.gate.trees import Trees, prepared_trees, run_in_each
 from rmsprop.suite.gate.turns import Job, Launched, run_launch, sample_of
 from rmsprop.suite.gate.worker_client import Arm, StoppedError
 from rmsprop.suite.measure.capture import capture_environment
@@ -78,7 +78,12 @@ def gate(request: GateRequest, show: Show) -> GateRecord:
     check_writable(request.results)
     environment = capture_environment()
     noise = Noise.of(_former(request.results / "gate" / environment.machine))
-    with prepared_trees(request.folder, request.revisions(), request.suite) as trees:
+    with prepared_trees(request.folder, request.revisions(), request.suite, request.results) as trees:
+        for sentence in trees.lacking:
+            show.say(sentence)
+        if request.prepare:
+            show.say(f"running `{request.prepare}` in both trees")
+            run_in_each(trees, request.prepare, interpreters)
         return Session(request, trees, interpreters, environment, show, noise, begun).run()
 
 

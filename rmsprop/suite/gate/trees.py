@@ -1,6 +1,7 @@
-"""The two trees that are compared: worktrees of commits, or copies of the working tree as it is.
+"""The two trees that are compared: the files of a commit, or the working tree as it is.
 
-All stands in one temporary folder, with paths of one length, and nothing of it outlives the run:
+All lies in one temporary folder, with paths of one length, and nothing of it outlives the run. The user's
+repository is only read: commits are checked out by an index of our own, and no worktree is registered.
 
     base/      head/      the trees
     harness/              today's suite, and the worker beside it
@@ -9,16 +10,18 @@ All stands in one temporary folder, with paths of one length, and nothing of it 
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import rmsprop.suite
 from rmsprop.errors import UserError
 from rmsprop.suite.gate import worker
+from rmsprop.suite.gate.suite_files import copy_suite, find_suite
 from rmsprop.suite.git import git, git_or_none
 
 WORKING_TREE = "working tree"
@@ -26,10 +29,21 @@ WORKING_TREE = "working tree"
 
 @dataclass(frozen=True)
 class Tree:
-    """One side's files, in a place of their own."""
+    """One side's files, in a place of their own.
+
+    Attributes
+    ----------
+    path
+        What corresponds to the folder that the gate was started in.
+    revision
+        As it was asked for, or `working tree`.
+    commit
+        The commit, or the one that the working tree stands on; None before the first commit.
+    dirty
+        Whether the files differ from that commit.
+    """
 
     path: Path
-    """What corresponds to the folder that the gate was started in."""
     revision: str
     commit: str | None
     dirty: bool
@@ -37,76 +51,90 @@ class Tree:
 
 @dataclass(frozen=True)
 class Trees:
-    """Both sides, and the harness that measures them."""
+    """Both sides, and the harness that measures them.
+
+    Attributes
+    ----------
+    base, head
+        The sides.
+    harness, suite
+        The folder that holds suite and worker, and the name of the suite's module there.
+    lacking
+        What the trees do not have that the user's folder has, in sentences.
+    """
 
     base: Tree
     head: Tree
     harness: Path
     suite: str
-    """Name of the suite's module in the harness."""
+    lacking: tuple[str, ...] = ()
 
 
 @contextmanager
-def prepared_trees(folder: Path, revisions: Mapping[str, str | None], suite: str) -> Iterator[Trees]:
+def prepared_trees(
+    folder: Path, revisions: Mapping[str, str | None], suite: str, results: Path | None = None
+) -> Iterator[Trees]:
     """The trees of two revisions of the repository around `folder`; None is the working tree as it is.
 
-    `suite` is a module or a file below `folder`. UserError says what is wrong with a revision or a suite.
+    `suite` is a module or a file below `folder`. `results`, where the gate writes, is no part of the working
+    tree. UserError says what is wrong with a revision or a suite.
     """
+    folder = folder.resolve()
     top = _top(folder)
     wanted = {side: revision and _commit(top, revision) for side, revision in revisions.items()}
-    module, files = _suite(folder, suite)
-    with ExitStack() as stack:
-        work = Path(tempfile.mkdtemp(prefix="rmsprop-gate-")).resolve()
-        stack.callback(shutil.rmtree, work, ignore_errors=True)
-        stack.enter_context(_worktrees_removed(top, work))
-        inside = folder.resolve().relative_to(top)
+    found = find_suite(folder, suite)
+    listed = _listed(top, results)
+    with _temporary_folder() as work:
+        inside = folder.relative_to(top)
         trees = {}
         for side, commit in wanted.items():
+            path = work / side
+            path.mkdir()
             if commit:
-                git(top, "worktree", "add", "--quiet", "--detach", str(work / side), commit)
-                dirty = False
+                index = work / f"{side}-index"
+                git(top, "read-tree", commit, index=index)
+                git(top, "checkout-index", "--all", "--quiet", f"--prefix={path}{os.sep}", index=index)
             else:
-                _copy_working_tree(top, work / side)
-                dirty = bool(git(top, "status", "--porcelain"))
+                _copy(top, listed, path)
             revision = revisions[side] or WORKING_TREE
-            trees[side] = Tree(
-                work / side / inside,
-                revision,
-                commit or git_or_none(top, "rev-parse", "--verify", "--quiet", "HEAD"),
-                dirty,
-            )
-            if not trees[side].path.is_dir():
+            if not (path / inside).is_dir():
                 raise UserError(
                     f"{side} ({revision}) has no folder {inside}; start the gate in one that both have"
                 )
+            head = git_or_none(top, "rev-parse", "--verify", "--quiet", "HEAD")
+            dirty = not commit and _dirty(top, results)
+            trees[side] = Tree(path / inside, revision, commit or head, dirty)
         harness = work / "harness"
-        harness.mkdir()
-        ignored = shutil.ignore_patterns("__pycache__")
-        if files.is_dir():
-            shutil.copytree(files, harness / files.name, ignore=ignored)
-        else:
-            shutil.copy(files, harness)
+        copy_suite(found, harness, (top / name for name in listed))
         shutil.copy(worker.__file__, harness / "gate_worker.py")
         ours = Path(rmsprop.suite.__file__).parent
-        shutil.copytree(ours, harness / "rmsprop" / "suite", ignore=ignored)
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ours, harness / "rmsprop" / "suite", ignore=ignored, dirs_exist_ok=True)
         shutil.copy(ours.parent / "errors.py", harness / "rmsprop")
-        yield Trees(trees["base"], trees["head"], harness, module)
+        yield Trees(trees["base"], trees["head"], harness, found.module, tuple(_lacking(top)))
 
 
-def _suite(folder: Path, suite: str) -> tuple[str, Path]:
-    """The suite's module name, and the file or the package folder that holds it."""
-    name = suite.removesuffix(".py").replace("/", ".").removeprefix("..") if suite.endswith(".py") else suite
-    parts = name.split(".")
-    top = folder / parts[0]
-    file = folder.joinpath(*parts).with_suffix(".py")
-    if not all(part.isidentifier() for part in parts) or not (
-        file.is_file() or (top / "__init__.py").is_file()
-    ):
-        raise UserError(
-            f"there is no suite {suite!r} here: expected a module or a .py file below the folder that the "
-            "gate starts in, such as benchmarks.suite; name yours with --suite"
+def run_in_each(trees: Trees, command: str, interpreters: Mapping[str, Path]) -> None:
+    """Have a shell run the command in each tree, with that side's interpreter first on the path.
+
+    UserError with the last line that it printed if it fails.
+    """
+    for side, tree in (("base", trees.base), ("head", trees.head)):
+        path = os.pathsep.join((str(interpreters[side].parent), os.environ.get("PATH", "")))
+        answer = subprocess.run(
+            command,
+            shell=True,
+            cwd=tree.path,
+            env=os.environ | {"PATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
         )
-    return (name, top) if top.is_dir() else (name, file)
+        if answer.returncode:
+            said = answer.stdout.decode(errors="replace").strip().splitlines()
+            last = f": {said[-1]}" if said else ""
+            raise UserError(f"--prepare failed in {side} (exit code {answer.returncode}){last}")
 
 
 def _top(folder: Path) -> Path:
@@ -133,33 +161,48 @@ def _commit(top: Path, revision: str) -> str:
         raise UserError(f"git knows no commit {revision!r} here; {advice}") from None
 
 
-def _copy_working_tree(top: Path, folder: Path) -> None:
-    """All files but the ignored ones."""
-    listed = git(top, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    folder.mkdir()
-    for name in dict.fromkeys(filter(None, listed.split("\0"))):
-        submodule = (top / name).is_dir() and not (top / name).is_symlink()
-        if os.path.lexists(top / name) and not submodule:
+def _without(top: Path, results: Path | None) -> tuple[str, ...]:
+    """A path specification of everything but the results."""
+    place = results.resolve() if results else top
+    inside = place != top and place.is_relative_to(top)
+    return ("--", ".", f":(exclude,top){place.relative_to(top).as_posix()}") if inside else ("--", ".")
+
+
+def _listed(top: Path, results: Path | None) -> list[str]:
+    """All files of the working tree, relative to `top`, but the ignored ones and the results."""
+    names = git(top, "ls-files", "-z", "--cached", "--others", "--exclude-standard", *_without(top, results))
+    return [name for name in dict.fromkeys(names.split("\0")) if name and os.path.lexists(top / name)]
+
+
+def _dirty(top: Path, results: Path | None) -> bool:
+    return bool(git(top, "status", "--porcelain", *_without(top, results)))
+
+
+def _copy(top: Path, listed: list[str], folder: Path) -> None:
+    """Copy these files; links stay links, and folders (of submodules) are left out."""
+    for name in listed:
+        source = top / name
+        if source.is_symlink() or not source.is_dir():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(top / name, folder / name, follow_symlinks=False)
+            shutil.copy2(source, folder / name, follow_symlinks=False)
+
+
+def _lacking(top: Path) -> Iterator[str]:
+    entries = git(top, "ls-files", "-z", "--stage").split("\0")
+    modules = [entry.partition("\t")[2] for entry in entries if entry.startswith("160000 ")]
+    if modules:
+        yield f"the trees lack the submodules {', '.join(modules)}; --prepare COMMAND can make them in each"
 
 
 @contextmanager
-def _worktrees_removed(top: Path, work: Path) -> Iterator[None]:
-    """Whatever happens, and undisturbed by a second signal."""
-    shared = top / git(top, "rev-parse", "--git-common-dir")
+def _temporary_folder() -> Iterator[Path]:
+    """It is removed whatever happens, undisturbed by a second signal."""
+    work = Path(tempfile.mkdtemp(prefix="rmsprop-gate-")).resolve()
     try:
-        yield
+        yield work
     finally:
         with _undisturbed():
             shutil.rmtree(work, ignore_errors=True)
-            # `git worktree prune` would also forget others' whose folder is away, on a disk that is not
-            # mounted, and keep one whose making was cut short, which is locked.
-            for place in shared.glob("worktrees/*/gitdir"):
-                with suppress(OSError, ValueError):  # another gate may just have removed its own
-                    tree = place.parent / place.read_text(encoding="utf-8").strip()
-                    if tree.resolve().is_relative_to(work):
-                        shutil.rmtree(place.parent, ignore_errors=True)
 
 
 @contextmanager
