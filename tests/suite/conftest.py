@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from rmsprop.suite.records.gate import GateCase, GatePlan, GateRecord, Launch, Policy, Sample, Side
-from rmsprop.suite.verdicts.gate import choose, log_ratios
+from rmsprop.suite.verdicts.gate import log_ratios
+from rmsprop.suite.verdicts.gate_screen import choose
 
 SIDE = Side("main", "0123456789abcdef", False, "3.11.7", {"torch": "2.13.0", "numpy": "2.4.6"})
 POLICY = Policy()

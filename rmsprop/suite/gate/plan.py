@@ -10,7 +10,8 @@ from scipy import stats
 
 from rmsprop.errors import UserError
 from rmsprop.suite.records.gate import GatePlan, GateRecord, Hypothesis, Policy
-from rmsprop.suite.verdicts.gate import choose, judge_gate, log_ratios
+from rmsprop.suite.verdicts.gate import judge_gate, log_ratios
+from rmsprop.suite.verdicts.gate_screen import choose
 from rmsprop.suite.verdicts.gate_statistics import detectable, least_launches
 
 TURN_SECONDS = 0.003

@@ -57,6 +57,10 @@ class Policy:
         The run spends no more of the budget than it takes to detect a slowdown of this size.
     gates_at
         A case whose minimum detectable slowdown is larger is underpowered: its silence is no evidence.
+    powered
+        A pass needs more than this share of each family's cases not to be underpowered, those that the budget
+        left out among them. A change of an implementation meets most of its cases, so that one of those that
+        it meets could then detect it. None, in records of schema 1: one case of all is enough.
     """
 
     screen: float = 0.012
@@ -68,6 +72,7 @@ class Policy:
     power: float = 0.9
     aim: float = 0.03
     gates_at: float = 0.05
+    powered: float | None = 0.5
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -189,7 +194,7 @@ class GateRecord:
     @model_validator(mode="before")
     @classmethod
     def _of_schema_1(cls, content: Any) -> Any:
-        """Schema 1 wrote `d` for `log_ratio`, `new` for `added` and `lost` for `removed`."""
+        """Schema 1 wrote `d` for `log_ratio`, `new` for `added`, `lost` for `removed`, and no `powered`."""
         if not isinstance(content, dict) or content.get("schema") != 1:
             return content
         named = {"new": "added", "lost": "removed"}
@@ -204,6 +209,7 @@ class GateRecord:
                 }
                 for case in content["cases"]
             ]
+            policy = content["policy"] | {"powered": None}
         except (KeyError, TypeError, AttributeError):
             return content  # the fields that are wrong are named like those of any other record
-        return content | {"cases": cases, "schema": SCHEMA}
+        return content | {"cases": cases, "policy": policy, "schema": SCHEMA}

@@ -1,4 +1,4 @@
-"""The gate's verdict: which cases are confirmed in a second stage, and which have changed. Pure functions.
+"""The gate's verdict: which cases have changed, and what the run could detect. Pure functions.
 
 The unit is a launch: log(head / base) of one pair of live processes. Turns within a launch are not
 independent, and are never pooled. A screen over all cases only chooses what is measured again; the test
@@ -8,7 +8,7 @@ correction over the hypotheses, so that the probability of any false positive in
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +18,7 @@ from scipy import stats
 
 from rmsprop.suite.records.gate import GateCase, GateRecord, Hypothesis, Policy
 from rmsprop.suite.verdicts.gate_statistics import LEAST_SCREEN, detectable, holm, sign_flip
+from rmsprop.suite.words import count
 
 Outcome = Literal["pass", "regression", "failed", "inconclusive"]
 Conclusion = Literal["slower", "faster", "not confirmed", "unsteady", "undecided"]
@@ -118,59 +119,6 @@ class GateVerdict:
         """The findings with that verdict, the largest change first."""
         chosen = (finding for finding in self.findings if finding.verdict == conclusion)
         return tuple(sorted(chosen, key=lambda finding: -abs(finding.change or 0)))
-
-
-def choose(
-    screened: Mapping[str, Sequence[float]], families: Mapping[str, str], policy: Policy, most: int
-) -> tuple[tuple[Hypothesis, ...], tuple[Hypothesis, ...]]:
-    """The hypotheses that the second stage tests, by each case's log ratios; and those without room.
-
-    Cases whose estimate and most of whose launches say slower come first, the largest change first, then
-    those that say faster. `most` is how many cases there is time for. Where more than that say slower, or
-    more than `policy.candidates`, their families are tested, of each those cases that say so, and beside
-    them as many single cases as there is room for: a family hides what befell one of its cases.
-    """
-    slower, faster = (dict(_moved(screened, sign, policy)) for sign in (1, -1))
-    if len(slower) > min(policy.candidates, most):
-        chosen = _by_family(slower, families, policy, most)
-        measured = {name for family in chosen if len(family.cases) > 1 for name in family.cases}
-        singles = [Hypothesis(name, (name,), True) for name in slower if name in measured]
-        chosen += singles[: policy.candidates - len(chosen)]
-    else:
-        chosen = [Hypothesis(name, (name,), True) for name in slower]
-    tested = {name for hypothesis in chosen for name in hypothesis.cases}
-    left = tuple(Hypothesis(name, (name,), True) for name in slower if name not in tested)
-    room = max(0, min(policy.candidates, most) - sum(len(hypothesis.cases) for hypothesis in chosen))
-    return (*chosen, *(Hypothesis(name, (name,), False) for name in list(faster)[:room])), left
-
-
-def _moved(screened: Mapping[str, Sequence[float]], sign: int, policy: Policy) -> list[tuple[str, float]]:
-    line = math.log1p(policy.screen)
-    moved = []
-    for name, log_ratios in screened.items():
-        if len(log_ratios) < LEAST_SCREEN:
-            continue
-        towards = sign * np.asarray(log_ratios)
-        if towards.mean() >= line and (towards > 0).mean() >= policy.agree:
-            moved.append((name, float(towards.mean())))
-    return sorted(moved, key=lambda pair: -pair[1])
-
-
-def _by_family(
-    moved: Mapping[str, float], families: Mapping[str, str], policy: Policy, most: int
-) -> list[Hypothesis]:
-    groups: dict[str, list[str]] = {}
-    for name in moved:  # the largest change first
-        groups.setdefault(families[name], []).append(name)
-    kept = list(groups.items())[: policy.candidates]
-    while sum(len(names) for _, names in kept) > max(most, len(kept)):
-        max((names for _, names in kept), key=len).pop()
-    return [
-        Hypothesis(
-            f"{family}, {len(names)} cases together" if len(names) > 1 else names[0], tuple(names), True
-        )
-        for family, names in kept
-    ]
 
 
 def judge_gate(record: GateRecord) -> GateVerdict:
@@ -326,10 +274,8 @@ def _reasons(
         inconclusive.append("nothing was measured")
     elif record.hypotheses is None:
         inconclusive.append("the screen did not end")
-    elif not any(view.powered for view in compared):
-        inconclusive.append(
-            f"every case is underpowered: none could detect a slowdown of {policy.gates_at:.0%}"
-        )
+    else:
+        inconclusive += _underpowered(views, policy)
     inconclusive += [f"{case.id}: {case.reason}" for case in of["removed"]]
     for finding in findings:
         if finding.verdict == "unsteady":
@@ -345,3 +291,20 @@ def _reasons(
         ],
         "inconclusive": inconclusive,
     }
+
+
+def _underpowered(views: Sequence[CaseView], policy: Policy) -> list[str]:
+    """The families of which too few cases could detect a slowdown: their silence is no evidence."""
+    wanted = [view for view in views if view.case.status in ("compared", "left out")]
+    if policy.powered is None:
+        none = f"every case is underpowered: none could detect a slowdown of {policy.gates_at:.0%}"
+        return [] if any(view.powered for view in wanted) else [none]
+    families: dict[str, list[bool]] = {}
+    for view in wanted:
+        families.setdefault(view.case.family, []).append(view.powered)
+    return [
+        f"{family}: {sum(powered)} of {count(len(powered), 'case')} could detect a slowdown of "
+        f"{policy.gates_at:.0%}, and a pass needs more than {policy.powered:.0%}"
+        for family, powered in families.items()
+        if sum(powered) <= policy.powered * len(powered)
+    ]

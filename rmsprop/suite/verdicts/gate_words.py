@@ -16,20 +16,20 @@ def headline(record: GateRecord, verdict: GateVerdict) -> str:
     """The answer in a line."""
     words = HEADLINES[verdict.outcome]
     slower, faster = verdict.found("slower"), verdict.found("faster")
-    measured = [view for view in verdict.cases if view.launches]
-    powered = sum(view.powered for view in measured)
+    wanted = [view for view in verdict.cases if view.case.status in ("compared", "left out")]
     if verdict.outcome == "regression":
         words += ": " + "; ".join(map(_change, slower))
     elif verdict.outcome != "pass":
         words += ": " + "; ".join(verdict.reasons[:3])
-    else:
-        words += f" in {count(powered, 'case')}"
+    powered = sum(view.powered for view in wanted)
+    words += f"; {powered} of {count(len(wanted), 'case')} could detect {record.policy.gates_at:.0%}"
     unseen = {
-        f"underpowered at {record.policy.gates_at:.0%}": len(measured) - powered,
-        "left out by the budget": sum(view.case.status == "left out" for view in verdict.cases),
-        "not measured": sum(view.case.status == "compared" and not view.launches for view in verdict.cases),
+        "left out by the budget": sum(view.case.status == "left out" for view in wanted),
+        "not measured": sum(view.case.status == "compared" and not view.launches for view in wanted),
     }
     words += "".join(f"; {number} {how}" for how, number in unseen.items() if number)
+    if _identical(record.base, record.head):
+        words += "; base and head are the same commit"
     if faster:
         words += "; faster: " + "; ".join(map(_change, faster))
     return words
@@ -64,3 +64,8 @@ def sentence_of(finding: Finding) -> str:
 
 def _change(finding: Finding) -> str:
     return f"{finding.name} {percent(finding.change)}"
+
+
+def _identical(base: Side, head: Side) -> bool:
+    clean = base.commit is not None and not base.dirty and not head.dirty
+    return clean and (base.commit, base.python, base.versions) == (head.commit, head.python, head.versions)

@@ -1,6 +1,5 @@
 import json
 import math
-import re
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -80,7 +79,9 @@ def test_github_says_all_in_one_error_and_escapes_what_it_must(slower, monkeypat
 def test_github_has_no_error_for_a_pass_and_a_warning_for_what_is_inconclusive(simulate, rng, monkeypatch):
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     passed = simulate(rng, {"a-1": 0.0})
-    assert write("github", passed).startswith("::notice title=Regression gate::No slowdown in 1 case")
+    assert write("github", passed).startswith(
+        "::notice title=Regression gate::No slowdown; 1 of 1 case could detect 5%"
+    )
     stopped = replace(passed, interrupted="interrupted")
     assert write("github", stopped).startswith("::warning title=Regression gate::Inconclusive: interrupted")
 
@@ -128,8 +129,17 @@ def test_the_headline_counts_what_was_not_seen(slower, simulate, rng):
     )
     record = replace(quiet, cases=quiet.cases + unseen)
     said = headline(record, judge_gate(record))
-    assert re.match("No slowdown in 1 case(;|$)", said)
-    assert "; 2 left out by the budget; 1 not measured" in said
+    assert said.startswith("Inconclusive: b: 0 of 3 cases could detect a slowdown of 5%")
+    assert "; 1 of 4 cases could detect 5%; 2 left out by the budget; 1 not measured" in said
+
+
+def test_the_headline_says_that_both_sides_are_one_commit(simulate, rng):
+    record = simulate(rng, {"a-1": 0.0})
+    clean = replace(record, head=record.base)
+    assert headline(clean, judge_gate(clean)).endswith("; base and head are the same commit")
+    assert "same commit" not in headline(record, judge_gate(record))  # a working tree with changes
+    other = replace(clean, head=replace(record.base, versions={"torch": "2.14.1"}))
+    assert "same commit" not in headline(other, judge_gate(other))
 
 
 def test_an_unknown_format_lists_the_known_ones():

