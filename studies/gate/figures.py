@@ -19,7 +19,7 @@ def draw_power(powers: Sequence[Power]) -> Drawing:
     bins = list(dict.fromkeys((power.low, power.high) for power in powers))
     legend = {}
     with canvas(name, _HEIGHT) as figure:
-        axes = figure.add_subplot(xlabel="measured change of a step", ylabel="share named")
+        axes = figure.add_subplot(xlabel="measured change of a step", ylabel="share detected")
         for number, duration in enumerate(durations):
             chosen = [power for power in powers if power.duration == duration]
             places = [bins.index((power.low, power.high)) + 0.12 * number for power in chosen]
@@ -40,8 +40,8 @@ def draw_power(powers: Sequence[Power]) -> Drawing:
         return finish(
             figure,
             name,
-            "Slower cases that the gate names",
-            f"Share of slower cases that the gate names, by measured change and duration: {said}.",
+            "Slower cases that the gate detects",
+            f"Share of slower cases that the gate detects, by measured change and duration: {said}.",
             "Live runs with real extra work in one implementation's step. A case's change is measured over "
             "all launches of all runs with the same extra work; bars are exact 95% intervals.",
         )

@@ -93,11 +93,11 @@ def _headlines(own: Sequence[Score]) -> list[str]:
             ends = f"{score.inconclusive} more came to no conclusion; {ends}"
         if score.scenario.slowed:
             said.append(
-                f"{_words(score.scenario)}: a slower case named in {score.right.hits} of {runs}, every one "
-                f"that gates in {score.whole.hits}, {count(score.wrong, 'other case')} named; {ends}"
+                f"{_words(score.scenario)}: a slower case detected in {score.detecting.hits} of {runs}, every powered "
+                f"one in {score.complete.hits}, {count(score.false_positives, 'false positive')}; {ends}"
             )
         else:
-            gained = f", called faster in {score.right.hits}" if score.right.of else ""
+            gained = f", called faster in {score.detecting.hits}" if score.detecting.of else ""
             said.append(
                 f"{_words(score.scenario)}: {count(score.alarms.hits, 'alarm')} in {runs}{gained}; {ends}"
             )
@@ -147,22 +147,22 @@ def _live_table(own: Sequence[Score]) -> Table:
             score.design,
             _changes(score),
             score.alarms.words,
-            score.right.words if score.right.of else "–",
-            score.whole.words if score.whole.of else "–",
-            Cell(str(score.wrong), score.wrong),
+            score.detecting.words if score.detecting.of else "–",
+            score.complete.words if score.complete.of else "–",
+            Cell(str(score.false_positives), score.false_positives),
             Cell(str(score.inconclusive), score.inconclusive),
             Cell(f"{score.seconds:.0f} s", score.seconds),
         )
         for score in own
     )
     columns = (
-        "What is true",
+        "Ground truth",
         "Design",
         "Measured change of a slower case",
         "Runs that alarm",
-        "That name a slower case",
-        "That name all that gate",
-        "Wrong names",
+        "Runs that detect a slower case",
+        "Runs that detect all powered cases",
+        "False positives",
         "Inconclusive",
         "Longest run",
     )
@@ -185,8 +185,8 @@ def _power_table(runs: Sequence[Live]) -> Table:
         )
         for power in powers(runs)
     )
-    columns = ("Measured change", "Duration", "Named")
-    return Table("Slower cases that the gate names, by what they really cost", columns, rows)
+    columns = ("Measured change", "Duration", "Detected")
+    return Table("Slower cases that the gate detects, by what they really cost", columns, rows)
 
 
 def _between(low: float, high: float) -> str:
@@ -203,17 +203,17 @@ def _rules_table(scored: Sequence[Score]) -> Table:
             score.rule,
             score.alarms.words,
             score.found.words if score.found.of else "–",
-            Cell(str(score.wrong), score.wrong),
+            Cell(str(score.false_positives), score.false_positives),
         )
         for score in scored
     )
     columns = (
-        "What is true",
+        "Ground truth",
         "Design",
         "Rule",
         "Runs that alarm",
-        "Slower cases that are named",
-        "Wrong names",
+        "Slower cases that are detected",
+        "False positives",
     )
     return Table("What other rules say of the very same launches", columns, rows)
 
@@ -229,8 +229,16 @@ def _spread_table(runs: Sequence[Live]) -> Table:
         )
         for one in spreads(runs)
     )
-    columns = ("Duration", "Design", "Between launches (quartiles)", "Sees from (median)", "Cannot gate")
-    return Table("How far the ratio of a launch spreads, and what that lets the gate see", columns, rows)
+    columns = (
+        "Duration",
+        "Design",
+        "Between launches (quartiles)",
+        "Minimum detectable (median)",
+        "Underpowered",
+    )
+    return Table(
+        "The spread of the log ratio between launches, and what the gate can detect with it", columns, rows
+    )
 
 
 def _rivals_table(rivals: Sequence[RivalRun]) -> Table:
@@ -247,7 +255,7 @@ def _rivals_table(rivals: Sequence[RivalRun]) -> Table:
         )
         for (scenario, _, command), group in groups.items()
     )
-    columns = ("What is true", "Command", "Runs that alarm", "Cases called slower in each", "Longest run")
+    columns = ("Ground truth", "Command", "Runs that alarm", "Cases called slower in each", "Longest run")
     return Table("Other tools on the same two commits, on cases of the same matrix", columns, rows)
 
 
@@ -259,8 +267,8 @@ def _resampled_table(one: Resampled) -> Table:
         "Screen, margin, alarm line",
         "True change",
         "Matrices that alarm",
-        "Slower cases that are named",
-        "Wrong names",
+        "Slower cases that are detected",
+        "False positives",
         "Undecided",
     )
     where = f"{count(one.machines, 'machine')} and {count(one.days, 'day')}"
@@ -270,7 +278,7 @@ def _resampled_table(one: Resampled) -> Table:
 def _chosen(one: Resampled) -> str:
     return (
         f"The first half of the runs chooses {_policy(one.chosen)}: of the policies that alarm in at most "
-        f"{one.chosen.alpha:.0%} of the matrices without a change the one that names most at {GOAL:.0%}. The "
+        f"{one.chosen.alpha:.0%} of the matrices without a change the one that detects most at {GOAL:.0%}. The "
         f"second half says what that is worth. The gate's own is {_policy(Policy())}, for machines that are "
         "noisier than this one, and all runs say what that is worth."
     )
@@ -306,5 +314,5 @@ def _runs_table(runs: Sequence[Live]) -> Table:
         )
         for run in runs
     ]
-    columns = ("When", "What is true", "Design", "Outcome", "Called slower", "Took", "Load before", "Gate at")
+    columns = ("When", "Ground truth", "Design", "Outcome", "Called slower", "Took", "Load before", "Gate at")
     return capped("Every live run", columns, rows, _LISTED)

@@ -140,13 +140,13 @@ class Score:
     """Runs that did not: they say nothing of alarms."""
     cases: tuple[int, int]
     """Least and most cases that a run compared: on a busy machine the budget may leave some out."""
-    right: Rate
+    detecting: Rate
     """Runs that name a case that is slower, or where the sides are swapped faster; of none otherwise."""
-    whole: Rate
+    complete: Rate
     """Runs that name every slower case that could gate."""
     found: Rate
     """Slower cases that are named, over all runs."""
-    wrong: int
+    false_positives: int
     """Other cases that are named, over all runs."""
     change: tuple[float, float, float] | None
     """Least, median and largest measured change of a slower case, by the launches of all these runs."""
@@ -228,14 +228,14 @@ def _score(every: Sequence[Live], rule: str) -> Score:
         design=every[0].design,
         rule=rule,
         alarms=Rate(sum(bool(found) for found in named.values()), len(group)),
-        right=Rate(sum(right), len(right)),
-        whole=Rate(whole, len(asked)),
+        detecting=Rate(sum(right), len(right)),
+        complete=Rate(whole, len(asked)),
         inconclusive=len(every) - len(group),
         cases=(min(compared), max(compared)),
         found=Rate(
             sum(len(named[id(run)] & run.slowed) for run in asked), sum(len(run.slowed) for run in asked)
         ),
-        wrong=sum(len(named[id(run)] - run.slowed) for run in group),
+        false_positives=sum(len(named[id(run)] - run.slowed) for run in group),
         change=(changes[0], float(np.median(changes)), changes[-1]) if changes else None,
         seconds=max(run.record.seconds for run in every),
     )

@@ -3,10 +3,11 @@
     aa, docs, load          live: nothing has changed (docs: a text has; load: others use the processors)
     inject, swapped         live: an implementation does real extra work in head, or in base
     resample                matrices drawn from the launches of live runs without a change
+    page                    README.md of this folder, made from all that is stored
 
 Live runs are stored as records of the gate, in a folder that names what is true of them:
 studies/results/gate-study/<scenario>/<design>/<machine>/. The design is `turns`, or `sequential`:
-one process after the other. `rmsprop report` makes a page of all of it.
+one process after the other.
 """
 
 import argparse
@@ -30,16 +31,21 @@ from rmsprop.suite.measure.capture import capture_environment
 from rmsprop.suite.records.files import write_atomically
 from rmsprop.suite.records.gate import SIGNAL, GateRecord
 from rmsprop.suite.records.store import write_gate
+from rmsprop.suite.report import markdown
+from rmsprop.suite.report.page import Figures
 from rmsprop.suite.verdicts.gate import judge_gate
 from rmsprop.suite.words import percent
 from studies.gate.injection import How, inject
 from studies.gate.other_tools import Tool, run_rival
+from studies.gate.page import pages
 from studies.gate.resampling import FOLDER as RESAMPLED
 from studies.gate.resampling import RESAMPLED_FILE, score_resampled
 from studies.gate.scores import FOLDER, UNCHANGED, Scenario, read_study
 from studies.gate.sequential import SequentialSession
 from studies.gate.tuning import tune
 
+HOW = Path(__file__).with_name("how.md")
+"""How the study is made, in words: the head of the page."""
 DESIGNS: dict[str, type[Session]] = {"turns": Session, "sequential": SequentialSession}
 
 
@@ -145,7 +151,7 @@ def _burn() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m studies.gate.study", description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=("aa", "docs", "load", "inject", "swapped", "resample"))
+    parser.add_argument("what", choices=("aa", "docs", "load", "inject", "swapped", "resample", "page"))
     parser.add_argument("--tool", choices=("gate", *get_args(Tool)), default="gate", help="for aa and inject")
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--budget", default="8m")
@@ -161,7 +167,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=Path("studies/results"))
     options = parser.parse_args(arguments)
     try:
-        if options.what == "resample":
+        if options.what == "page":
+            _page(options)
+        elif options.what == "resample":
             _resample(options)
         elif options.tool != "gate":
             _rival_runs(options)
@@ -221,6 +229,20 @@ def _live_runs(options: argparse.Namespace) -> None:
         print(f"  {path}", flush=True)
         if record.interrupted == SIGNAL:
             raise KeyboardInterrupt
+
+
+def _page(options: argparse.Namespace) -> None:
+    """Write the page and its figures beside this module."""
+    study, problems = read_study(options.results)
+    for problem in problems:
+        print(f"left out {problem.path}: {problem.reason}", file=sys.stderr)
+    folder = Path(__file__).parent
+    for page in pages(study):
+        text = markdown.render(page.blocks, figures="plots")
+        write_atomically(folder / "README.md", f"# {page.title}\n\n{HOW.read_text(encoding='utf-8')}\n{text}")
+        for drawing in (one for block in page.blocks if isinstance(block, Figures) for one in block.drawings):
+            write_atomically(folder / "plots" / f"{drawing.name}.svg", drawing.file)
+        print(folder / "README.md")
 
 
 def _resample(options: argparse.Namespace) -> None:

@@ -62,6 +62,7 @@ def _request(options: Gate) -> GateRequest:
         patterns=options.case,
         pairs=options.pairs,
         prepare=options.prepare,
+        timed=not options.counters,
         results=options.output,
     )
 
@@ -118,8 +119,11 @@ def show_gate(record: GateRecord, verdict: GateVerdict, path: Path) -> None:
     console = Console()
     if record.launches:
         show_table(console, _gate_table(verdict))
+    for change in verdict.counters:
+        style = "bold red" if change.alarm else "default"
+        console.print(f"[{style}]{escape(change.words)}[/]", soft_wrap=True, highlight=False)
     said: dict[str, list[str]] = {}
-    for view in verdict.cases:
+    for view in verdict.cases if record.timed else ():
         if view.case.status != "compared" or not (view.powered or view.finding):
             said.setdefault(remark_on(view, record), []).append(view.case.id)
     for note, names in said.items():

@@ -224,6 +224,14 @@ class Gate:
         int | None,
         Option(min=1, max=5, help="How many pairs of processes run at a time, each on its own CPU."),
     ] = None
+    counters: Annotated[
+        bool,
+        Option(
+            "--counters",
+            help="Only count what a step does (operations, calls, memory). Takes seconds, and a busy machine "
+            "does not matter.",
+        ),
+    ] = False
     prepare: Annotated[
         str | None,
         Option(

@@ -96,6 +96,13 @@ def markdown(record: GateRecord, verdict: GateVerdict) -> str:
         lines += ["| --- | --- | --- | --- | --- | --- |"]
         lines += [_row(finding) for finding in again]
         lines += [""]
+    if verdict.counters:
+        lines += [
+            "Exact counters that differ:",
+            "",
+            *(f"- {_text(one.words)}" for one in verdict.counters),
+            "",
+        ]
     lines += [
         f"<details><summary>All {len(verdict.cases)} cases</summary>",
         "",
@@ -146,6 +153,7 @@ def as_json(record: GateRecord, verdict: GateVerdict) -> str:
         "policy": asdict(record.policy),
         "seconds": record.seconds,
         "findings": [asdict(finding) for finding in verdict.findings],
+        "counters": [asdict(change) for change in verdict.counters],
         "cases": [
             {
                 "id": view.case.id,
@@ -173,7 +181,7 @@ _Result = tuple[str, str] | None
 def junit(record: GateRecord, verdict: GateVerdict) -> str:
     """A test case per benchmark: a slowdown is a failure, and an underpowered case is skipped, not passed."""
     results: list[tuple[str, str, _Result]] = [
-        (view.case.family, view.case.id, _result(view, record)) for view in verdict.cases
+        (view.case.family, view.case.id, _result(view, record, verdict)) for view in verdict.cases
     ]
     for finding in verdict.findings:
         if len(finding.cases) > 1:
@@ -204,12 +212,17 @@ def _junit(suite: ElementTree.Element, results: Sequence[tuple[str, str, _Result
     return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True)
 
 
-def _result(view: CaseView, record: GateRecord) -> _Result:
+def _result(view: CaseView, record: GateRecord, verdict: GateVerdict) -> _Result:
     said = remark_on(view, record)
+    more = [change.words for change in verdict.counters if change.alarm and change.case == view.case.id]
     if view.case.status == "failed":
         return "error", said
     if view.finding and len(view.finding.cases) == 1 and view.finding.verdict == "slower":
         return "failure", sentence_of(view.finding)
+    if more:
+        return "failure", "; ".join(more)
+    if not record.timed and view.case.status == "compared":
+        return None if view.case.base_counters and view.case.head_counters else ("skipped", "not counted")
     unsure = view.finding and view.finding.verdict in ("undecided", "unsteady")
     if view.case.status != "compared" or not view.powered or unsure:
         return "skipped", said

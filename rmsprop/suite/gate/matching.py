@@ -19,9 +19,8 @@ def match(prepared: Mapping[str, Prepared]) -> tuple[tuple[GateCase, ...], Costs
     for name, family in (base.families | head.families).items():
         before, after = base.opened.get(name, _ABSENT), head.opened.get(name, _ABSENT)
         status, reason = _status(before, after)
-        cases.append(
-            GateCase(name, family, status, reason, before.steps if status == "compared" else None, ())
-        )
+        steps = before.steps if status == "compared" else None
+        cases.append(GateCase(name, family, status, reason, steps, (), before.counters, after.counters))
         if status == "compared":
             # The first case of a family pays for its imports. The sides take the cases in opposite orders,
             # so that the difference of a case between the sides is at most what the imports cost.

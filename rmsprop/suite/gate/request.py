@@ -37,6 +37,8 @@ class GateRequest:
         Launches at a time; None leaves it to the gate.
     prepare
         A shell command that runs once in each tree before anything is imported.
+    timed
+        False for the exact counters alone.
     results
         The folder of records: earlier runs say how noisy this machine is.
     """
@@ -52,6 +54,7 @@ class GateRequest:
     patterns: tuple[str, ...] = ()
     pairs: int | None = None
     prepare: str | None = None
+    timed: bool = True
     results: Path = Path("results")
 
     def __post_init__(self) -> None:

@@ -157,7 +157,7 @@ class Session:
         }
         cases, costs = match(prepared)
         self._cases = {case.id: case for case in cases}
-        if costs.cases:
+        if costs.cases and self.request.timed:
             costs = self._make_plan(costs)
             self.show.plan(self._frozen(), promises(self._frozen(), self.noise), self.noise != Noise())
             try:
@@ -189,6 +189,7 @@ class Session:
                     self.request.patterns,
                     self.show.advance,
                     again=side == "head",
+                    timed=self.request.timed,
                     stopped=self.stopped,
                 )
                 for side in sides
@@ -303,4 +304,5 @@ class Session:
             interrupted=self._interrupted,
             error=self._error,
             seconds=round(time.monotonic() - self.begun, 1),
+            timed=self.request.timed,
         )

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import rmsprop.suite
 from rmsprop.errors import UserError
-from rmsprop.suite.gate import worker
+from rmsprop.suite.gate import counting, worker
 from rmsprop.suite.gate.suite_files import copy_suite, find_suite
 from rmsprop.suite.git import git, git_or_none
 
@@ -107,6 +107,7 @@ def prepared_trees(
         harness = work / "harness"
         copy_suite(found, harness, (top / name for name in listed))
         shutil.copy(worker.__file__, harness / "gate_worker.py")
+        shutil.copy(counting.__file__, harness / "gate_counting.py")
         ours = Path(rmsprop.suite.__file__).parent
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ours, harness / "rmsprop" / "suite", ignore=ignored, dirs_exist_ok=True)

@@ -6,6 +6,7 @@ input, and has one answer on what was the standard output:
 
     {"do": "hello", "suite": name, "tree": path}   versions and the suite's cases; imports the package
     {"do": "open", "case": id}                     makes the case ready; {"skipped": why} or {"failed": why}
+    {"do": "count"}                                the exact counters of a step, see counting.py
     {"do": "steps", "seconds": s}                  how many steps take about that long
     {"do": "turn", "steps": n}                     takes them; the seconds
     {"do": "close"}                                gives the case back
@@ -47,11 +48,12 @@ class Worker:
         if self.suite.PACKAGE is not None:
             _require(self.suite.PACKAGE, Path(tree))
         family = getattr(self.suite, "family", lambda case: "all")
+        counted = getattr(self.suite, "counted", lambda case: True)
         versions = {name: found for name in ("torch", "numpy") if (found := _version(name))}
         return {
             "python": platform.python_version(),
             "versions": versions,
-            "cases": [[case, family(case)] for case in self.suite.cases()],
+            "cases": [[case, family(case), bool(counted(case))] for case in self.suite.cases()],
         }
 
     def open(self, case: str) -> dict[str, Any]:
@@ -67,6 +69,19 @@ class Worker:
         gc.collect()
         gc.freeze()  # a collection in a turn then leaves out what was made ready
         return {"seconds": time.perf_counter() - begin, "used": time.process_time() - used}
+
+    def count(self) -> dict[str, Any]:
+        """The counters of a step, those of them that differ from step to step, and the suite's result."""
+        count = importlib.import_module("gate_counting").count
+        try:
+            once, again = count(self.run), count(self.run)
+            if once != again:  # the first step of a kind may import, or fill a cache
+                once, again = again, count(self.run)
+            result = getattr(self.run, "result", None)
+            answer: dict[str, Any] = again | {"result": None if result is None else str(result())}
+        except Exception as error:
+            return {"uncounted": f"{type(error).__name__}: {_line(error)}"}
+        return answer | {"unstable": sorted(name for name in once if once[name] != again[name])}
 
     def steps(self, seconds: float) -> dict[str, Any]:
         steps, taken = 1, self._time(1)

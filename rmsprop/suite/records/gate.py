@@ -61,6 +61,8 @@ class Policy:
         A pass needs more than this share of each family's cases not to be underpowered, those that the budget
         left out among them. A change of an implementation meets most of its cases, so that one of those that
         it meets could then detect it. None, in records of schema 1: one case of all is enough.
+    more_work
+        A counter of operations, or of peak memory, that is larger by more than this share is an alarm.
     """
 
     screen: float = 0.012
@@ -73,6 +75,7 @@ class Policy:
     aim: float = 0.03
     gates_at: float = 0.05
     powered: float | None = 0.5
+    more_work: float = 0.05
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -130,6 +133,33 @@ class Sample:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Counters:
+    """What one step of a case does on one side, counted: no clock is read, so no noise is in it.
+
+    Attributes
+    ----------
+    operations
+        How often each operation of torch is dispatched, by its name; None without torch.
+    python_calls, c_calls
+        Calls of Python functions, and of functions written in C.
+    allocated, peak
+        Bytes that torch allocates on the CPU, and the most alive at a time; None without torch.
+    result
+        What the suite says that the step computes, to the last bit; None if it says nothing.
+    unstable
+        The names of those that differ between two steps of the same tree.
+    """
+
+    operations: dict[str, int] | None
+    python_calls: int
+    c_calls: int
+    allocated: int | None
+    peak: int | None
+    result: str | None
+    unstable: tuple[str, ...]
+
+
+@dataclass(frozen=True, config=_STRICT)
 class GateCase:
     """A case, and what became of it.
 
@@ -148,6 +178,8 @@ class GateCase:
         In a turn.
     samples
         One for each launch that measured it.
+    base_counters, head_counters
+        The exact counters of each side; None if it was not counted.
     """
 
     id: str
@@ -156,6 +188,8 @@ class GateCase:
     reason: str | None
     steps: int | None
     samples: tuple[Sample, ...]
+    base_counters: Counters | None = None
+    head_counters: Counters | None = None
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -188,6 +222,8 @@ class GateRecord:
     error: str | None
     """How a measuring process failed, which ended the run."""
     seconds: float
+    timed: bool = True
+    """False where counters alone were asked for."""
     kind: Literal["gate"] = "gate"
     schema: int = SCHEMA
 

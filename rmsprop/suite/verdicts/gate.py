@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from rmsprop.suite.records.gate import GateCase, GateRecord, Hypothesis, Policy
+from rmsprop.suite.verdicts.gate_counters import CounterChange, counted_cases, counter_changes
 from rmsprop.suite.verdicts.gate_statistics import LEAST_SCREEN, detectable, holm, sign_flip
 from rmsprop.suite.words import count
 
@@ -103,12 +104,15 @@ class GateVerdict:
         One for each hypothesis, those that say slower first.
     cases
         Every case of the record.
+    counters
+        Exact counters that differ between the sides.
     """
 
     outcome: Outcome
     reasons: tuple[str, ...]
     findings: tuple[Finding, ...]
     cases: tuple[CaseView, ...]
+    counters: tuple[CounterChange, ...] = ()
 
     @property
     def code(self) -> int:
@@ -130,12 +134,14 @@ def judge_gate(record: GateRecord) -> GateVerdict:
         for hypothesis, finding in zip(_in_order(record), findings, strict=True)
     )
     views = tuple(_view(case, record, by_case.get(case.id), max(1, asked)) for case in record.cases)
+    counters = counter_changes(record)
     reasons = _reasons(record, findings, views)
+    reasons["regression"] += [change.words for change in counters if change.alarm]
     outcome: Outcome = next((outcome for outcome, said in reasons.items() if said), "pass")
     if record.interrupted and outcome == "regression":
         outcome = "inconclusive"  # what was asked for was not measured to its end
     said = tuple(reason for group in reasons.values() for reason in group)
-    return GateVerdict(outcome, said, findings, views)
+    return GateVerdict(outcome, said, findings, views, counters)
 
 
 def log_ratios(case: GateCase, record: GateRecord, stage: str, control: bool = False) -> dict[int, float]:
@@ -270,7 +276,9 @@ def _reasons(
     inconclusive = []
     if record.interrupted:
         inconclusive.append(record.interrupted)
-    if not any(view.launches for view in compared):
+    if not record.timed:
+        inconclusive += [] if counted_cases(record) else ["no case was counted on both sides"]
+    elif not any(view.launches for view in compared):
         inconclusive.append("nothing was measured")
     elif record.hypotheses is None:
         inconclusive.append("the screen did not end")

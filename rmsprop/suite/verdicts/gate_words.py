@@ -2,6 +2,7 @@
 
 from rmsprop.suite.records.gate import GateRecord, Side
 from rmsprop.suite.verdicts.gate import CaseView, Finding, GateVerdict
+from rmsprop.suite.verdicts.gate_counters import counted_cases
 from rmsprop.suite.words import count, interval, percent
 
 HEADLINES = {
@@ -14,11 +15,15 @@ HEADLINES = {
 
 def headline(record: GateRecord, verdict: GateVerdict) -> str:
     """The answer in a line."""
+    if not record.timed:
+        return _counted(record, verdict)
     words = HEADLINES[verdict.outcome]
     slower, faster = verdict.found("slower"), verdict.found("faster")
     wanted = [view for view in verdict.cases if view.case.status in ("compared", "left out")]
     if verdict.outcome == "regression":
-        words += ": " + "; ".join(map(_change, slower))
+        words += ": " + "; ".join(
+            (*map(_change, slower), *(one.words for one in verdict.counters if one.alarm))
+        )
     elif verdict.outcome != "pass":
         words += ": " + "; ".join(verdict.reasons[:3])
     powered = sum(view.powered for view in wanted)
@@ -28,8 +33,7 @@ def headline(record: GateRecord, verdict: GateVerdict) -> str:
         "not measured": sum(view.case.status == "compared" and not view.launches for view in wanted),
     }
     words += "".join(f"; {number} {how}" for how, number in unseen.items() if number)
-    if _identical(record.base, record.head):
-        words += "; base and head are the same commit"
+    words += _identical(record.base, record.head)
     if faster:
         words += "; faster: " + "; ".join(map(_change, faster))
     return words
@@ -66,6 +70,18 @@ def _change(finding: Finding) -> str:
     return f"{finding.name} {percent(finding.change)}"
 
 
-def _identical(base: Side, head: Side) -> bool:
+def _counted(record: GateRecord, verdict: GateVerdict) -> str:
+    """The answer of a run that counted, and took no time."""
+    alarms = [change.words for change in verdict.counters if change.alarm]
+    words = {"pass": "No more work", "regression": f"More work: {'; '.join(alarms)}"}.get(
+        verdict.outcome, f"{HEADLINES[verdict.outcome]}: {'; '.join(verdict.reasons[:3])}"
+    )
+    changed = len({change.case for change in verdict.counters if not change.unstable})
+    words += f"; {count(counted_cases(record), 'case')} counted, {changed} of them differ"
+    return words + _identical(record.base, record.head)
+
+
+def _identical(base: Side, head: Side) -> str:
     clean = base.commit is not None and not base.dirty and not head.dirty
-    return clean and (base.commit, base.python, base.versions) == (head.commit, head.python, head.versions)
+    same = (base.commit, base.python, base.versions) == (head.commit, head.python, head.versions)
+    return "; base and head are the same commit" if clean and same else ""

@@ -38,7 +38,7 @@ def test_the_page_says_first_what_the_runs_came_to(runs):
     page = page_of(*runs)
     for words in (
         "The same tree twice: 0 alarms in 2 runs; 40 cases",
-        "family2 slower by 5% (more passes): a slower case named in 1 of 1 run, every one that gates in 1, 0",
+        "family2 slower by 5% (more passes): a slower case detected in 1 of 1 run, every powered one in 1, 0",
     ):
         assert words in page_from(page.blocks).text
         assert words in markdown.render(page.blocks).replace("\n  ", " ")

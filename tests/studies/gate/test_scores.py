@@ -70,8 +70,8 @@ def test_runs_are_read_with_what_is_true_of_them(unchanged, tmp_path):
 def test_a_score_counts_alarms_finds_and_wrong_names(unchanged, slowed):
     own = {score.scenario: score for score in scores([*unchanged, *slowed]) if score.rule == GATE}
     quiet, found = own[Scenario("aa")], own[SLOWED]
-    assert (quiet.alarms, quiet.right, quiet.change) == (Rate(0, 3), Rate(0, 0), None)
-    assert (found.alarms, found.right, found.wrong) == (Rate(3, 3), Rate(3, 3), 0)
+    assert (quiet.alarms, quiet.detecting, quiet.change) == (Rate(0, 3), Rate(0, 0), None)
+    assert (found.alarms, found.detecting, found.false_positives) == (Rate(3, 3), Rate(3, 3), 0)
     assert found.found.of == 24
     assert found.found.hits >= 20  # all of 5%, and most of 2.5%
 

@@ -74,6 +74,51 @@ def test_someone_elses_suite_is_gated_and_only_what_slowed_is_named(gate, theirs
     assert left_behind() == []
 
 
+COUNTED = """
+from contextlib import contextmanager
+
+import mine
+
+PACKAGE = "mine"
+
+def cases():
+    return ["step", "never"]
+
+def counted(case):
+    return case == "step"
+
+@contextmanager
+def make(case):
+    run = lambda steps: [mine.step() for _ in range(steps)]
+    run.result = lambda: float(mine.step()).hex()
+    yield run
+"""
+
+
+def test_counters_alone_name_more_operations_with_both_numbers_and_take_no_time(gate, theirs):
+    (theirs / "speed.py").write_text(COUNTED)
+    mine = theirs / "mine" / "__init__.py"
+    mine.write_text("import torch\nx = torch.ones(10)\ndef step():\n    return x.add(1).sum()\n")
+    commit(theirs, "one addition")
+    mine.write_text("import torch\nx = torch.ones(10)\ndef step():\n    return x.add(1).add(1).sum()\n")
+    answer = gate(theirs, "--counters", "--suite", "speed", "--base", "HEAD", "--format", "json")
+    assert answer.code == 1, answer.err
+    verdict = json.loads(answer.out)
+    found = {change["counter"]: change for change in verdict["counters"]}
+    assert found["operations"]["detail"] == "aten.add.Tensor +1"
+    assert (found["operations"]["base"], found["operations"]["head"]) == ("2", "3")
+    assert (found["result"]["base"], found["result"]["head"]) == (
+        "0x1.4000000000000p+4",
+        "0x1.e000000000000p+4",
+    )
+    assert [case["id"] for case in verdict["cases"]] == ["step"]
+    record = json.loads(next(theirs.glob("results/gate/*/*.json")).read_text())
+    assert (record["timed"], record["launches"]) == (False, [])
+    answer = gate(theirs, "--counters", "--suite", "speed", "--base", "HEAD", "--head", "HEAD")
+    assert answer.code == 0
+    assert "No more work; 1 case counted, 0 of them differ; base and head are the same commit" in answer.out
+
+
 @pytest.mark.slow
 def test_swapped_sides_make_it_faster_and_that_passes(gate, theirs):
     write_mine(theirs, heavy=1.8e-4)

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from rmsprop.suite.gate import worker
+from rmsprop.suite.gate import counting, worker
 from rmsprop.suite.gate.worker import MOST_STEPS, Worker
 
 FILE = worker.__file__
@@ -48,11 +48,11 @@ def greeted(suite, tmp_path):
 
 def test_hello_tells_versions_and_cases_with_their_families(suite, tmp_path):
     answer = Worker().hello("a_suite", str(tmp_path))
-    assert answer["cases"] == [["one", "all"], ["skipped", "all"]]
+    assert answer["cases"] == [["one", "all", True], ["skipped", "all", True]]
     assert answer["python"] == ".".join(map(str, sys.version_info[:3]))
     assert set(answer["versions"]) == {"torch", "numpy"}
-    suite.family = str.upper
-    assert Worker().hello("a_suite", str(tmp_path))["cases"][0] == ["one", "ONE"]
+    suite.family, suite.counted = str.upper, lambda case: False
+    assert Worker().hello("a_suite", str(tmp_path))["cases"][0] == ["one", "ONE", False]
 
 
 def test_a_package_from_elsewhere_and_a_suite_without_a_part_are_refused(suite, tmp_path):
@@ -71,6 +71,24 @@ def test_a_case_is_opened_measured_and_closed(greeted, suite):
     assert greeted.turn(3000) == {"seconds": pytest.approx(0.003)}
     assert greeted.close() == {}
     assert suite.log == ["open one", "close one"]
+
+
+def test_a_step_is_counted_and_what_differs_from_step_to_step_is_named(greeted, monkeypatch):
+    calls = iter([1, 2, 2, 7, 8, 9])
+    counting = ModuleType("gate_counting")
+    counting.count = lambda run: {"python_calls": next(calls), "c_calls": 3}
+    monkeypatch.setitem(sys.modules, "gate_counting", counting)
+    greeted.open("one")
+    stable, unstable = greeted.count(), greeted.count()
+    assert stable == {"python_calls": 2, "c_calls": 3, "result": None, "unstable": []}
+    assert unstable["unstable"] == ["python_calls"]
+
+
+def test_a_step_that_cannot_be_counted_says_why(greeted, monkeypatch):
+    monkeypatch.setitem(sys.modules, "gate_counting", counting)
+    greeted.open("one")
+    greeted.run = None
+    assert greeted.count() == {"uncounted": "TypeError: 'NoneType' object is not callable"}
 
 
 def test_the_next_case_closes_the_last_one(greeted, suite):
@@ -115,6 +133,6 @@ def test_what_a_suite_prints_does_not_mix_with_the_answers(tmp_path):
         check=True,
     )
     hello, wrong = map(json.loads, answer.stdout.splitlines())
-    assert hello["cases"] == [["a", "all"]]
+    assert hello["cases"] == [["a", "all", True]]
     assert wrong["error"].startswith("TypeError: ")
     assert set(answer.stderr.split()) == {"loud", "louder", "loudest"}
