@@ -93,8 +93,9 @@ def _headlines(own: Sequence[Score]) -> list[str]:
             ends = f"{score.inconclusive} more came to no conclusion; {ends}"
         if score.scenario.slowed:
             said.append(
-                f"{_words(score.scenario)}: a slower case detected in {score.detecting.hits} of {runs}, every powered "
-                f"one in {score.complete.hits}, {count(score.false_positives, 'false positive')}; {ends}"
+                f"{_words(score.scenario)}: a slower case detected in {score.detecting.hits} of {runs}, "
+                f"every powered one in {score.complete.hits}, "
+                f"{count(score.false_positives, 'false positive')}; {ends}"
             )
         else:
             gained = f", called faster in {score.detecting.hits}" if score.detecting.of else ""
@@ -278,9 +279,9 @@ def _resampled_table(one: Resampled) -> Table:
 def _chosen(one: Resampled) -> str:
     return (
         f"The first half of the runs chooses {_policy(one.chosen)}: of the policies that alarm in at most "
-        f"{one.chosen.alpha:.0%} of the matrices without a change the one that detects most at {GOAL:.0%}. The "
-        f"second half says what that is worth. The gate's own is {_policy(Policy())}, for machines that are "
-        "noisier than this one, and all runs say what that is worth."
+        f"{one.chosen.alpha:.0%} of the matrices without a change the one that detects most at {GOAL:.0%}. "
+        f"The second half says what that is worth. The gate's own is {_policy(Policy())}, for machines that "
+        "are noisier than this one, and all runs say what that is worth."
     )
 
 

@@ -217,7 +217,7 @@ def test_a_suite_may_lie_anywhere(repository, suite, file, module, copied):
     (path.parent / "help.py").touch()
     with trees_of(repository, suite=suite) as trees:
         assert trees.suite == module
-        found = {name for name in names_in(trees.harness) if not name.startswith(("rmsprop/", "gate_worker"))}
+        found = {name for name in names_in(trees.harness) if not name.startswith(("rmsprop/", "gate_"))}
     assert found == copied
 
 
