@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from rmsprop.errors import UserError
@@ -31,28 +30,18 @@ class Report:
     sentences: tuple[str, ...]
 
 
-def build_report(
-    results: Path, reports: Path, readme: Path | None = None, *, since: datetime | None = None
-) -> Report:
+def build_report(results: Path, reports: Path, readme: Path | None = None) -> Report:
     """Write the pages, README.md and figures/*.svg below `reports` from the records below `results`.
 
     The same records give the same bytes. All is rendered before anything is written, so that a failure
-    leaves the former report whole; UserError where `reports` cannot be written.
-
-    Parameters
-    ----------
-    readme
-        A Markdown file that gets the claims and the speed of a step between its two markers, `<!-- made by
-        ...` and `<!-- end -->`.
-    since
-        When the run began that the headlines answer for: what was recorded before stands apart, with
-        machine, commit and date. None: they answer for the newest on record.
+    leaves the former report whole; UserError where `reports` cannot be written. A `readme` gets the claims
+    and the speed of a step between its two markers, `<!-- made by ...` and `<!-- end -->`.
     """
     if not results.is_dir():
         raise UserError(
             f"there is no folder {results}; run `rmsprop reproduce` here, or name one with --results"
         )
-    inputs = read_inputs(results, asv_site=(reports / "asv" / "index.html").is_file(), since=since)
+    inputs = read_inputs(results, asv_site=(reports / "asv" / "index.html").is_file())
     excerpt = _excerpt(readme, inputs) if readme else None
     paths = write_site(reports, files_of(inputs))
     if readme and excerpt:

@@ -1,10 +1,11 @@
 """Blocks -> HTML, with all text escaped."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from rmsprop.suite.report.page import (
     Block,
@@ -27,8 +28,12 @@ from rmsprop.suite.report.page import (
 GENERATOR = '<meta name="generator" content="rmsprop report">'
 """In the head of each page, so that a former build's page is told from somebody else's."""
 
-_WIDE = 24
-"""Characters from which on a column's head may be broken into lines."""
+_WIDE = 110
+"""Characters of a row from which on the cells of a table are broken into lines."""
+_NAME = 16
+"""Characters of a name that no line breaks."""
+_UNIT = re.compile(r"(?<=\d) (?=(?:s|ms|µs|ns|B|KiB|MiB|GiB|GB/s)(?!\w))| (?=†)")
+"""A blank at which no cell is broken."""
 _LINES = Markup("\n")
 
 
@@ -92,32 +97,45 @@ def _table(table: Table) -> Markup:
             " ({:,} further rows are left out here; <code>rmsprop export</code> has all)"
         ).format(table.left_out)
     heads = Markup().join(
-        Markup('<th scope="col"{}>{}</th>').format(
-            _attribute("class", "wrap" if len(column) > _WIDE else None), column
-        )
-        for column in table.columns
+        Markup('<th scope="col">{}</th>').format(_breakable(column)) for column in table.columns
     )
     rows = _LINES.join(
         Markup("<tr>{}</tr>").format(Markup().join(_cell(cell, head=i == 0) for i, cell in enumerate(row)))
         for row in table.rows
     )
     return Markup(
-        '<div class="scroll" role="region" aria-label="{0}" tabindex="0">\n<table>\n'
+        '<div class="scroll" role="region" aria-label="{0}" tabindex="0">\n<table{4}>\n'
         "<caption>{0}{1}</caption>\n<thead><tr>{2}</tr></thead>\n<tbody>\n{3}\n</tbody>\n</table>\n</div>"
-    ).format(table.caption, left_out, heads, rows)
+    ).format(table.caption, left_out, heads, rows, _attribute("class", "wide" if _is_wide(table) else None))
+
+
+def _is_wide(table: Table) -> bool:
+    lines = (table.columns, *table.rows)
+    lengths = [[len(cell.text if isinstance(cell, Cell) else cell) + 3 for cell in line] for line in lines]
+    widest: list[int] = [max(column) for column in zip(*lengths, strict=True)]
+    return sum(widest) > _WIDE
 
 
 def _cell(value: str | Cell, *, head: bool) -> Markup:
     cell = value if isinstance(value, Cell) else Cell(value)
-    content = _part(Link(cell.text, cell.href) if cell.href else cell.text)
+    text = _UNIT.sub("\N{NO-BREAK SPACE}", cell.text)
+    content = _part(Link(text, cell.href)) if cell.href else _breakable(text)
     if cell.status:
         content = _status(content, cell.status)
-    attributes = _attribute("id", cell.anchor) + _attribute(
-        "data-key", None if cell.key is None else str(cell.key)
+    name = " " not in text and len(text) <= _NAME
+    attributes = (
+        _attribute("class", "name" if name else None)
+        + _attribute("id", cell.anchor)
+        + _attribute("data-key", None if cell.key is None else str(cell.key))
     )
     if head:
         return Markup('<th scope="row"{}>{}</th>').format(attributes, content)
     return Markup("<td{}>{}</td>").format(attributes, content)
+
+
+def _breakable(text: str) -> Markup:
+    """The text, which a line may break after the dots and colons of a name."""
+    return Markup(re.sub(r"(?<=[A-Za-z][.:])(?=[A-Za-z])", "<wbr>", str(escape(text))))
 
 
 def _words(words: Words) -> Markup:

@@ -36,9 +36,8 @@ class Page:
     def table(self, caption: str) -> list[list[str]]:
         """The cells of each row of the table whose caption begins so."""
         [table] = [one for one in self.all("table") if one.caption.get_text().startswith(caption)]
-        return [
-            [cell.get_text() for cell in row.find_all(["th", "td"])] for row in table.tbody.find_all("tr")
-        ]
+        rows = [row.find_all(["th", "td"]) for row in table.tbody.find_all("tr")]
+        return [[cell.get_text().replace("\N{NO-BREAK SPACE}", " ") for cell in row] for row in rows]
 
 
 def page_from(blocks) -> Page:

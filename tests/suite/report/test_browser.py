@@ -1,182 +1,142 @@
-"""The site in a real browser, driven through Chromium's command line."""
+"""The site in a real browser: Debian's Chromium, driven by Playwright."""
 
-import html
-import json
 import re
 import shutil
-import subprocess
+from itertools import combinations
 
 import pytest
 
-pytestmark = pytest.mark.slow
+from tests.suite.report.conftest import MARKUP
 
-PHONE, DESKTOP = 360, 1280
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
+
+pytestmark = pytest.mark.slow
+PHONE, DESKTOP = 375, 1280
 PAGES = ("index", "reproduction", "performance", "problems")
 
-HARNESS = """<!doctype html>%s<pre id="answer"></pre><script>
-const look = (page) => {
-  const shown = (element) => element.getBoundingClientRect().height > 50;
-  const figures = [...page.querySelectorAll("svg")];
-  const outside = (text) => {
-    const inner = text.getBoundingClientRect(), outer = text.ownerSVGElement.getBoundingClientRect();
-    return inner.left < outer.left - 1 || inner.right > outer.right + 1;
-  };
-  const overlapping = (svg) => {
-    const texts = [...svg.querySelectorAll("text")];
-    const boxes = texts.map((text) => [text.getBoundingClientRect(), text.textContent]);
-    return boxes.flatMap(([a, one], i) => boxes.slice(i + 1).filter(([b]) =>
-      Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2 &&
-      Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4).map(([, other]) => `${one} / ${other}`));
-  };
-  return {
-    width: page.documentElement.clientWidth,
-    needed: page.documentElement.scrollWidth,
-    drawn: figures.filter(shown).length,
-    unnamed: figures.filter((svg) => svg.getAttribute("aria-labelledby").split(" ")
-      .some((id) => !page.getElementById(id)?.textContent)).length,
-    outside: [...page.querySelectorAll("svg text")].filter(outside).map((text) => text.textContent),
-    overlapping: figures.flatMap(overlapping),
-    paper: getComputedStyle(page.body).backgroundColor,
-    ink: getComputedStyle(page.body).color,
-    requests: page.defaultView.performance.getEntriesByType("resource").map((entry) => entry.name),
-    tables: [...page.querySelectorAll("table")].map(use),
-  };
-};
-const column = (table, number) => [...table.tBodies[0].rows].filter((row) => !row.hidden).map((row) => {
-  const cell = row.cells[number];
-  return cell.dataset.key === undefined ? cell.textContent.trim() : Number(cell.dataset.key);
-});
-const use = (table) => {
-  const buttons = [...table.tHead.querySelectorAll("button")];
-  const sorted = buttons.map((button, number) => {
-    button.click();
-    const up = column(table, number), said = button.parentElement.ariaSort;
-    button.click();
-    return { up, down: column(table, number), said: [said, button.parentElement.ariaSort] };
-  });
-  const rows = table.tBodies[0].rows;
-  const box = table.closest(".scroll").previousElementSibling;
-  const input = box?.classList.contains("tools") ? box.querySelector("input") : null;
-  let kept = null;
-  if (input) {
-    input.value = rows[0].cells[0].textContent.trim();
-    input.dispatchEvent(new Event("input"));
-    kept = column(table, 0);
-    input.value = "";
-    input.dispatchEvent(new Event("input"));
-  }
-  return { caption: table.caption.textContent, rows: rows.length, back: column(table, 0).length, sorted, kept,
-    first: rows.length ? rows[0].cells[0].textContent.trim() : null };
-};
-onload = () => {
-  const frames = [...document.querySelectorAll("iframe")];
-  document.getElementById("answer").textContent =
-    JSON.stringify(Object.fromEntries(frames.map((frame) => [frame.id, look(frame.contentDocument)])));
-};
-</script>"""
 
-
-@pytest.fixture(scope="session")
-def chromium():
-    """Loads a page; its DOM afterwards, and what Chromium logged."""
+@pytest.fixture(scope="module")
+def browser():
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("needs Chromium or Chrome on PATH")
-
-    def load(path, profile, *options):
-        command = [program, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--dump-dom"]
-        command += [
-            "--disable-background-networking",
-            f"--user-data-dir={profile}",
-            "--enable-logging=stderr",
-        ]
-        command += ["--virtual-time-budget=10000", *options, path.as_uri()]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True)
-        return answer.stdout, answer.stderr
-
-    return load
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield started
+        started.close()
 
 
-@pytest.fixture(scope="session", params=["phone, light", "desktop, dark"])
-def seen(request, chromium, whole, tmp_path_factory):
-    """What a browser finds on each page of a site, and what it logged; in two settings."""
-    folder = tmp_path_factory.mktemp("seen")
-    width = PHONE if "phone" in request.param else DESKTOP
-    frames = "".join(
-        f'<iframe id="{name}" width="{width}" height="800" style="border:0" '
-        f'srcdoc="{html.escape((whole / "reports" / f"{name}.html").read_text("utf-8"))}"></iframe>'
-        for name in PAGES
+@pytest.fixture(scope="module", params=[(PHONE, "light"), (DESKTOP, "dark")], ids=["phone", "desktop"])
+def screen(request, browser):
+    """A window; what it logs and asks for is kept in `logged` and `asked`."""
+    width, scheme = request.param
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = context.new_page()
+    page.width, page.scheme, page.logged, page.asked = width, scheme, [], []
+    page.on("console", lambda message: page.logged.append(message.text))
+    page.on("pageerror", lambda error: page.logged.append(str(error)))
+    page.on("request", lambda request: page.asked.append(request.url))
+    yield page
+    context.close()
+
+
+@pytest.fixture(params=PAGES)
+def page(request, screen, whole):
+    """A page of the site in that window."""
+    screen.logged.clear()
+    screen.asked.clear()
+    screen.goto((whole / "reports" / f"{request.param}.html").as_uri())
+    screen.name = request.param
+    return screen
+
+
+def test_a_page_logs_no_error_and_asks_for_nothing_but_itself(page):
+    assert page.logged == []
+    assert page.asked == [page.url]
+
+
+def test_no_page_scrolls_sideways_and_at_a_desktop_no_table_does(page):
+    assert page.evaluate("document.documentElement.scrollWidth") == page.width
+    if page.width == DESKTOP:
+        for table in page.locator(".scroll").all():
+            needed, there = table.evaluate("box => [box.scrollWidth, box.clientWidth]")
+            assert needed <= there, table.get_attribute("aria-label")
+
+
+def test_a_figure_is_shown_named_and_its_words_stand_inside_and_clear_of_each_other(page):
+    figures = page.locator("figure svg").all()
+    assert len(figures) == {"reproduction": 8, "performance": 6}.get(page.name, 0)
+    for figure in figures:
+        name = figure.locator("title").first.text_content()
+        outer = figure.bounding_box()
+        assert outer["height"] > 50, name
+        texts = [(text.text_content(), text.bounding_box()) for text in figure.locator("text").all()]
+        for words, box in texts:
+            assert box["x"] >= outer["x"] - 1, (name, words)
+            assert box["x"] + box["width"] <= outer["x"] + outer["width"] + 1, (name, words)
+        for (one, a), (other, b) in combinations(texts, 2):
+            assert overlap(a, b, "x", "width") <= 2 or overlap(a, b, "y", "height") <= 4, (name, one, other)
+
+
+def overlap(a, b, start, size):
+    return min(a[start] + a[size], b[start] + b[size]) - max(a[start], b[start])
+
+
+def test_colours_follow_what_the_reader_prefers(page):
+    paper, ink = page.evaluate(
+        "(({backgroundColor, color}) => [backgroundColor, color])(getComputedStyle(document.body))"
     )
-    (folder / "harness.html").write_text(HARNESS % frames, encoding="utf-8")
-    dark = ("--blink-settings=preferredColorScheme=0",) if "dark" in request.param else ()
-    dom, log = chromium(folder / "harness.html", folder / "profile", *dark)
-    found = re.search(r'<pre id="answer">(.*?)</pre>', dom, re.DOTALL)[1]
-    return request.param, width, json.loads(html.unescape(found)), log
+    light = sum(map(int, re.findall(r"\d+", paper)[:3])) > sum(map(int, re.findall(r"\d+", ink)[:3]))
+    assert light == (page.scheme == "light")
 
 
-def test_no_page_logs_an_error_or_asks_for_anything(seen):
-    _, _, pages, log = seen
-    assert "CONSOLE" not in log
-    assert set(pages) == set(PAGES)
-    assert [page["requests"] for page in pages.values()] == [[]] * len(PAGES)
+def column(table, number):
+    """What the shown rows are sorted by in a column: numbers where they have one, else text."""
+    cells = table.locator("tbody tr:visible").locator(f":nth-child({number + 1})").all()
+    keys = [(cell.get_attribute("data-key"), cell.text_content()) for cell in cells]
+    return [text if key is None else float(key) for key, text in keys]
 
 
-def test_no_page_scrolls_sideways(seen):
-    _, width, pages, _ = seen
-    for name, page in pages.items():
-        # Chromium may take some of the width for a scroll bar.
-        assert width - 20 <= page["width"] <= width, name
-        assert page["needed"] == page["width"], name
-
-
-def test_every_figure_is_drawn_named_and_its_words_stand_inside_and_clear_of_each_other(seen):
-    _, _, pages, _ = seen
-    assert pages["reproduction"]["drawn"] == 8
-    assert pages["performance"]["drawn"] == 6
-    for name, page in pages.items():
-        assert page["unnamed"] == 0, name
-        assert page["outside"] == [], name
-        assert page["overlapping"] == [], name
-
-
-def test_colours_follow_what_the_reader_prefers(seen):
-    setting, _, pages, _ = seen
-    for page in pages.values():
-        paper, ink = (sum(map(int, re.findall(r"\d+", page[name])[:3])) for name in ("paper", "ink"))
-        assert (paper < ink) == ("dark" in setting)
-
-
-def test_every_table_sorts_up_and_down_by_each_column(seen):
-    _, _, pages, _ = seen
-    tables = [table for page in pages.values() for table in page["tables"] if table["rows"] > 1]
-    assert len(tables) > 5
+def test_every_table_sorts_up_and_down_by_each_column(page):
+    tables = [table for table in page.locator("table").all() if table.locator("tbody tr").count() > 1]
+    assert tables or page.name == "problems"
     for table in tables:
-        assert table["sorted"], table["caption"]
-        for one in table["sorted"]:
-            assert one["said"] == ["ascending", "descending"]
-            numbers = [cell for cell in one["up"] if isinstance(cell, (int, float))]
-            assert numbers == sorted(numbers)
-            assert sorted(map(str, one["up"])) == sorted(map(str, one["down"]))
-            falling = [cell for cell in one["down"] if isinstance(cell, (int, float))]
-            assert falling == sorted(numbers, reverse=True)
-    assert any(one["up"] != one["down"] for table in tables for one in table["sorted"])
+        for number, head in enumerate(table.locator("thead th").all()):
+            head.locator("button").click()
+            up, said = column(table, number), head.get_attribute("aria-sort")
+            head.locator("button").click()
+            down = column(table, number)
+            assert (said, head.get_attribute("aria-sort")) == ("ascending", "descending")
+            rising, falling = ([key for key in keys if isinstance(key, float)] for keys in (up, down))
+            assert rising == sorted(rising)
+            assert falling == rising[::-1]
+            assert sorted(map(str, up)) == sorted(map(str, down))
 
 
-def test_a_long_table_is_filtered_by_words_and_comes_back(seen):
-    _, _, pages, _ = seen
-    long = [table for page in pages.values() for table in page["tables"] if table["rows"] >= 8]
-    assert long
-    for table in long:
-        assert 1 <= len(table["kept"]) < table["rows"] or len(set(table["kept"])) == 1
-        assert all(all(word in row for word in table["first"].split()) for row in table["kept"])
-        assert table["back"] == table["rows"]
+def test_a_long_table_is_filtered_by_words_and_comes_back(screen, whole):
+    screen.goto((whole / "reports" / "reproduction.html").as_uri())
+    table = screen.locator("table").filter(has_text="what each edition printed").first
+    rows = table.locator("tbody tr")
+    every = rows.count()
+    box = screen.get_by_label(re.compile("Filter the rows of: RMSProp from scratch: what each edition"))
+    box.fill("mxnet d2l-en")
+    kept = [row.text_content() for row in rows.filter(visible=True).all()]
+    assert 0 < len(kept) < every
+    assert all("MXNet" in row and "d2l-en" in row for row in kept)
+    assert screen.locator("output").filter(has_text=f"{len(kept)} of {every} rows").count() == 1
+    box.fill("")
+    assert rows.filter(visible=True).count() == every
 
 
-@pytest.mark.parametrize(
-    "name", ["trajectories", "distribution-rmsprop-scratch", "time-example-2cpu-cpu-1-thread"]
-)
-def test_a_figures_file_stands_alone(chromium, whole, tmp_path, name):
-    dom, log = chromium(whole / "reports" / "figures" / f"{name}.svg", tmp_path / "profile")
-    assert "<title" in dom
-    assert "parsererror" not in dom
-    assert "CONSOLE" not in log
+def test_somebody_elses_name_is_shown_as_it_is(screen, whole):
+    screen.goto((whole / "reports" / "performance.html").as_uri())
+    assert screen.get_by_text(MARKUP).count() > 0
+
+
+@pytest.mark.parametrize("name", ["trajectories", "distribution-rmsprop-scratch", "time-example-2cpu-cpu-1-thread"])
+def test_a_figures_file_stands_alone(screen, whole, name):
+    screen.logged.clear()
+    screen.goto((whole / "reports" / "figures" / f"{name}.svg").as_uri())
+    assert screen.locator("svg > title").count() == 1
+    assert screen.locator("parsererror").count() == 0
+    assert screen.logged == []

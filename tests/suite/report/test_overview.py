@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -103,9 +104,9 @@ def test_the_fastest_is_named_with_its_ratio(tmp_path, put):
     put("builtin-compiled", 1e-4)
     words = overview.sentences(read_inputs(tmp_path / "results"))[1]
     assert words == (
-        "How fast is a step? builtin-compiled takes 100 µs, and is 4.00 times as fast as builtin-loop (95% "
-        "interval 4.00 to 4.00) (1e5, one tensor, float32, cpu, 1 thread; example-2cpu, "
-        "2026-01-02 03:04 UTC, commit 012345678)."
+        "How fast is a step? builtin-compiled takes 100 µs (1e5, one tensor; float32; cpu, 1 thread) and "
+        "is 4.00 times as fast as builtin-loop (95% interval 4.00 to 4.00). Measured on example-2cpu, "
+        "2026-01-02 03:04 UTC, commit 012345678."
     )
 
 
@@ -126,12 +127,38 @@ def test_nothing_measured_gives_a_page_that_says_what_to_run(tmp_path, page_of, 
     assert "rmsprop reproduce" in twin_of(tmp_path / "reports")
 
 
-def test_every_machine_is_listed_also_one_that_only_reproduced(
-    tmp_path, put, page_of, make_record, make_environment
-):
-    put(machine="bencher", gpu="Example GPU")
-    write_reproduction(tmp_path / "results", make_record(environment=make_environment(machine="reader")))
+def test_the_newest_run_is_shown_and_the_others_apart_with_machine_commit_and_date(tmp_path, put, page_of):
+    def measure(*started, commit, **where):
+        for name, step in (("builtin-loop", 4e-4), ("fused", 1e-4)):
+            put(name, step * len(where or "1"), started=started[0], commit=commit * 40, **where)
+
+    measure("2026-01-01T00:00:00+00:00", commit="a")
+    measure("2026-01-02T00:00:00+00:00", commit="b", size="1e6")
     build_report(tmp_path / "results", tmp_path / "reports")
-    text = page_of(tmp_path / "reports").text
-    for words in ("bencher", "reader", "Example GPU"):
-        assert words in text
+    page = page_of(tmp_path / "reports")
+    [shown] = [table for table in page.all("table") if "how many times" in table.caption.get_text()]
+    assert "2026-01-02 00:00 UTC, commit bbbbbbbbb" in shown.caption.get_text()
+    [[label, machine, began, _, commit, *_]] = page.table("Other runs on record")
+    assert (label, machine, began, commit) == ("B", "example-2cpu", "2026-01-01 00:00 UTC", "aaaaaaaaa")
+
+
+def test_in_somebody_elses_repository_the_report_is_about_their_cases(tmp_path, page_of):
+    folder = tmp_path / "results" / "asv" / "m"
+    folder.mkdir(parents=True)
+    for day in range(1, 4):
+        content = {
+            "commit_hash": f"{day:02}" * 20,
+            "date": int(datetime(2026, 1, day, tzinfo=UTC).timestamp() * 1000),
+            "params": {},
+            "result_columns": ["result", "params", "version", "started_at", "duration"],
+            "results": {"parsing.time_parse": [[0.1], [], "1", 1795406906639, 0.6]},
+            "version": 2,
+        }
+        (folder / f"{day}-env.json").write_text(json.dumps(content))
+    report = build_report(tmp_path / "results", tmp_path / "reports")
+    page = page_of(tmp_path / "reports")
+    assert [sentence.partition("?")[0] for sentence in report.sentences] == ["What changed"]
+    assert "book" not in page.text
+    assert "RMSProp" not in page.text
+    assert page.all("h1")[0].get_text() == "Benchmarks: is anything slower than it was?"
+    assert "time_parse" in page_of(tmp_path / "reports", "history").text

@@ -136,7 +136,7 @@ def test_a_machine_is_compared_with_the_others_at_the_point_that_most_of_them_me
     rows = rows_of(machines_table(runs_of(tmp_path)))
     assert {name: row["builtin-loop"] for name, row in rows.items()} == {"slow": "4 ms", "fast": "1 ms"}
     assert rows["slow"]["Memory limit"] == "20 GB/s"
-    assert rows["slow"]["Case"] == "1e6, one tensor, 1 thread"
+    assert rows["slow"]["Case"] == "cpu, 1e6, one tensor, 1 thread"
 
 
 @pytest.mark.usefixtures("undrawn")

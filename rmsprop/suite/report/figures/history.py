@@ -55,6 +55,8 @@ def draw_history(
                 continue
             every = max(1, len(known) // _MARKERS)
             style = styles[label] | {"markersize": 3.5, "markevery": every}
+            if not one.long_enough:  # a line would show a trend that nothing supports
+                style |= {"linestyle": "none", "markevery": 1, "markersize": 5}
             axes.plot(*zip(*known, strict=True), **style, linewidth=1.1)
             legend[label] = Line2D([], [], markersize=5, **styles[label])
         axes.set_ylim(0, 1.12 * axes.get_ylim()[1])

@@ -34,7 +34,7 @@ _HOLLOW = "A hollow mark: a warning says that the number is unreliable."
 def draw_times(name: str, steps: pd.DataFrame, of: str, styles: Styles) -> Drawing:
     """Time of one step against elements; `steps` are of `Runs.latest`, at one place and dtype."""
     with canvas(name, 3.3 + legend_height({*steps["implementation"], _LIMIT})) as figure:
-        axes = _log_axes(figure, of, "seconds per step")
+        axes = _log_axes(figure, of, "time of a step")
         legend = _lines(axes, steps, "median", styles)
         legend |= _ceiling(axes, steps, "ceiling", _LIMIT)
         _decades(axes.xaxis, axes.yaxis)

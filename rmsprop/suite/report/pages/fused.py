@@ -24,7 +24,7 @@ from rmsprop.suite.report.page import (
 )
 from rmsprop.suite.report.pages import performance
 from rmsprop.suite.verdicts.speed import POINT, as_rows, measured_steps, speed_up
-from rmsprop.suite.words import duration
+from rmsprop.suite.words import count, duration
 
 PATH = "fused.html"
 NAME = "fused"
@@ -100,14 +100,11 @@ def turns_of(rows: pd.DataFrame) -> list[pd.DataFrame]:
 
 def summary(turns: list[pd.DataFrame]) -> str:
     """One sentence: from how much to how much faster than torch's default."""
-    found = [compare(turn, REFERENCE) for turn in turns]
-    least, most = (pick(found, key=lambda one: one.ratio) for pick in (min, max))
-    if least is most:
-        return f"A step of FusedRMSprop is {least.words} as fast as one of {REFERENCE}."
-    return (
-        f"In {len(found)} cases a step of FusedRMSprop is between {least.words} and {most.words} as fast as "
-        f"one of {REFERENCE}."
-    )
+    ratios = [compare(turn, REFERENCE).ratio for turn in turns]
+    least, most = (f"{pick(ratios):.3g}" for pick in (min, max))
+    times = least if least == most else f"{least} to {most}"
+    cases = count(len(turns), "case")
+    return f"In {cases} a step of FusedRMSprop is {times} times as fast as one of {REFERENCE}."
 
 
 def rivals_table(turns: list[pd.DataFrame]) -> Table:

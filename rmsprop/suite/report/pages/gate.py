@@ -130,7 +130,7 @@ def _cases(record: GateRecord, verdict: GateVerdict) -> Table:
         for view in verdict.cases
     ]
     columns = ("Case", "Change", "95% interval", "Between launches", "Minimum detectable", "Remark")
-    return capped("Every case", columns, rows, _LISTED)
+    return capped("Change of each case, head against base", columns, rows, _LISTED)
 
 
 def _runs_table(runs: Sequence[GateRun]) -> Table:
@@ -147,4 +147,4 @@ def _runs_table(runs: Sequence[GateRun]) -> Table:
         for run, path in zip(runs, paths, strict=True)
     ]
     columns = ("When", "Machine", "Base", "Head", "Outcome", "Answer")
-    return capped("Every run, the newest first", columns, rows, _LISTED)
+    return capped("Runs on record, the newest first", columns, rows, _LISTED)

@@ -1,7 +1,6 @@
 """The first page: does the book hold, how fast is a step here, what changed, on which machines."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 
 import pandas as pd
 
@@ -37,7 +36,6 @@ _TITLE_ELSEWHERE = "Benchmarks: is anything slower than it was?"
 _HEADLINES = 4
 """Tables of speed-ups, one for each machine and device."""
 _IMPLEMENTATIONS = 30
-_MACHINES_LISTED = 50
 _ALERTS_LISTED = 10
 
 
@@ -52,29 +50,24 @@ def title(inputs: Inputs) -> str:
 
 
 def sentences(inputs: Inputs) -> tuple[str, ...]:
-    """Does the book hold; how fast is a step; what changed, or what is unreliable.
+    """Does the book hold; how fast is a step; what changed, and what is unreliable.
 
-    They answer for what was recorded since `inputs.since`, if that is given. In a repository that has neither
-    the book's nor our implementations' records, only the last is said.
+    In a repository that has neither the book's nor our implementations' records, only the last is said.
     """
     if _is_elsewhere(inputs):
         return (f"What changed? {_changed(inputs)}",)
-    best = _reproduction(inputs)
-    if best:
-        holds = reproduction.answer(best)
-    elif inputs.since:
-        holds = "This run did not reproduce the section."
-    else:
-        holds = "No reproduction is on record. The command rmsprop reproduce makes one."
-    last = f"What changed? {_changed(inputs)}"
-    if inputs.since:
-        last = f"What is unreliable? {'; '.join(_unreliable(inputs)) or 'nothing that was measured'}."
-    return (f"Does the book hold? {holds}", f"How fast is a step? {_fast(inputs)}", last)
+    best = reproduction.shown(inputs.reproductions)
+    holds = "No reproduction is on record. The command rmsprop reproduce makes one."
+    return (
+        f"Does the book hold? {reproduction.answer(best) if best else holds}",
+        f"How fast is a step? {_fast(inputs)}",
+        f"What changed? {_changed(inputs)}",
+    )
 
 
 def excerpt(inputs: Inputs) -> tuple[Block, ...]:
     """The claims and the speed of a step with a figure of each, for a README; nothing without a record."""
-    best = _reproduction(inputs)
+    best = reproduction.shown(inputs.reproductions)
     if best is None:
         return ()
     losses = draw_reproduction(best).get("distribution-scratch")
@@ -102,9 +95,6 @@ def _blocks(inputs: Inputs) -> Iterator[Block]:
         yield from _speed(inputs)
     yield from _changes(inputs)
     yield from _gate(inputs)
-    machines = _machines_table(inputs)
-    if machines.rows:
-        yield Detail((Heading("Machines"), machines))
     if number := len(inputs.problems):
         yield Heading("What is left out")
         words = " below the results folder could not be shown."
@@ -113,13 +103,11 @@ def _blocks(inputs: Inputs) -> Iterator[Block]:
 
 def _book(inputs: Inputs) -> Iterator[Block]:
     yield Heading("Does the book hold?")
-    best = _reproduction(inputs) or reproduction.shown(inputs.reproductions)
+    best = reproduction.shown(inputs.reproductions)
     if best is None:
         yield paragraph("Nothing says so yet.")
         yield reproduction.TO_REPRODUCE
         return
-    if not _is_of_this_run(best.record.environment.started, inputs):
-        yield note("This run did not reproduce the section. What follows was recorded before it.")
     if best.record.data.source == "surrogate":
         yield reproduction.SURROGATE
     yield Detail((reproduction.claims(best, reproduction.PATH),))
@@ -181,29 +169,12 @@ def _is_elsewhere(inputs: Inputs) -> bool:
     return bool(theirs) and not inputs.reproductions and inputs.frame.empty
 
 
-def _is_of_this_run(started: str | datetime | None, inputs: Inputs) -> bool:
-    if inputs.since is None:
-        return True
-    time = datetime.fromisoformat(started) if isinstance(started, str) else started
-    # Records keep whole seconds.
-    return time is not None and time >= inputs.since.replace(microsecond=0)
-
-
-def _reproduction(inputs: Inputs) -> Judgement | None:
-    """The record that the sentences speak of."""
-    return reproduction.shown(
-        [one for one in inputs.reproductions if _is_of_this_run(one.record.environment.started, inputs)]
-    )
-
-
 def _headline_runs(inputs: Inputs) -> Iterator[tuple[Run, str, list[pd.DataFrame]]]:
     """For each machine and device the newest run with steps that matter, and these steps, point by point."""
     for machine in inputs.runs.machines:
         rows = inputs.runs.on(machine)
         seen = set()
         for run in inputs.runs.runs_on(machine):
-            if not _is_of_this_run(run.ended, inputs):
-                continue
             for device, on_device in rows[rows["label"] == run.label].groupby("device", sort=False):
                 points = list(performance.headline_points(on_device))
                 if points and device not in seen:
@@ -216,37 +187,33 @@ def _fast(inputs: Inputs) -> str:
         point = max(points, key=lambda rows: (rows["layout"].iloc[0] == "single", rows["elements"].iloc[0]))
         best = first_of(point, "median")
         where = best["point"].rpartition(", ")[0] if best["device"] == "cpu" else best["point"]
-        words = f"{best['implementation']} takes {duration(best['median'])}"
-        of = f"({where}, float32, {best['place']}; {run.machine}, {run.words})"
+        words = (
+            f"{best['implementation']} takes {duration(best['median'])} ({where}; float32; {best['place']})"
+        )
         if best["implementation"] == REFERENCE:
-            return f"{words} {of}, and nothing there is faster."
-        if best["ratio"] is None:
-            return f"{words} {of}; {REFERENCE} was not measured in turns with it."
-        interval = "" if best["low"] is None else f"95% interval {best['low']:.2f} to {best['high']:.2f}"
-        warned = "" if best["ratio_trusted"] else f"{MARK} a warning speaks against it"
-        facts = "; ".join(filter(None, (interval, warned)))
-        faster = f"and is {best['ratio']:.2f} times as fast as {REFERENCE}"
-        return f"{words}, {faster}{f' ({facts})' if facts else ''} {of}."
-    if inputs.since:
-        return "This run measured no step."
+            words += ", and nothing there is faster"
+        elif best["ratio"] is not None:
+            interval = (
+                f"95% interval {best['low']:.2f} to {best['high']:.2f}" if best["low"] is not None else ""
+            )
+            warned = "" if best["ratio_trusted"] else f"{MARK} a warning speaks against it"
+            facts = "; ".join(filter(None, (interval, warned)))
+            words += (
+                f" and is {best['ratio']:.2f} times as fast as {REFERENCE}{f' ({facts})' if facts else ''}"
+            )
+        return f"{words}. Measured on {run.machine}, {run.words}."
     return "No benchmark is on record. In a checkout, the command rmsprop bench measures one."
 
 
 def _changed(inputs: Inputs) -> str:
-    return "; ".join((history.changed(inputs), *_unreliable(inputs))) + "."
-
-
-def _unreliable(inputs: Inputs) -> list[str]:
+    words = [history.changed(inputs)]
     steps = measured_steps(inputs.runs.latest)
-    if inputs.since:
-        steps = steps[steps["started"] >= pd.Timestamp(inputs.since).floor("s")]
-    doubted = int((~steps["trusted"]).sum())
-    words = []
     if len(steps):
+        doubted = int((~steps["trusted"]).sum())
         words.append(f"warnings speak against {doubted:,} of {count(len(steps), 'time')} that are shown")
     if inputs.problems:
         words.append(f"{count(len(inputs.problems), 'file')} left out")
-    return words
+    return f"{'; '.join(words)}."
 
 
 def _speed_tables(inputs: Inputs) -> Iterator[Table]:
@@ -275,33 +242,3 @@ def _ratio(step: Row | None) -> str | Cell:
     if step["implementation"] == REFERENCE:
         return Cell(f"1 ({duration(step['median'])})", 1.0)
     return Cell(performance.ratio_words(step), step["ratio"])
-
-
-def _machines_table(inputs: Inputs) -> Table:
-    rows: list[tuple[str | Cell, ...]] = []
-    for machine in inputs.runs.machines:
-        here = inputs.runs.on(machine)
-        times = here["started"].dropna()
-        rows.append(
-            (
-                Cell(machine, href=f"{performance.PATH}#{performance.anchor_of(machine)}"),
-                _last(here["processor"]),
-                _last(here["gpu"]) or "–",
-                _last(here["cpus"]) or "–",
-                when(times.max() if len(times) else None),
-            )
-        )
-    known = set(inputs.runs.machines)
-    for one in reversed(inputs.reproductions):
-        facts = one.record.environment
-        if facts.machine not in known:
-            known.add(facts.machine)
-            link = Cell(facts.machine, href=reproduction.PATH)
-            rows.append((link, facts.processor, facts.gpu or "–", str(facts.cpus), "–"))
-    columns = ("Machine", "Processor", "GPU", "Processors", "Last measured")
-    return capped("Machines, the most recently measured first", columns, rows, _MACHINES_LISTED)
-
-
-def _last(values: "pd.Series[str]") -> str:
-    known = values.dropna()
-    return str(known.iloc[-1]) if len(known) else ""

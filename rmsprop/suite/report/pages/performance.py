@@ -249,7 +249,7 @@ def machines_table(runs: Runs) -> Table:
                 rows.append(_machine_row(machine, str(device), as_rows(max(turns, key=len)), names))
     return capped(
         "Machines: one float32 tensor, time of a step",
-        ("Machine", "Device", "Case", "Run", "Memory limit", *names),
+        ("Machine", "Case", "Run", "Memory limit", *names),
         rows,
         _MACHINES_LISTED,
     )
@@ -265,8 +265,7 @@ def _machine_row(machine: str, device: str, steps: list[Row], names: Iterable[st
     limit = max((step["ceiling_bandwidth"] for step in steps if step["ceiling_bandwidth"]), default=None)
     return (
         Cell(machine, href=f"{PATH}#{anchor_of(machine)}"),
-        device,
-        steps[0]["point"],
+        f"{device}, {steps[0]['point']}",
         f"{steps[0]['label']}, {when(steps[0]['started'])}",
         "–" if limit is None else Cell(f"{limit / 1e9:,.3g} GB/s", limit),
         *(_time_cell(found.get(name)) for name in names),

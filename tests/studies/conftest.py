@@ -1,0 +1,5 @@
+"""The maker of benchmark records."""
+
+from tests.suite.report.conftest import put
+
+__all__ = ["put"]
