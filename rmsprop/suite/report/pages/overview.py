@@ -29,7 +29,7 @@ from rmsprop.suite.verdicts.gate import judge_gate
 from rmsprop.suite.verdicts.gate_words import headline as gate_answer
 from rmsprop.suite.verdicts.reproduction import Judgement
 from rmsprop.suite.verdicts.speed import Run, as_rows, first_of, measured_steps
-from rmsprop.suite.words import count, duration, when
+from rmsprop.suite.words import commit_name, count, duration, measure, when
 
 TITLE = "RMSProp: does the book hold, and how fast is a step?"
 _TITLE_ELSEWHERE = "Benchmarks: is anything slower than it was?"
@@ -37,6 +37,7 @@ _HEADLINES = 4
 """Tables of speed-ups, one for each machine and device."""
 _IMPLEMENTATIONS = 30
 _ALERTS_LISTED = 10
+_BENCHMARKS_LISTED = 200
 
 
 def pages(inputs: Inputs) -> Iterable[Page]:
@@ -94,6 +95,9 @@ def _blocks(inputs: Inputs) -> Iterator[Block]:
         yield from _book(inputs)
         yield from _speed(inputs)
     yield from _changes(inputs)
+    theirs = _their_benchmarks(inputs.frame)
+    if theirs.rows:
+        yield theirs
     yield from _gate(inputs)
     if number := len(inputs.problems):
         yield Heading("What is left out")
@@ -163,10 +167,31 @@ def _gate(inputs: Inputs) -> Iterator[Block]:
         yield paragraph(Link("The newest run of the gate", gate.PATH), words)
 
 
+def _their_benchmarks(frame: pd.DataFrame) -> Table:
+    """The newest row of each benchmark that is none of our cases."""
+    rows = frame[frame["implementation"].isna() & (frame["status"] == "measured")]
+    keys = ["machine", "runner", "benchmark", "parameters"]
+    newest = as_rows(rows.sort_values("started", kind="stable").drop_duplicates(keys, keep="last"))
+    cells = [
+        (
+            row["benchmark"],
+            row["parameters"] or "–",
+            Cell(measure(row["median"], row["unit"]), row["median"]),
+            row["machine"],
+            row["runner"],
+            when(row["started"]),
+            commit_name(row["commit"], row["dirty"]),
+        )
+        for row in newest
+    ]
+    columns = ("Benchmark", "Parameters", "Median", "Machine", "Measured by", "When", "Commit")
+    return capped("Other benchmarks, as they were measured last", columns, cells, _BENCHMARKS_LISTED)
+
+
 def _is_elsewhere(inputs: Inputs) -> bool:
     """Whether there are records, and none of the book's or of an implementation of RMSProp."""
-    theirs = inputs.gates or inputs.history.series
-    return bool(theirs) and not inputs.reproductions and inputs.frame.empty
+    theirs = inputs.gates or inputs.history.series or len(inputs.frame)
+    return bool(theirs) and not inputs.reproductions and inputs.runs.rows.empty
 
 
 def _headline_runs(inputs: Inputs) -> Iterator[tuple[Run, str, list[pd.DataFrame]]]:

@@ -124,7 +124,7 @@ class Section:
 
 def pages(inputs: Inputs) -> Iterable[Page]:
     """One page, where anything was measured, skipped or failed."""
-    if inputs.frame.empty:
+    if inputs.runs.rows.empty:
         return
     runs = inputs.runs
     sections = [
