@@ -72,8 +72,7 @@ def _block(block: Block, figures: str, below: int) -> str:  # noqa: PLR0911 (one
 
 
 def _table(table: Table) -> str:
-    rules = ["---", *["---:"] * (len(table.columns) - 1)]
-    shown = [[_text(column) for column in table.columns], rules]
+    shown = [[_text(column) for column in table.columns], ["---"] * len(table.columns)]
     shown += [[_cell(cell) for cell in row] for row in table.rows[:_ROWS]]
     lines = [f"**{_text(table.caption)}**", "", *(f"| {' | '.join(row)} |" for row in shown)]
     if left_out := table.left_out + len(table.rows[_ROWS:]):
@@ -111,5 +110,5 @@ def _text(text: str) -> str:
 def _filled(text: str, indent: str = "") -> str:
     """In lines of `_WIDTH` characters, none of which begins like a list, a heading or a quotation."""
     lines = textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
-    safe = [re.sub(r"^(\d+)(?=[.)])|^(?=[-+#=])", r"\1\\", line) for line in lines]
+    safe = [re.sub(r"^(\d+)(?=[.)](?:\s|$))|^(?=[-+#=])", r"\1\\", line) for line in lines]
     return f"\n{indent}".join(safe)
