@@ -1,6 +1,7 @@
 """What the pages are made from: everything below results/, read and judged once."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -35,6 +36,8 @@ class Inputs:
         Files that could not be read, with reasons; the page `problems` shows them.
     asv_site
         Whether asv's own published site lies beside the pages, in asv/.
+    since
+        When the run began that the first page answers for; None where it answers for the newest records.
     """
 
     results: Path
@@ -46,9 +49,10 @@ class Inputs:
     alerts: tuple[Alert, ...]
     problems: tuple[Problem, ...]
     asv_site: bool = False
+    since: datetime | None = None
 
 
-def read_inputs(results: Path, *, asv_site: bool = False) -> Inputs:
+def read_inputs(results: Path, *, asv_site: bool = False, since: datetime | None = None) -> Inputs:
     """Everything below `results`. No checkout is asked: the same records give the same inputs."""
     reproductions, unread = read_folder(results / "reproduction", lambda path: judge(read_reproduction(path)))
     frame, unread_rows = read_frame(results)
@@ -66,4 +70,5 @@ def read_inputs(results: Path, *, asv_site: bool = False) -> Inputs:
         alerts=alerts_of(found),
         problems=(*unread, *unread_rows, *unread_gates),
         asv_site=asv_site,
+        since=since,
     )

@@ -133,7 +133,9 @@ def test_somebody_elses_name_is_shown_as_it_is(screen, whole):
     assert screen.get_by_text(MARKUP).count() > 0
 
 
-@pytest.mark.parametrize("name", ["trajectories", "distribution-rmsprop-scratch", "time-example-2cpu-cpu-1-thread"])
+@pytest.mark.parametrize(
+    "name", ["trajectories", "distribution-rmsprop-scratch", "time-example-2cpu-cpu-1-thread"]
+)
 def test_a_figures_file_stands_alone(screen, whole, name):
     screen.logged.clear()
     screen.goto((whole / "reports" / "figures" / f"{name}.svg").as_uri())

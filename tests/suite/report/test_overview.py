@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("undrawn")
 def test_each_claim_is_one_line_that_leads_to_its_evidence(reports, page_of):
     page, evidence = page_of(reports), page_of(reports, "reproduction")
     links = [link["href"] for link in page.all("a") if link["href"].startswith("reproduction.html#")]
-    assert len(links) == 8
+    assert len(links) == 6
     assert {link.partition("#")[2] for link in links} <= set(evidence.ids)
     assert page.text.count("reproduced: ") == 2
 
@@ -163,3 +163,25 @@ def test_in_somebody_elses_repository_the_report_is_about_their_cases(tmp_path, 
     assert page.all("h1")[0].get_text() == "Benchmarks: is anything slower than it was?"
     [row] = page.table("Other benchmarks")
     assert row == ["parsing.time_parse", "–", "100 ms", "m", "asv", "2026-11-23 04:08 UTC", "030303030"]
+
+
+def test_after_a_run_the_sentences_speak_of_that_run_alone(tmp_path, put, make_record, make_environment):
+    results, began = tmp_path / "results", datetime(2026, 2, 1, tzinfo=UTC)
+    old, new = "2026-01-02T03:04:05+00:00", "2026-02-01T00:00:00+00:00"
+    write_reproduction(results, make_record())
+    put("builtin-loop", 4e-4, started=old, warnings=("busy: others",))
+    put("fused", 1e-4, started=old)
+    holds, fast, changed = overview.sentences(read_inputs(results, since=began))
+    assert holds == "Does the book hold? This run did not reproduce the section."
+    assert fast == "How fast is a step? This run measured no step."
+    assert "warnings" not in changed
+    [page] = overview.pages(read_inputs(results, since=began))
+    text = page_from(page.blocks).text
+    assert "What follows was recorded before." in text
+    assert page_from(page.blocks).table("Other runs on record")[0][2] == "2026-01-02 03:04 UTC"
+    write_reproduction(results, make_record(environment=make_environment(started=new), mean=0.3))
+    put("builtin-loop", 9e-4, name="new", started=new)
+    holds, fast, changed = overview.sentences(read_inputs(results, since=began))
+    assert "No" in holds
+    assert fast.startswith("How fast is a step? builtin-loop takes 900 µs")
+    assert changed.endswith("warnings speak against 0 of 1 time that are shown.")

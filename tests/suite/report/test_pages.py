@@ -14,7 +14,7 @@ from rmsprop.errors import UserError
 from rmsprop.suite.records.store import write_reproduction
 from rmsprop.suite.report.build import build_report
 from rmsprop.suite.report.page import MAX_BYTES
-from rmsprop.suite.report.pages import performance, reproduction
+from rmsprop.suite.report.pages import performance_tables, reproduction
 
 MARKUP = "<script>alert(1)</script> | *x* [y](http://example.org) `z`"
 
@@ -204,12 +204,12 @@ def test_pages_and_figures_of_a_former_site_that_are_no_more_are_removed_and_not
 ):
     put()
     build_report(tmp_path / "results", tmp_path / "reports")
-    assert (tmp_path / "reports" / performance.PATH).is_file()
+    assert (tmp_path / "reports" / performance_tables.PATH).is_file()
     for mine in ("notes.txt", "figures/mine.png", "asv/index.html", "mine.html"):
         (tmp_path / "reports" / mine).parent.mkdir(exist_ok=True)
         (tmp_path / "reports" / mine).write_text("mine")
     build_report(results, tmp_path / "reports")
     left = set(tree(tmp_path / "reports"))
-    assert performance.PATH not in left
+    assert performance_tables.PATH not in left
     assert not [name for name in left if name.startswith("figures/time-")]
     assert {"notes.txt", "figures/mine.png", "asv/index.html", "mine.html"} <= left

@@ -9,7 +9,8 @@ from rmsprop.suite.report.build import build_report
 from rmsprop.suite.report.figures.canvas import series_style
 from rmsprop.suite.report.page import Cell
 from rmsprop.suite.report.pages import performance
-from rmsprop.suite.report.pages.performance import machines_table, section_of
+from rmsprop.suite.report.pages.performance import section_of
+from rmsprop.suite.report.pages.performance_tables import machines_table
 from rmsprop.suite.verdicts.speed import Runs
 
 MARKUP = "other<b>.x|y:$_Mine$*`"

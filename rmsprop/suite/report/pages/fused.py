@@ -22,7 +22,7 @@ from rmsprop.suite.report.page import (
     note,
     paragraph,
 )
-from rmsprop.suite.report.pages import performance
+from rmsprop.suite.report.pages import performance, performance_tables
 from rmsprop.suite.verdicts.speed import POINT, as_rows, measured_steps, speed_up
 from rmsprop.suite.words import count, duration
 
@@ -73,7 +73,7 @@ def pages(inputs: Inputs) -> Iterable[Page]:
         headline(summary(turns)),
         paragraph(
             f"FusedRMSprop on {machine}; the runs and all other numbers stand on the page ",
-            Link("Performance", f"{performance.PATH}#{performance.anchor_of(machine)}"),
+            Link("Performance", f"{performance_tables.PATH}#{performance_tables.anchor_of(machine)}"),
             ". Each row compares what was measured in turns in one run. Ratios are of medians, with 95% "
             f"intervals. {performance.WHAT_IS_REFERENCE}",
         ),

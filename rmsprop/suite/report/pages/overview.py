@@ -1,6 +1,7 @@
 """The first page: does the book hold, how fast is a step here, what changed, on which machines."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 import pandas as pd
 
@@ -23,8 +24,9 @@ from rmsprop.suite.report.page import (
     capped,
     note,
     paragraph,
+    warning,
 )
-from rmsprop.suite.report.pages import gate, history, performance, problems, reproduction
+from rmsprop.suite.report.pages import gate, history, performance, performance_tables, problems, reproduction
 from rmsprop.suite.verdicts.gate import judge_gate
 from rmsprop.suite.verdicts.gate_words import headline as gate_answer
 from rmsprop.suite.verdicts.reproduction import Judgement
@@ -57,8 +59,10 @@ def sentences(inputs: Inputs) -> tuple[str, ...]:
     """
     if _is_elsewhere(inputs):
         return (f"What changed? {_changed(inputs)}",)
-    best = reproduction.shown(inputs.reproductions)
+    best = _reproduction(inputs)
     holds = "No reproduction is on record. The command rmsprop reproduce makes one."
+    if inputs.since:
+        holds = "This run did not reproduce the section."
     return (
         f"Does the book hold? {reproduction.answer(best) if best else holds}",
         f"How fast is a step? {_fast(inputs)}",
@@ -71,7 +75,7 @@ def excerpt(inputs: Inputs) -> tuple[Block, ...]:
     best = reproduction.shown(inputs.reproductions)
     if best is None:
         return ()
-    losses = draw_reproduction(best).get("distribution-scratch")
+    losses = draw_reproduction(best).get("distribution-rmsprop-scratch")
     times = performance.headline_figure(inputs.runs)
     return (
         reproduction.claims_table(best),
@@ -107,11 +111,13 @@ def _blocks(inputs: Inputs) -> Iterator[Block]:
 
 def _book(inputs: Inputs) -> Iterator[Block]:
     yield Heading("Does the book hold?")
-    best = reproduction.shown(inputs.reproductions)
+    best = _reproduction(inputs) or reproduction.shown(inputs.reproductions)
     if best is None:
         yield paragraph("Nothing says so yet.")
         yield reproduction.TO_REPRODUCE
         return
+    if best is not _reproduction(inputs):
+        yield warning("This run did not reproduce the section. What follows was recorded before.")
     if best.record.data.source == "surrogate":
         yield reproduction.SURROGATE
     yield Detail((reproduction.claims(best, reproduction.PATH),))
@@ -135,15 +141,15 @@ def _speed(inputs: Inputs) -> Iterator[Block]:
         yield note(
             "Each table is of one run. Ratios are of medians that were measured in turns, with the 95% "
             f"interval of that run. {MARK} A warning speaks against one of the two numbers. ",
-            Link("Performance", performance.PATH),
+            Link("Performance", performance_tables.PATH),
             " has every case, ",
-            Link("and what the warnings say", performance.PATH),
+            Link("and what the warnings say", performance_tables.PATH),
             ".",
         )
     shown = {(run.machine, run.label) for run, _, _ in _headline_runs(inputs)}
     others = [run for run in inputs.runs.runs if (run.machine, run.label) not in shown]
     if others:
-        yield performance.runs_table(others, "Other runs on record", machine=True)
+        yield performance_tables.runs_table(others, "Other runs on record", machine=True)
 
 
 def _changes(inputs: Inputs) -> Iterator[Block]:
@@ -194,12 +200,26 @@ def _is_elsewhere(inputs: Inputs) -> bool:
     return bool(theirs) and not inputs.reproductions and inputs.runs.rows.empty
 
 
+def _is_of_this_run(time: datetime | None, inputs: Inputs) -> bool:
+    # Records keep whole seconds.
+    return inputs.since is None or (time is not None and time >= inputs.since.replace(microsecond=0))
+
+
+def _reproduction(inputs: Inputs) -> Judgement | None:
+    """The record that the sentences speak of."""
+    times = [datetime.fromisoformat(one.record.environment.started) for one in inputs.reproductions]
+    known = zip(inputs.reproductions, times, strict=True)
+    return reproduction.shown([one for one, time in known if _is_of_this_run(time, inputs)])
+
+
 def _headline_runs(inputs: Inputs) -> Iterator[tuple[Run, str, list[pd.DataFrame]]]:
     """For each machine and device the newest run with steps that matter, and these steps, point by point."""
     for machine in inputs.runs.machines:
         rows = inputs.runs.on(machine)
         seen = set()
         for run in inputs.runs.runs_on(machine):
+            if not _is_of_this_run(run.ended, inputs):
+                continue
             for device, on_device in rows[rows["label"] == run.label].groupby("device", sort=False):
                 points = list(performance.headline_points(on_device))
                 if points and device not in seen:
@@ -227,12 +247,15 @@ def _fast(inputs: Inputs) -> str:
                 f" and is {best['ratio']:.2f} times as fast as {REFERENCE}{f' ({facts})' if facts else ''}"
             )
         return f"{words}. Measured on {run.machine}, {run.words}."
+    if inputs.since:
+        return "This run measured no step."
     return "No benchmark is on record. In a checkout, the command rmsprop bench measures one."
 
 
 def _changed(inputs: Inputs) -> str:
     words = [history.changed(inputs)]
     steps = measured_steps(inputs.runs.latest)
+    steps = steps[[_is_of_this_run(time, inputs) for time in steps["started"]]]
     if len(steps):
         doubted = int((~steps["trusted"]).sum())
         words.append(f"warnings speak against {doubted:,} of {count(len(steps), 'time')} that are shown")
@@ -258,7 +281,7 @@ def _speed_tables(inputs: Inputs) -> Iterator[Table]:
 
 
 def _link(name: str, machine: str) -> Cell:
-    return Cell(name, href=f"{performance.PATH}#{performance.anchor_of(machine)}")
+    return Cell(name, href=f"{performance_tables.PATH}#{performance_tables.anchor_of(machine)}")
 
 
 def _ratio(step: Row | None) -> str | Cell:

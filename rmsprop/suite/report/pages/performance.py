@@ -18,7 +18,6 @@ from rmsprop.suite.report.inputs import Inputs
 from rmsprop.suite.report.page import (
     MARK,
     Block,
-    Cell,
     Code,
     Detail,
     Facts,
@@ -27,15 +26,18 @@ from rmsprop.suite.report.page import (
     Page,
     Sentences,
     Table,
-    capped,
     marked,
     note,
     paragraph,
 )
 from rmsprop.suite.report.pages.performance_tables import (
     MAX_IMPLEMENTATIONS,
+    PATH,
+    anchor_of,
     case_tables,
+    machines_table,
     note_sentences,
+    runs_table,
     unmeasured_sentences,
     warning_sentences,
 )
@@ -43,16 +45,13 @@ from rmsprop.suite.verdicts.crossovers import crossovers
 from rmsprop.suite.verdicts.speed import (
     POINT,
     RUNNERS,
-    Run,
     Runs,
-    as_rows,
     in_order,
     last_of,
     measured_steps,
 )
-from rmsprop.suite.words import commit_name, count, duration, slug, when
+from rmsprop.suite.words import count, slug
 
-PATH = "performance.html"
 WHAT_IS_REFERENCE = (
     f"{REFERENCE} is torch.optim.RMSprop as people use it on a CPU; on a GPU torch’s default is "
     "builtin-foreach."
@@ -62,8 +61,6 @@ _IN_FULL = 4
 _FIGURES_BYTES = 800_000
 _TABLES = 8
 """Of places and dtypes, on one machine."""
-_RUNS_LISTED = 60
-_MACHINES_LISTED = 100
 _SENTENCES = 20
 
 
@@ -182,11 +179,6 @@ def headline_figure(runs: Runs) -> Drawing | None:
     return None
 
 
-def anchor_of(machine: str) -> str:
-    """Where the machine's section stands on the page."""
-    return f"machine-{slug(machine)}"
-
-
 def section_of(runs: Runs, machine: str, styles: Styles) -> Section:
     """What was measured last on one machine."""
     rows = runs.on(machine)
@@ -233,49 +225,6 @@ def ratio_words(step: Row) -> str:
     return marked(f"{step['ratio']:.2f}×{interval}", step["ratio_trusted"])
 
 
-def machines_table(runs: Runs) -> Table:
-    """A row for each machine and device: at the point of that device that most machines measured."""
-    steps = measured_steps(runs.rows)
-    steps = steps[(steps["dtype"] == "float32") & (steps["layout"] == "single")]
-    measured = set(steps["implementation"])
-    names = [name for name in runs.implementations if name in measured][:MAX_IMPLEMENTATIONS]
-    rows: list[tuple[str | Cell, ...]] = []
-    for device, on_device in steps.groupby("device", sort=False):
-        points = [point for _, point in on_device.groupby(["size", "threads"], sort=True)]
-        point = max(points, key=_comparability)
-        for machine in runs.machines:
-            turns = [turn for _, turn in point[point["machine"] == machine].groupby("turn", sort=False)]
-            if turns:
-                rows.append(_machine_row(machine, str(device), as_rows(max(turns, key=len)), names))
-    return capped(
-        "Machines: one float32 tensor, time of a step",
-        ("Machine", "Case", "Run", "Memory limit", *names),
-        rows,
-        _MACHINES_LISTED,
-    )
-
-
-def _comparability(point: pd.DataFrame) -> tuple[int, float, bool]:
-    """Many machines, then many elements, then all threads."""
-    return len(set(point["machine"])), point["elements"].iloc[0], point["threads"].iloc[0] == 0
-
-
-def _machine_row(machine: str, device: str, steps: list[Row], names: Iterable[str]) -> tuple[str | Cell, ...]:
-    found = {step["implementation"]: step for step in steps}
-    limit = max((step["ceiling_bandwidth"] for step in steps if step["ceiling_bandwidth"]), default=None)
-    return (
-        Cell(machine, href=f"{PATH}#{anchor_of(machine)}"),
-        f"{device}, {steps[0]['point']}",
-        f"{steps[0]['label']}, {when(steps[0]['started'])}",
-        "–" if limit is None else Cell(f"{limit / 1e9:,.3g} GB/s", limit),
-        *(_time_cell(found.get(name)) for name in names),
-    )
-
-
-def _time_cell(step: Row | None) -> str | Cell:
-    return "–" if step is None else Cell(marked(duration(step["median"]), step["trusted"]), step["median"])
-
-
 def _facts(rows: pd.DataFrame) -> dict[str, str]:
     newest = last_of(rows, "started")
     machine = [newest["processor"] or newest["machine"]]
@@ -293,26 +242,6 @@ def _facts(rows: pd.DataFrame) -> dict[str, str]:
     if newest["runner"] == "asv":
         facts["Trust"] = "asv watches neither load nor clock, so that no number is marked for them"
     return facts
-
-
-def runs_table(runs: Iterable[Run], caption: str, machine: bool = False) -> Table:
-    """A row for each run; with its machine or without."""
-    rows = [
-        (
-            Cell(run.label, anchor=f"run-{slug(run.machine)}-{run.label.lower()}"),
-            *((run.machine,) if machine else ()),
-            when(run.started),
-            "rmsprop bench" if run.runner == "bench" else run.runner,
-            commit_name(run.commit, run.dirty),
-            run.torch or "unknown",
-            run.python or "unknown",
-            f"{run.cases:,}",
-        )
-        for run in runs
-    ]
-    machines = ("Machine",) if machine else ()
-    columns = ("Run", *machines, "Began", "Measured by", "Commit", "torch", "Python", "Cases shown")
-    return capped(caption, columns, rows, _RUNS_LISTED)
 
 
 def figures_of(rows: pd.DataFrame, name: str, styles: Styles) -> Iterator[tuple[str, tuple[Drawing, ...]]]:

@@ -7,12 +7,15 @@ import pandas as pd
 from rmsprop.suite.case import REFERENCE
 from rmsprop.suite.records.frame import Row
 from rmsprop.suite.report.page import Cell, Table, capped, marked
-from rmsprop.suite.verdicts.speed import CASE, POINT, as_rows
-from rmsprop.suite.words import count, duration, size_of
+from rmsprop.suite.verdicts.speed import CASE, POINT, Run, Runs, as_rows, measured_steps
+from rmsprop.suite.words import commit_name, count, duration, size_of, slug, when
 
+PATH = "performance.html"
 MAX_IMPLEMENTATIONS = 12
 """Columns of one table, lines of one figure."""
 _ROWS = 40
+_RUNS_LISTED = 60
+_MACHINES_LISTED = 100
 _QUANTITIES = {
     "peak": "Extra memory",
     "epoch": "Book epoch",
@@ -130,3 +133,71 @@ def unmeasured_sentences(rows: pd.DataFrame) -> Iterator[str]:
 
 def _id(case: Row) -> str:
     return f"{case['implementation']}, {case['device']} {case['dtype']}, {case['point']}"
+
+
+def runs_table(runs: Iterable[Run], caption: str, machine: bool = False) -> Table:
+    """A row for each run; with its machine or without."""
+    rows = [
+        (
+            Cell(run.label, anchor=f"run-{slug(run.machine)}-{run.label.lower()}"),
+            *((run.machine,) if machine else ()),
+            when(run.started),
+            "rmsprop bench" if run.runner == "bench" else run.runner,
+            commit_name(run.commit, run.dirty),
+            run.torch or "unknown",
+            run.python or "unknown",
+            f"{run.cases:,}",
+        )
+        for run in runs
+    ]
+    machines = ("Machine",) if machine else ()
+    columns = ("Run", *machines, "Began", "Measured by", "Commit", "torch", "Python", "Cases shown")
+    return capped(caption, columns, rows, _RUNS_LISTED)
+
+
+def machines_table(runs: Runs) -> Table:
+    """A row for each machine and device: at the point of that device that most machines measured."""
+    steps = measured_steps(runs.rows)
+    steps = steps[(steps["dtype"] == "float32") & (steps["layout"] == "single")]
+    measured = set(steps["implementation"])
+    names = [name for name in runs.implementations if name in measured][:MAX_IMPLEMENTATIONS]
+    rows: list[tuple[str | Cell, ...]] = []
+    for device, on_device in steps.groupby("device", sort=False):
+        points = [point for _, point in on_device.groupby(["size", "threads"], sort=True)]
+        point = max(points, key=_comparability)
+        for machine in runs.machines:
+            turns = [turn for _, turn in point[point["machine"] == machine].groupby("turn", sort=False)]
+            if turns:
+                rows.append(_machine_row(machine, str(device), as_rows(max(turns, key=len)), names))
+    return capped(
+        "Machines: one float32 tensor, time of a step",
+        ("Machine", "Case", "Run", "Memory limit", *names),
+        rows,
+        _MACHINES_LISTED,
+    )
+
+
+def _comparability(point: pd.DataFrame) -> tuple[int, float, bool]:
+    """Many machines, then many elements, then all threads."""
+    return len(set(point["machine"])), point["elements"].iloc[0], point["threads"].iloc[0] == 0
+
+
+def _machine_row(machine: str, device: str, steps: list[Row], names: Iterable[str]) -> tuple[str | Cell, ...]:
+    found = {step["implementation"]: step for step in steps}
+    limit = max((step["ceiling_bandwidth"] for step in steps if step["ceiling_bandwidth"]), default=None)
+    return (
+        Cell(machine, href=f"{PATH}#{anchor_of(machine)}"),
+        f"{device}, {steps[0]['point']}",
+        f"{steps[0]['label']}, {when(steps[0]['started'])}",
+        "–" if limit is None else Cell(f"{limit / 1e9:,.3g} GB/s", limit),
+        *(_time_cell(found.get(name)) for name in names),
+    )
+
+
+def _time_cell(step: Row | None) -> str | Cell:
+    return "–" if step is None else Cell(marked(duration(step["median"]), step["trusted"]), step["median"])
+
+
+def anchor_of(machine: str) -> str:
+    """Where the machine's section stands on the page."""
+    return f"machine-{slug(machine)}"
