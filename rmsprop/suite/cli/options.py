@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from typer import Option
 
+from rmsprop.book.claims import CHAPTER, SECTIONS
 from rmsprop.errors import UserError
 from rmsprop.suite.case import DEVICES, ITEMSIZE, Case
 from rmsprop.suite.measure.matrix import GROUP, PROFILES, SIZES, cases
@@ -75,12 +76,22 @@ def _folder(option: str, path: Path, advice: str) -> None:
 
 @dataclass(frozen=True)
 class Reproduce:
-    """Run section 7.6 of the book, and say for each value that it printed whether the value still holds.
+    """Run a section of the book, and say for each value and curve that it printed whether it still holds.
 
-    Exit code 0: every claim of the primary edition is reproduced. 1: at least one is not. 2: an option or
-    the data is wrong. 130: interrupted; Ctrl-C keeps and judges what was finished.
+    Exit code 0: every claim of the primary edition holds. 1: at least one does not. 2: an option or the data
+    is wrong. 130: interrupted; Ctrl-C keeps and judges what was finished, and the same command goes on from
+    there.
     """
 
+    section: Annotated[str, _among(SECTIONS, "Which section of the chapter")] = "7.6"
+    chapter: Annotated[bool, Option("--chapter", help="All sections, instead of one.")] = False
+    others: Annotated[
+        bool,
+        Option(
+            "--others/--no-others",
+            help="For RMSProp, also train other programs, to see which the printed values exclude.",
+        ),
+    ] = True
     seeds: Annotated[int, Option(help="How many seeds of each program are trained.")] = 10_000
     runs: Annotated[
         int, Option(help="How many trainings of each program run one after the other and are timed.")
@@ -98,12 +109,22 @@ class Reproduce:
         for name, number in (("--seeds", self.seeds), ("--runs", self.runs)):
             if number < 1:
                 raise UserError(f"{name} {number}: expected at least 1")
+        if self.section not in SECTIONS:
+            known = ", ".join(SECTIONS)
+            raise UserError(
+                f"--section {self.section!r}: choose one of {known}, or --chapter for all of them"
+            )
         _one_of("--dtype", self.dtype, DTYPES)
         kind, _, index = self.device.partition(":")
         if kind not in DEVICES or (index and not index.isdecimal()):
             raise UserError(
                 f"--device {self.device!r}: choose one of {', '.join(DEVICES)}, or cuda:1 and so on"
             )
+
+    @property
+    def claimed(self) -> str:
+        """What `rmsprop.book.claims.claims` takes."""
+        return CHAPTER if self.chapter else self.section
 
 
 @dataclass(frozen=True)

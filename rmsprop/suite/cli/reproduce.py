@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from shutil import rmtree
 
 import torch
 import typer
@@ -12,13 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from rmsprop.book.claims import PRIMARY, Claims, claims
+from rmsprop.book.claims import CHAPTER, PRIMARY, Claims, claims
 from rmsprop.suite.cli.options import Reproduce
 from rmsprop.suite.cli.progress import bars
 from rmsprop.suite.cli.rows import load_rows
 from rmsprop.suite.cli.tables import show_table
 from rmsprop.suite.measure.devices import device_of
-from rmsprop.suite.measure.reproduction import Progress, check_size, reproduce
+from rmsprop.suite.measure.reproduction import Progress, check_size, reproduce, stages
 from rmsprop.suite.records.files import check_writable
 from rmsprop.suite.records.store import short_commit, write_reproduction
 from rmsprop.suite.verdicts.reproduction import COMPARED, Judgement, Verdict, judge, subject
@@ -39,8 +40,9 @@ def run(options: Reproduce) -> None:
     check_size(options.seeds, options.runs)
     check_writable(options.output)
     airfoil = load_rows(options.data)
-    claimed = claims()
-    with reproduction_progress(claimed, options.seeds, options.runs) as progress:
+    claimed = claims(options.claimed)
+    keep = options.output / "reproduction" / "unfinished"
+    with reproduction_progress(claimed, options) as progress:
         record = reproduce(
             claimed,
             airfoil,
@@ -49,8 +51,12 @@ def run(options: Reproduce) -> None:
             device=device,
             dtype=dtype,
             progress=progress,
+            keep=keep,
+            wrong=options.others,
         )
     path = write_reproduction(options.output, record)
+    if not record.interrupted:
+        rmtree(keep, ignore_errors=True)
     judgement = judge(record, claimed)
     if options.as_json:
         print(reproduction_json(judgement, path))
@@ -62,12 +68,11 @@ def run(options: Reproduce) -> None:
 
 
 @contextmanager
-def reproduction_progress(claimed: Claims, seeds: int, runs: int) -> Iterator[Progress]:
+def reproduction_progress(claimed: Claims, options: Reproduce) -> Iterator[Progress]:
     """Bars for the stages of a reproduction, with the time that remains."""
     with bars() as shown:
-        tasks = {"runs": shown.add_task("sequential runs, in turns", total=runs)}
-        for name, program in claimed.programs.items():
-            tasks[name] = shown.add_task(f"seeds of {program.title}", total=seeds)
+        planned = stages(claimed, options.seeds, options.runs, wrong=options.others)
+        tasks = {name: shown.add_task(words, total=total) for name, (words, total) in planned.items()}
         yield lambda stage, done: shown.advance(tasks[stage], done)
 
 
@@ -75,8 +80,14 @@ def show_reproduction(judgement: Judgement, path: Path) -> None:
     """The claims of the primary edition, then where every other edition's values stand."""
     console = Console()
     record = judgement.record
+    console.print(escape(judgement.headline), soft_wrap=True)
     show_table(console, _primary_table(judgement))
-    show_table(console, _editions_table(judgement.verdicts))
+    if any(name in record.programs for name in COMPARED):
+        show_table(console, _editions_table(judgement.verdicts))
+    if judgement.fits:
+        show_table(console, _curves_table(judgement))
+    if judgement.exclusions:
+        show_table(console, _exclusions_table(judgement))
     environment = record.environment
     state = " with local changes" if environment.dirty else ""
     console.print(
@@ -108,12 +119,20 @@ def reproduction_json(judgement: Judgement, path: Path) -> str:
         "verdicts": [asdict(verdict) | {"decides": verdict.decides} for verdict in judgement.verdicts],
         "order": None if order is None else asdict(order),
         "agreement": judgement.agreement,
+        "section": record.section,
+        "headline": judgement.headline,
+        "curves": [
+            {"curve": f.curve.name, "p": f.p, "status": f.status, "words": f.words, "decides": f.decides}
+            for f in judgement.fits
+        ],
+        "exclusions": [asdict(e) | {"excluded": e.excluded} for e in judgement.exclusions],
+        "editions_together": judgement.joint,
     }
     return json.dumps(answer, indent=1)
 
 
 def _primary_table(judgement: Judgement) -> Table:
-    table = Table(title="Section 7.6, RMSProp: the book's printed values")
+    table = Table(title=f"{_place(judgement)}: the book's printed values")
     for column in ("claim", "book", "here", "verdict"):
         table.add_column(column, justify="right" if column in ("book", "here") else "left")
     for verdict in judgement.verdicts:
@@ -138,6 +157,35 @@ def _primary_table(judgement: Judgement) -> Table:
         "" if order.here is None else f"{order.here:.3f}",
         f"compared: {escape(order.words + interval)}",
     )
+    return table
+
+
+def _place(judgement: Judgement) -> str:
+    section = judgement.record.section
+    return "The chapter" if section == CHAPTER else f"Section {section}"
+
+
+def _curves_table(judgement: Judgement) -> Table:
+    table = Table(title="Printed training curves: does the curve fit its own program?")
+    for column in ("curve", "verdict"):
+        table.add_column(column)
+    for fit in judgement.fits:
+        style = {"fits": "green", "does not fit": "bold red"}.get(fit.status, "default")
+        table.add_row(fit.curve.name, f"[{style}]{fit.status}[/]: {escape(fit.words)}")
+    return table
+
+
+def _exclusions_table(judgement: Judgement) -> Table:
+    table = Table(title="Other programs, and how many of each kind of evidence exclude them (p < 1%)")
+    for column in ("program", "trace", "loss", "editions", "curves"):
+        table.add_column(column, justify="left" if column == "program" else "right")
+    for exclusion in judgement.exclusions:
+        cells = []
+        for kind in ("trace", "loss", "editions", "curve"):
+            of_kind = [e for e in exclusion.evidence if e.kind == kind]
+            cells.append(f"{sum(e.excludes for e in of_kind)} of {len(of_kind)}" if of_kind else "–")
+        name = escape(exclusion.change) + (" (diverged)" if exclusion.diverged > 0.5 else "")
+        table.add_row(name if exclusion.excluded else f"[yellow]{name}[/]", *cells)
     return table
 
 

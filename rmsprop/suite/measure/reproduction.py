@@ -1,23 +1,41 @@
 """A section of the book run again, end to end: the raw record. `verdicts.reproduction` says what it means."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import psutil
 import torch
 
 from rmsprop.book.airfoil import Airfoil
-from rmsprop.book.claims import Claims
-from rmsprop.book.ensemble import Ensemble, ensemble
+from rmsprop.book.claims import Claims, Curve
+from rmsprop.book.programs import Program
 from rmsprop.book.training import TrainingRun, train
-from rmsprop.book.trajectory import traces
+from rmsprop.book.trajectory import trace, traces
+from rmsprop.book.wrong import CHANGES, Change
 from rmsprop.errors import UserError
 from rmsprop.suite.measure.capture import capture_environment
-from rmsprop.suite.records.reproduction import DataSource, EnsembleSummary, ProgramRecord, ReproductionRecord
+from rmsprop.suite.measure.counters import counts_of
+from rmsprop.suite.measure.evidence import rank_all
+from rmsprop.suite.measure.trained import Trained
+from rmsprop.suite.measure.trust import Watch
+from rmsprop.suite.records.reproduction import (
+    Counts,
+    DataSource,
+    EnsembleSummary,
+    ProgramRecord,
+    ReproductionRecord,
+    WrongRecord,
+)
 
 _QUANTILE_LEVELS = np.linspace(0, 1, 1001)
-SLICE = 2_560
-"""Seeds of one call of `ensemble`: what an interrupt can lose."""
+OTHERS = "others"
+"""The stage of the programs that are tried in the place of a claimed one."""
+OTHERS_SEEDS = 4_000
+"""The most seeds of each of those."""
+_FEWER_LEVELS = np.linspace(0, 1, 201)
 _BYTES_OF_ONE = {"seeds": 3 * 31 * 8, "runs": 10_000}
 # A seed leaves 31 float64 losses, and two copies while their quantiles are taken; a run leaves Python
 # numbers, tensors, and its part of the record's text.
@@ -41,6 +59,30 @@ def check_size(seeds: int, runs: int) -> None:
             )
 
 
+@dataclass(frozen=True)
+class _Task:
+    """A program to be trained: a claimed one, or one in its place."""
+
+    program: Program
+    change: Change | None
+    claimed: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The claimed program and the name of the change, empty for none."""
+        return self.claimed, self.change.name if self.change else ""
+
+
+def stages(claims: Claims, seeds: int, runs: int, *, wrong: bool = True) -> dict[str, tuple[str, int]]:
+    """The stages of a reproduction in order: words for a progress bar, and how much there is to do."""
+    found = {"runs": ("sequential runs, in turns", runs)} if claims.programs else {}
+    found |= {name: (f"seeds of {program.title}", seeds) for name, program in claims.programs.items()}
+    others = len(_tasks(claims, wrong=wrong))
+    return found | (
+        {OTHERS: ("seeds of other programs", others * min(seeds, OTHERS_SEEDS))} if others else {}
+    )
+
+
 def reproduce(
     claims: Claims,
     data: Airfoil,
@@ -50,36 +92,46 @@ def reproduce(
     device: torch.device,
     dtype: torch.dtype,
     progress: Progress = lambda stage, done: None,
+    keep: Path | None = None,
+    wrong: bool = True,
 ) -> ReproductionRecord:
     """Run what `claims` names: traces, `runs` sequential trainings of each program, `seeds` seeds at once.
 
     The sequential runs of the programs take turns in alternating order, after one uncounted turn that takes
     torch's first-call costs. Their seeds follow those of the ensemble, so that the two can be compared as
-    independent draws. KeyboardInterrupt ends the run early: the record holds what was finished and says
-    `interrupted`.
+    independent draws. With `wrong`, where RMSProp is claimed, the same seeds, 4,000 at most, train every
+    program of `book.wrong.CHANGES` in its place. KeyboardInterrupt ends the run early: the record holds what
+    was finished and says `interrupted`. Below `keep`, each program's losses are on disk when it ends, and the
+    same call goes on from there.
     """
     environment = capture_environment()
     features, labels = data.to(device, dtype)
     programs = list(claims.programs.values())
     finished: dict[str, list[TrainingRun]] = {program.name: [] for program in programs}
-    ensembles: dict[str, list[Ensemble]] = {program.name: [] for program in programs}
+    counts: dict[str, Counts] = {}
+    warnings: tuple[str, ...] = ()
+    done: dict[tuple[str, str], tuple[np.ndarray, float]] = {}
+    trained = Trained(features, labels, seeds, keep)
     interrupted = False
     try:
-        for program in programs:
-            train(program, features, labels, seed=0)
-        for seed in range(seeds, seeds + runs):
-            order = programs if seed % 2 == 0 else programs[::-1]
-            turn = {program.name: train(program, features, labels, seed) for program in order}
-            for name, run in turn.items():
-                finished[name].append(run)
-            progress("runs", 1)
-        for program in programs:
-            for first in range(0, seeds, SLICE):
-                part = range(first, min(first + SLICE, seeds))
-                ensembles[program.name].append(ensemble(program, features, labels, part))
-                progress(program.name, len(part))
+        with Watch() as watch:
+            for program in programs:
+                train(program, features, labels, seed=0)
+            for seed in range(seeds, seeds + runs):
+                order = programs if seed % 2 == 0 else programs[::-1]
+                turn = {program.name: train(program, features, labels, seed) for program in order}
+                for name, run in turn.items():
+                    finished[name].append(run)
+                progress("runs", 1)
+        warnings = tuple(w for w in watch.warnings((1.0,) * 4, 1) if not w.startswith("timer"))
+        if device.type == "cpu":
+            counts = {program.name: counts_of(program, features, labels) for program in programs}
+        tasks = [_Task(program, None, program.name) for program in programs]
+        _train_all(trained, tasks + _tasks(claims, wrong=wrong), done, progress)
     except KeyboardInterrupt:
         interrupted = True
+    claimed = {name: losses for (name, change), (losses, _) in done.items() if not change}
+    curves = [curve for curve in claims.curves if data.source == "real" and curve.program in claimed]
     return ReproductionRecord(
         environment=environment,
         data=DataSource(data.source, data.detail, data.sha256),
@@ -94,16 +146,92 @@ def reproduce(
                 seeds=tuple(run.seed for run in finished[program.name]),
                 losses=tuple(run.losses for run in finished[program.name]),
                 epoch_seconds=tuple(run.epoch_seconds for run in finished[program.name]),
-                ensemble=summarise(ensembles[program.name]) if ensembles[program.name] else None,
+                ensemble=summarise(*done[program.name, ""]) if program.name in claimed else None,
+                counts=counts.get(program.name),
+                curves=rank_all(curves, program.name, claimed[program.name], claimed)
+                if program.name in claimed
+                else (),
             )
             for program in programs
         },
+        wrong=tuple(
+            _wrong(task, done[task.key][0], curves, claimed)
+            for task in _tasks(claims, wrong=wrong)
+            if task.key in done
+        ),
+        wrong_traces={
+            change.name: trace(change.trace(claims.traces["rmsprop_2d"]))[-1]
+            for change in CHANGES
+            if change.trace and "rmsprop_2d" in claims.traces
+        },
+        warnings=warnings,
     )
 
 
-def summarise(parts: Sequence[Ensemble]) -> EnsembleSummary:
-    """Quantiles and histogram of the seeds of all parts; losses are kept to nine decimals."""
-    curve = np.concatenate([part.losses.numpy() for part in parts], axis=1)
+def _train_all(
+    trained: Trained,
+    tasks: Sequence[_Task],
+    done: dict[tuple[str, str], tuple[np.ndarray, float]],
+    progress: Progress,
+) -> None:
+    """Train on two threads, each with one of torch's; fill `done`, also when KeyboardInterrupt ends it."""
+
+    def losses(task: _Task) -> tuple[np.ndarray, float]:
+        stage, most = (OTHERS, OTHERS_SEEDS) if task.change else (task.program.name, None)
+        return trained.losses(task.program, lambda seeds: progress(stage, seeds), most=most)
+
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(2 if trained.features.device.type == "cpu" else 1)
+    futures = [(task, pool.submit(losses, task)) for task in tasks]
+    try:
+        for task, future in futures:
+            done[task.key] = future.result()
+    except BaseException:
+        trained.stop.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+        for task, future in futures:
+            whole = trained.seeds if task.change is None else OTHERS_SEEDS
+            if not future.cancelled() and future.exception() is None:
+                losses_of, seconds = future.result()
+                if task.change is None or losses_of.shape[1] >= min(whole, trained.seeds):
+                    done[task.key] = losses_of, seconds
+        raise
+    finally:
+        pool.shutdown(wait=True)
+        torch.set_num_threads(threads)
+
+
+def _tasks(claims: Claims, *, wrong: bool) -> list[_Task]:
+    """Every change of every claimed program of RMSProp's, in the order of the changes."""
+    return [
+        _Task(change.program(claims.programs[name]), change, name)
+        for change in CHANGES * wrong
+        for name in ("rmsprop-scratch", "rmsprop-concise")
+        if change.program and name in claims.programs
+    ]
+
+
+def _wrong(
+    task: _Task, losses: np.ndarray, curves: Sequence[Curve], claimed: Mapping[str, np.ndarray]
+) -> WrongRecord:
+    assert task.change is not None
+    final = np.nan_to_num(losses[-1], nan=np.inf, posinf=np.inf)
+    mine = [curve for curve in curves if curve.program == task.claimed]
+    return WrongRecord(
+        change=task.change.name,
+        claimed=task.claimed,
+        program=task.program,
+        seeds=losses.shape[1],
+        diverged=int(np.count_nonzero(~(losses[-1] < losses[0]))),
+        quantile_levels=_decimals(_FEWER_LEVELS),
+        quantiles=_decimals(np.quantile(final, _FEWER_LEVELS, method="lower")),
+        curves=rank_all(mine, "", losses, claimed),
+    )
+
+
+def summarise(losses: np.ndarray, seconds: float) -> EnsembleSummary:
+    """Quantiles and histogram of losses (evaluations, seeds), which are kept to nine decimals."""
+    curve = losses
     finite = np.isfinite(curve[-1])
     curve = curve[:, finite]
     final = curve[-1]
@@ -113,7 +241,7 @@ def summarise(parts: Sequence[Ensemble]) -> EnsembleSummary:
         counts, edges = np.histogram(final, bins=200)
     return EnsembleSummary(
         seeds=len(finite),
-        seconds=sum(part.seconds for part in parts),
+        seconds=seconds,
         not_finite=int(np.count_nonzero(~finite)),
         quantile_levels=_decimals(_QUANTILE_LEVELS),
         quantiles=() if none_left else _decimals(np.quantile(final, _QUANTILE_LEVELS)),

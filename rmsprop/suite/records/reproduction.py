@@ -1,5 +1,6 @@
 """The record of one reproduction of a section, or of the chapter."""
 
+from dataclasses import field
 from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
@@ -46,6 +47,82 @@ class EnsembleSummary:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class CurveRank:
+    """Where a printed curve stands among the held-out runs of a program.
+
+    Attributes
+    ----------
+    curve : str
+        The curve's name, such as `rmsprop-scratch, docs`.
+    points : int
+        How many points a curve of the program has; if the printed one has another number, none is held out.
+    held_out, as_extreme : int
+        Runs of the program that were not fitted, and those of them at least as extreme as the printed curve.
+    told : float
+        The power: the share of the program's own curves that would exclude the claimed program.
+    tells : float
+        The share of the claimed program's curves that would exclude this one.
+    """
+
+    curve: str
+    points: int
+    held_out: int
+    as_extreme: int
+    told: float
+    tells: float
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Counts:
+    """What one epoch of the sequential loop does, counted exactly.
+
+    Attributes
+    ----------
+    torch_operations : int
+        Operations that torch dispatches, those of the backward pass among them.
+    python_calls, c_calls : int
+        Calls of functions in Python, and of functions in C from Python.
+    torch : str
+        The version of torch that was counted.
+    """
+
+    torch_operations: int
+    python_calls: int
+    c_calls: int
+    torch: str
+
+
+@dataclass(frozen=True, config=_STRICT)
+class WrongRecord:
+    """What another program gave in the place of a claimed one.
+
+    Attributes
+    ----------
+    change : str
+        Its name in `rmsprop.book.wrong.CHANGES`.
+    claimed : str
+        The program in whose place it was trained.
+    program : Program
+        What was trained.
+    seeds, diverged : int
+        How many were trained; how many of them did not end below the loss that they began with.
+    quantile_levels, quantiles : tuple of float
+        Of the final losses; a loss that is no number counts as infinite.
+    curves : tuple of CurveRank
+        Where the printed curves of the claimed program stand; empty on the surrogate.
+    """
+
+    change: str
+    claimed: str
+    program: Program
+    seeds: PositiveInt
+    diverged: int
+    quantile_levels: tuple[float, ...]
+    quantiles: tuple[float, ...]
+    curves: tuple[CurveRank, ...]
+
+
+@dataclass(frozen=True, config=_STRICT)
 class ProgramRecord:
     """What one program gave."""
 
@@ -59,6 +136,10 @@ class ProgramRecord:
     """For each sequential run: the wall time of each epoch."""
     ensemble: EnsembleSummary | None
     """None when the run was interrupted before it."""
+    counts: Counts | None = None
+    """None in a record of schema 1, on a GPU, or when the run was interrupted before it."""
+    curves: tuple[CurveRank, ...] = ()
+    """Where each printed curve stands; empty on the surrogate, which judges no curve."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -93,6 +174,12 @@ class ReproductionRecord:
     """The points of each path, by name, such as rmsprop_2d."""
     programs: dict[str, ProgramRecord]
     """By the name of the program, such as rmsprop-scratch."""
+    wrong: tuple[WrongRecord, ...] = ()
+    """What section 7.6 was held against."""
+    wrong_traces: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    """The end of the section's trace by each change that a trace can show."""
+    warnings: tuple[str, ...] = ()
+    """What speaks against the seconds, each behind a keyword."""
     kind: Literal["reproduction"] = "reproduction"
     schema: int = SCHEMA
 

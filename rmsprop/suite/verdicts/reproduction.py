@@ -4,7 +4,7 @@ The book printed one unseeded draw for each loss, so the question is where that 
 seeds of the same program. Seconds are compared as ratios and never decide.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +14,7 @@ from scipy import stats
 from rmsprop.book.claims import PRIMARY, Claim, Claims, claims, primary
 from rmsprop.book.programs import PROGRAMS, TRACES, Trace, noisy_end
 from rmsprop.suite.records.reproduction import EnsembleSummary, ProgramRecord, ReproductionRecord
+from rmsprop.suite.verdicts.exclusion import Exclusion, Fit, exclusions, fits, joint_p
 from rmsprop.suite.verdicts.medians import median_interval
 
 COMPARED = ("rmsprop-scratch", "rmsprop-concise")
@@ -80,12 +81,21 @@ class Judgement:
         Which of RMSProp's two programs is faster; None where they were not run.
     agreement : Mapping of str to float or None
         By program: whether the sequential runs and the ensemble are the same program (`_agreement`).
+    fits : tuple of Fit
+        Each printed curve against its own program.
+    exclusions : tuple of Exclusion
+        Each other program, and what excludes it; empty where none was tried.
+    joint : Mapping of str to float
+        By program, p of the losses of all editions together, one run counted once.
     """
 
     record: ReproductionRecord
     verdicts: tuple[Verdict, ...]
     order: Order | None
     agreement: Mapping[str, float | None]
+    fits: tuple[Fit, ...]
+    exclusions: tuple[Exclusion, ...]
+    joint: Mapping[str, float]
 
     @property
     def deciding(self) -> tuple[Verdict, ...]:
@@ -108,7 +118,42 @@ class Judgement:
     @property
     def holds(self) -> bool:
         """Whether every claim that decides holds."""
-        return all(verdict.status in HOLDS for verdict in self.deciding)
+        curves = all(fit.status == "fits" for fit in self.fits if fit.decides)
+        return curves and all(verdict.status in HOLDS for verdict in self.deciding)
+
+    @property
+    def headline(self) -> str:
+        """What was shown, and what that excludes."""
+        digits = [v for v in self.deciding if v.claim.quantity in ("x", "x1", "x2")]
+        losses = [v for v in self.deciding if v.claim.quantity == "loss"]
+        said = [
+            _held(digits, ("reproduced", "consistent"), "printed coordinate", "to the last digit"),
+            _held(losses, ("consistent",), "final loss", "consistent", plural="final losses"),
+        ]
+        judged = [fit for fit in self.fits if fit.status != "not judged"]
+        if judged:
+            said.append(_held(judged, ("fits",), "printed curve", "as their own program draws them"))
+        elif self.fits:
+            said.append(f"no curve is judged ({self.fits[0].words})")
+        if self.exclusions:
+            by_loss, by_curve, by_any = (
+                sum(getattr(e, name) for e in self.exclusions) for name in ("by_loss", "by_curve", "excluded")
+            )
+            said.append(
+                f"of {len(self.exclusions)} other programs the final losses of the primary edition exclude "
+                f"{by_loss}, the curves {by_curve}, all evidence {by_any}"
+            )
+        return "; ".join(filter(None, said)) + ("; interrupted" if self.record.interrupted else "")
+
+
+def _held(
+    verdicts: Sequence[Verdict | Fit], good: Sequence[str], noun: str, words: str, plural: str = ""
+) -> str:
+    """Such as `2 of 2 printed coordinates to the last digit`."""
+    if not verdicts:
+        return ""
+    held = sum(verdict.status in good for verdict in verdicts)
+    return f"{held} of {len(verdicts)} {plural or noun + 's'} {words}"
 
 
 def subject(claim: Claim) -> str:
@@ -124,7 +169,19 @@ def judge(record: ReproductionRecord, claimed: Claims | None = None) -> Judgemen
         tuple(_judge(claim, record) for claim in claimed.printed),
         _order(record),
         {name: _agreement(measured) for name, measured in record.programs.items()},
+        fits(record, claimed),
+        exclusions(record, claimed),
+        _joint(record, claimed),
     )
+
+
+def _joint(record: ReproductionRecord, claimed: Claims) -> dict[str, float]:
+    found = {}
+    for name, measured in record.programs.items():
+        losses = [c for c in claimed.printed if c.program == name and c.quantity == "loss"]
+        if measured.ensemble and measured.ensemble.quantiles and losses:
+            found[name] = joint_p(losses, measured.ensemble)
+    return found
 
 
 def _judge(claim: Claim, record: ReproductionRecord) -> Verdict:

@@ -1,0 +1,92 @@
+"""Ensembles that outlive an interrupt: each is on disk as soon as its seeds are trained."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from shutil import rmtree
+from threading import Event
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import rmsprop.book
+import rmsprop.optimizers.scratch
+from rmsprop.book.ensemble import ensemble
+from rmsprop.book.programs import Program
+
+SLICE = 2_560
+"""Seeds of one call of `ensemble`: what an interrupt waits for."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Trains programs over the same seeds, or takes from disk what an earlier run of the same code trained.
+
+    Attributes
+    ----------
+    features, labels : Tensor
+        (rows, features) and (rows,).
+    seeds : int
+        From 0 on.
+    folder : Path or None
+        Where the losses are kept until the record is written; None keeps nothing.
+    stop : Event
+        Once it is set, a program ends after the seeds that train just now.
+    """
+
+    features: Tensor
+    labels: Tensor
+    seeds: int
+    folder: Path | None
+    stop: Event = field(default_factory=Event)
+
+    def losses(
+        self, program: Program, progress: Callable[[int], None], *, most: int | None = None
+    ) -> tuple[np.ndarray, float]:
+        """Losses (evaluations, seeds) in float64, and the seconds that the training took, 0 from disk.
+
+        Of `most` seeds at most; of fewer when it is told to stop.
+        """
+        seeds = min(self.seeds, most or self.seeds)
+        path = self.folder / f"{self._key(program, seeds)}.npy" if self.folder else None
+        if path is not None and path.is_file():
+            progress(seeds)
+            return np.load(path), 0.0
+        parts, seconds = [], 0.0
+        for first in range(0, seeds, SLICE):
+            part = range(first, min(first + SLICE, seeds))
+            done = ensemble(program, self.features, self.labels, part)
+            parts.append(done.losses.numpy())
+            seconds += done.seconds
+            progress(len(part))
+            if self.stop.is_set() and part.stop < seeds:
+                return np.concatenate(parts, axis=1), seconds
+        losses = np.concatenate(parts, axis=1)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_suffix(".part.npy")
+            np.save(temporary, losses)
+            temporary.replace(path)
+        return losses, seconds
+
+    def forget(self) -> None:
+        """Remove what was kept: the record is written."""
+        if self.folder is not None:
+            rmtree(self.folder, ignore_errors=True)
+
+    def _key(self, program: Program, seeds: int) -> str:
+        """All that the losses depend on: program, seeds, rows, dtype, device, torch and the code."""
+        digest = hashlib.sha256(_code())
+        rows = self.features.cpu().double().numpy().tobytes() + self.labels.cpu().double().numpy().tobytes()
+        digest.update(rows)
+        facts = (program, seeds, self.features.dtype, self.features.device, torch.__version__)
+        digest.update(repr(facts).encode())
+        return f"{program.name}-{digest.hexdigest()[:16]}"
+
+
+def _code() -> bytes:
+    files = sorted(Path(rmsprop.book.__path__[0]).rglob("*.py"))
+    files.append(Path(rmsprop.optimizers.scratch.__file__))
+    return b"".join(file.read_bytes() for file in files)
