@@ -230,7 +230,7 @@ class Distribution:
 
     def mass(self, low: Array, high: Array) -> Array:
         """The share of seeds between, never 0."""
-        return self.below(high) - self.below(low) + 1 / (1 + self.seeds)
+        return np.asarray(self.below(high) - self.below(low) + 1 / (1 + self.seeds))
 
 
 def _editions(claims: Sequence[Claim], right: Distribution, other: Distribution) -> Evidence:
@@ -241,11 +241,13 @@ def _editions(claims: Sequence[Claim], right: Distribution, other: Distribution)
 
     def ratio(values: Array) -> Array:
         masses = [np.asarray(d.mass(values - half, values + half)) for d in (other, right)]
-        return np.asarray(np.log(masses[0] / masses[1]).sum(-1))
+        ratios: Array = np.log(masses[0] / masses[1])
+        return np.asarray(ratios.sum(-1))
 
     def drawn(distribution: Distribution, seed: int) -> Array:
         values = distribution.draw((_DRAWS, len(claims)), seed)
-        return ratio(np.round(values / (2 * digits)) * (2 * digits))
+        rounded: Array = np.round(values / (2 * digits)) * (2 * digits)
+        return ratio(rounded)
 
     of_other, of_right = drawn(other, 0), drawn(right, 1)
     here = ratio(np.array([claim.value for claim in claims]))

@@ -13,7 +13,7 @@ import torch
 from rmsprop.suite.records.store import read_reproduction, read_reproductions
 
 COMMAND = Path(sys.executable).with_name("rmsprop")
-QUICK = ("--seeds", "400", "--runs", "6")
+QUICK = ("--seeds", "400", "--runs", "6", "--no-others")
 
 
 def rmsprop(*arguments, **environment):

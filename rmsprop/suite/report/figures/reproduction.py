@@ -95,6 +95,17 @@ def _curves(one: Judgement, program: str) -> Drawing:
         axes.axhline(
             printed.value, color=VERMILLION, linestyle="--", linewidth=1.3, label=f"book: {printed.printed}"
         )
+        for number, fit in enumerate(fit for fit in one.fits if fit.curve.program == program):
+            losses = fit.curve.losses
+            style = ("-", "--")[number % 2]
+            axes.plot(
+                _epochs(program, len(losses)),
+                losses,
+                style,
+                color=VERMILLION,
+                linewidth=1.1,
+                label=f"{fit.curve.edition}: {fit.status}",
+            )
         axes.set_xlim(0, epochs[-1])
         axes.legend(loc="upper right")
         return finish(

@@ -30,6 +30,7 @@ from rmsprop.suite.report.page import (
     paragraph,
     warning,
 )
+from rmsprop.suite.report.pages.reproduction_evidence import curves, excluded
 from rmsprop.suite.verdicts.reproduction import COMPARED, Judgement, Verdict
 from rmsprop.suite.verdicts.speed import Runs, as_rows
 from rmsprop.suite.words import count, duration, when
@@ -91,8 +92,12 @@ TO_REPRODUCE = paragraph(
 
 
 def shown(reproductions: Sequence[Judgement]) -> Judgement | None:
-    """The newest record that decides; failing that one that ran to its end; failing that any."""
-    numbered = enumerate(reproductions)
+    """The newest record of section 7.6, alone or in the chapter, that decides; else one that ran to its end.
+
+    Failing both, any of section 7.6.
+    """
+    of_section = [one for one in reproductions if all(name in one.record.programs for name in COMPARED)]
+    numbered = enumerate(of_section)
     best = max(
         numbered, key=lambda one: (one[1].decides, not one[1].record.interrupted, one[0]), default=None
     )
@@ -103,7 +108,7 @@ def answer(one: Judgement) -> str:
     """One sentence: does the book hold?"""
     holds = "Yes" if one.holds else "Not in everything" if one.decides else "Not known yet"
     rows = "" if one.record.data.source == "real" else ", on the surrogate rows"
-    return f"{holds}: of the printed values that decide, {one.verdict}{rows}."
+    return f"{holds}: {one.headline}{rows}."
 
 
 def claims(one: Judgement, page: str = "") -> Sentences:
@@ -162,9 +167,9 @@ def _evidence(best: Judgement) -> Iterator[Block]:
         yield warning("This run was interrupted: the page shows what was finished.")
     yield claims(best)
     yield paragraph(
-        "The 2-D end points and the two losses decide. A loss counts as consistent when the printed value, "
-        "one unseeded draw, lies within the central 99% of the same program’s losses over many seeds. "
-        "Seconds are compared and never decide."
+        "Traces have no chance in them: their digits are reproduced or not. A loss is one unseeded draw. It "
+        "is consistent when it lies within the central 99% of the same program’s losses over many seeds, "
+        "which says little: other programs end there too. Seconds are compared and never decide."
     )
     yield Heading("What was run")
     yield Facts(_facts(record))
@@ -172,6 +177,8 @@ def _evidence(best: Judgement) -> Iterator[Block]:
     yield from _drawn(drawings, "trajectories")
     yield Heading("Loss during training")
     yield from _drawn(drawings, "curves-rmsprop-scratch", "curves-rmsprop-concise")
+    yield from curves(best)
+    yield from excluded(best)
     yield Heading("Final loss over seeds", anchor="distribution")
     yield from _drawn(drawings, "distribution-rmsprop-scratch", "distribution-rmsprop-concise")
     for program in COMPARED:
@@ -353,7 +360,7 @@ def _reproduced_jobs(reproductions: Sequence[Judgement]) -> Iterator[tuple[str |
         newest[record.environment.machine, record.device, record.dtype, record.data.source] = one
     for one in newest.values():
         record = one.record
-        for program in COMPARED:
+        for program in COMPARED if all(name in record.programs for name in COMPARED) else ():
             measured = record.programs[program]
             here = {v.claim.quantity: v.here for v in _of_primary(one) if v.claim.program == program}
             seeds = measured.ensemble.seeds if measured.ensemble else 0

@@ -1,0 +1,87 @@
+"""The blocks of the page that say what the printed curves and values can tell: fit, matrix, exclusions."""
+
+from collections.abc import Iterator
+
+from rmsprop.book.claims import CHAPTER, CURVES_SOURCE
+from rmsprop.suite.report.page import Block, Cell, Heading, Table, paragraph
+from rmsprop.suite.verdicts.exclusion import ALPHA, p_of
+from rmsprop.suite.verdicts.reproduction import Judgement
+
+
+def curves(best: Judgement) -> Iterator[Block]:
+    """Each printed curve against its own program, and for the chapter against every program."""
+    if not best.fits:
+        return
+    yield Heading("The printed curves", anchor="curves")
+    yield paragraph(
+        "The notebooks print each training as a figure of 31 points. A curve fits when it is not among the "
+        "1% least typical of its own program’s held-out runs, divided by the number of curves of the "
+        f"primary edition. Source of the points: {CURVES_SOURCE}."
+    )
+    rows = tuple(
+        (fit.curve.name, fit.curve.printed_loss, Cell(fit.status, status=fit.status), fit.words)
+        for fit in best.fits
+    )
+    yield Table(
+        "Does each printed curve fit its own program?", ("Curve", "Printed loss", "Verdict", "Why"), rows
+    )
+    if best.record.section == CHAPTER and best.record.data.source == "real":
+        yield _matrix(best)
+
+
+def _matrix(best: Judgement) -> Table:
+    """p of each printed curve among the held-out runs of each program of the chapter."""
+    programs = best.record.programs
+    ranks = {(rank.curve, name): rank for name, measured in programs.items() for rank in measured.curves}
+    rows = []
+    for fit in best.fits:
+        cells: list[str | Cell] = [fit.curve.name]
+        for name in programs:
+            rank = ranks.get((fit.curve.name, name))
+            if rank is None:
+                cells.append("–")
+                continue
+            p, own = p_of(rank), name == fit.curve.program
+            status = fit.status if own else "excluded" if p < ALPHA else "not excluded"
+            text = "points" if not rank.held_out else f"{p:.4f}"
+            cells.append(Cell(f"{text} *" if own else text, p, status=status))
+        rows.append(tuple(cells))
+    return Table(
+        "p of each printed curve among the held-out runs of each program (* its own; below 0.01 the program "
+        "is excluded; points: its curve has another number of points)",
+        ("Curve", *programs),
+        tuple(rows),
+    )
+
+
+def excluded(best: Judgement) -> Iterator[Block]:
+    """What the printed values of section 7.6 exclude, by piece of evidence."""
+    if not best.exclusions:
+        return
+    yield Heading("What the printed values exclude", anchor="excluded")
+    yield paragraph(
+        "Each other program was trained in the place of RMSProp. A value excludes it when fewer than 1% of "
+        "its own runs stand where the value stands (p). The power is the share of the other program’s runs "
+        "that would have excluded RMSProp: a power of 1% is that of a guess."
+    )
+    names = list(dict.fromkeys(e.name for exclusion in best.exclusions for e in exclusion.evidence))
+    rows = []
+    for exclusion in best.exclusions:
+        by_name = {e.name: e for e in exclusion.evidence}
+        cells: list[str | Cell] = [exclusion.change + " (diverged)" * (exclusion.diverged > 0.5)]
+        for name in names:
+            e = by_name.get(name)
+            if e is None:
+                cells.append("–")
+            else:
+                status = "excluded" if e.excludes else "not excluded"
+                cells.append(
+                    Cell(f"{'✗' if e.excludes else '·'} p {e.p:.2g}, power {e.power:.0%}", e.p, status=status)
+                )
+        rows.append(tuple(cells))
+    yield Table("Other programs: ✗ excludes, · does not, – cannot show it", ("Program", *names), tuple(rows))
+    left = [exclusion.change for exclusion in best.exclusions if not exclusion.excluded]
+    nothing = (
+        f"Nothing that the book prints excludes: {', '.join(left)}." if left else "Each of them is excluded."
+    )
+    yield paragraph(nothing)
