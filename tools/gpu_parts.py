@@ -389,6 +389,7 @@ def book(output: Path, commit: str) -> int:
         seeds=10_000 if CUDA else 20,
         runs=4 if CUDA else 1,
         device=torch.device(DEVICE),
+        wrong=False,
         dtype=torch.float32,
         progress=lambda stage, count: print(stage, count, flush=True),
     )
