@@ -218,7 +218,7 @@ def test_ctrl_c_gets_through_between_two_steps(monkeypatch):
         if len(steps) == 3:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setitem(module.OPTIMIZERS, "rmsprop", replace(RMSPROP, step=press_ctrl_c_at_the_third_step))
+    monkeypatch.setitem(module.STEPS, "rmsprop", replace(RMSPROP, step=press_ctrl_c_at_the_third_step))
     with pytest.raises(KeyboardInterrupt):
         ensemble(SCRATCH, *rows(50), range(10), progress=finished.append)
     assert (len(steps), finished) == (3, [])

@@ -49,7 +49,7 @@ def test_one_command_reproduces_and_reports_and_ends_with_the_page_and_three_sen
         "How fast is a step",
         "What changed",
     ]
-    assert "2 reproduced, 2 consistent, on the surrogate rows" in sentences[0]
+    assert "2 of 2 final losses consistent" in sentences[0]
     [record], problems = read_reproductions(folder / "runs" / "results")
     assert (len(record.programs["scratch"].losses), problems) == (20, [])
 

@@ -39,10 +39,10 @@ def test_damaged_foreign_newer_and_contradictory_files_are_named_and_the_rest_is
         for name in faults:
             assert name in text
         assert "schema 99 is newer" in text
-        assert "first programs.scratch.ensemble.histogram_counts.0" in text
+        assert "first programs.rmsprop-scratch.ensemble.histogram_counts.0" in text
         assert str(tmp_path) not in text
     overview = page_of(tmp_path / "reports").text
-    assert "2 reproduced, 2 consistent" in overview
+    assert "2 of 2 final losses consistent" in overview
     assert "8 files" in overview
     assert "200 µs" in markdown
 
