@@ -1,5 +1,6 @@
 """FusedRMSprop, RMSProp in one pass over memory."""
 
-from rmsprop.optimizers.fused.optimizer import FusedRMSprop, unavailable
+from rmsprop.optimizers.fused.kernels import unavailable
+from rmsprop.optimizers.fused.optimizer import FusedRMSprop
 
 __all__ = ["FusedRMSprop", "unavailable"]

@@ -1,10 +1,6 @@
 """FusedRMSprop's step on CUDA: one launch of the kernel in `triton_kernel.py` for a whole list of tensors.
 
-    g = sign g / grad_scale + weight_decay p
-    s = alpha s + (1 - alpha) g²
-    m = m + (1 - alpha) (g - m)                               if centered
-    d = sqrt(v) + eps, or sqrt(v + eps) if eps_inside_sqrt    v = max(s - m², 0) if centered, else s
-    b = momentum b + g / d,  p = p - lr b                     if momentum, else p = p - lr g / d
+The formula is in `optimizer.py`.
 
 Triton comes with torch's builds for CUDA. It compiles the kernel on first use for each combination of dtypes
 and flags, and keeps what it made on disk; other hyperparameters or other tensors compile nothing.
@@ -21,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from rmsprop.optimizers.fused.batches import Batch
+from rmsprop.optimizers.fused.options import StepOptions
 
 BLOCK, WARPS = 1024, 4
 """Elements of one tensor that one program steps, and what steps them: eight to a thread."""
@@ -61,21 +58,7 @@ def takes(batch: Batch) -> bool:
     return p.numel() > 0 and type(p) in {Tensor, nn.Parameter} and g.dtype == p.dtype and len(state) == 1
 
 
-def step(
-    tensors: Sequence[Sequence[Tensor]],
-    *,
-    lr: float | Tensor,
-    alpha: float,
-    eps: float,
-    weight_decay: float,
-    momentum: float,
-    centered: bool,
-    maximize: bool,
-    eps_inside_sqrt: bool,
-    stochastic_rounding: bool = False,
-    grad_scale: Tensor | None = None,
-    found_inf: Tensor | None = None,
-) -> None:
+def step(tensors: Sequence[Sequence[Tensor]], options: StepOptions) -> None:
     """One step in place, queued on the current stream; the host does not wait for it.
 
     Parameters
@@ -86,14 +69,9 @@ def step(
         to one parameter is real, not empty and lies in memory in the same order without gaps. Gradients have
         the dtype of the parameters, all state has one dtype, all steps have one. Float64 is computed in
         float64, all else in float32.
-    lr
-        A CUDA tensor is read on the device.
-    stochastic_rounding
-        For bfloat16 parameters; draws a seed from torch's generator of the device.
-    grad_scale
-        One element: the gradients are divided by it first, and left so, as torch's fused optimizers do.
-    found_inf
-        One element: if it is not 0, nothing changes, but for steps on the CPU, which cannot know.
+    options
+        An lr on CUDA is read on the device. Stochastic rounding is for bfloat16 parameters, and draws a seed
+        from torch's generator of the device. found_inf does not stop steps on the CPU: they cannot know.
 
     A CUDA graph may hold the step if steps are on the device, given a torch that pins memory in a capture.
     """
@@ -104,16 +82,6 @@ def step(
     if not steps_there:
         # A tensor, as in torch's optimizers: a number would be made a tensor anew for each step.
         torch._foreach_add_(list(steps), torch.ones((), device="cpu"), alpha=1.0)
-    group = {
-        "lr": lr,
-        "alpha": alpha,
-        "eps": eps,
-        "weight_decay": weight_decay,
-        "momentum": momentum,
-        "maximize": maximize,
-        "eps_inside_sqrt": eps_inside_sqrt,
-        "stochastic_rounding": stochastic_rounding,
-    }
     sizes = [p.numel() for p in params]
     *firsts, programs = accumulate((-(-size // BLOCK) for size in sizes), initial=0)
     lists = (params, grads, square_avgs, grad_avgs, momentum_buffers, steps if steps_there else ())
@@ -121,7 +89,7 @@ def step(
     padding = [programs] * (2 ** (len(sizes) - 1).bit_length() - len(sizes))
     launch(
         Launch(
-            group,
+            vars(options),
             params[0].get_device(),
             params[0].dtype,
             square_avgs[0].dtype,
@@ -131,8 +99,8 @@ def step(
             programs,
             b"".join(array("q", [*row, *padding]).tobytes() for row in rows),
         ),
-        grad_scale=grad_scale,
-        found_inf=found_inf,
+        grad_scale=options.grad_scale,
+        found_inf=options.found_inf,
     )
     torch.autograd.graph.increment_version(params)
 

@@ -10,67 +10,56 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rmsprop.optimizers.fused.options import StepOptions
 
-def step(
-    tensors: Sequence[Sequence[Tensor]],
-    *,
-    lr: float | Tensor,
-    alpha: float,
-    eps: float,
-    weight_decay: float,
-    momentum: float,
-    centered: bool,
-    maximize: bool,
-    eps_inside_sqrt: bool,
-    stochastic_rounding: bool,
-    grad_scale: Tensor | None,
-    found_inf: Tensor | None,
-) -> Callable[[], None]:
+
+def step(tensors: Sequence[Sequence[Tensor]], options: StepOptions) -> Callable[[], None]:
     """One step of params, grads, square_avgs, grad_avgs, buffers, steps: real, of one device and type.
 
     Computes it, and changes nothing before what it returns is called: an operation that a tensor subclass
     does not know raises first. Gradients are then left unscaled, as torch's fused optimizers leave them.
     """
+    o = options
     params, grads, square_avgs, grad_avgs, momentum_buffers, steps = map(list, tensors)
-    if found_inf is not None and found_inf.item():
+    if o.found_inf is not None and o.found_inf.item():
         return lambda: None
     do: Any = torch if type(params[0]) in {Tensor, nn.Parameter} else OneByOne()
     written: list[tuple[list[Tensor], Sequence[Tensor]]] = []
     g: Sequence[Tensor] = grads
-    if grad_scale is not None:
-        g = do._foreach_div(g, grad_scale.item())
+    if o.grad_scale is not None:
+        g = do._foreach_div(g, o.grad_scale.item())
         written.append((grads, g))
     w: Sequence[Tensor]
     s: Sequence[Tensor]
     w, g, s = (_wide(each) for each in (params, g, square_avgs))
-    if maximize:
+    if o.maximize:
         g = do._foreach_neg(g)
-    if weight_decay:
-        g = do._foreach_add(g, w, alpha=weight_decay)
-    s = do._foreach_mul(s, alpha)
-    do._foreach_addcmul_(s, g, g, value=1 - alpha)
+    if o.weight_decay:
+        g = do._foreach_add(g, w, alpha=o.weight_decay)
+    s = do._foreach_mul(s, o.alpha)
+    do._foreach_addcmul_(s, g, g, value=1 - o.alpha)
     written.append((square_avgs, s))
-    if centered:
-        a = do._foreach_lerp(_wide(grad_avgs), g, 1 - alpha)
+    if o.centered:
+        a = do._foreach_lerp(_wide(grad_avgs), g, 1 - o.alpha)
         written.append((grad_avgs, a))
         v = do._foreach_addcmul(s, a, a, value=-1)
         do._foreach_clamp_min_(v, 0)
     else:
         v = s
-    d = do._foreach_sqrt(do._foreach_add(v, eps) if eps_inside_sqrt else v)
-    if not eps_inside_sqrt:
-        do._foreach_add_(d, eps)
-    if eps < torch.finfo(torch.float32).tiny:
+    d = do._foreach_sqrt(do._foreach_add(v, o.eps) if o.eps_inside_sqrt else v)
+    if not o.eps_inside_sqrt:
+        do._foreach_add_(d, o.eps)
+    if o.eps < torch.finfo(torch.float32).tiny:
         for numerator, denominator in zip(g, d, strict=True):
             denominator.masked_fill_((numerator == 0) & (denominator == 0), 1.0)
-    if momentum > 0:
-        b = do._foreach_mul(_wide(momentum_buffers), momentum)
+    if o.momentum > 0:
+        b = do._foreach_mul(_wide(momentum_buffers), o.momentum)
         do._foreach_addcdiv_(b, g, d)
         written.append((momentum_buffers, b))
-        w = do._foreach_add(w, b, alpha=-float(lr))
+        w = do._foreach_add(w, b, alpha=-float(o.lr))
     else:
-        w = do._foreach_addcdiv(w, g, d, value=-float(lr))
-    if stochastic_rounding and params[0].dtype == torch.bfloat16:
+        w = do._foreach_addcdiv(w, g, d, value=-float(o.lr))
+    if o.stochastic_rounding and params[0].dtype == torch.bfloat16:
         w = tuple(_stochastically_rounded(values) for values in w)
     written.append((params, w))
 

@@ -1,14 +1,15 @@
 """FusedRMSprop: RMSProp in one pass over memory, in place of torch.optim.RMSprop."""
 
 import math
-import warnings
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import partial
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C._autograd import _profiler_enabled
+from torch.compiler import is_dynamo_compiling
 from torch.optim import Optimizer, RMSprop
 from torch.optim.optimizer import (
     ParamsT,
@@ -20,27 +21,27 @@ from torch.optim.optimizer import (
 from rmsprop.optimizers.fused import cuda as fused_cuda
 from rmsprop.optimizers.fused import foreach as fused_fallback
 from rmsprop.optimizers.fused.batches import Batch, batches, by_group
-from rmsprop.optimizers.fused.build import KernelUnavailableError, load_kernel
 from rmsprop.optimizers.fused.checks import (
     OPTIONS,
     STATE,
     WIDE,
-    Group,
     check_options,
     check_parameter,
     check_step,
     checked_checkpoint,
     complete_state,
 )
+from rmsprop.optimizers.fused.kernels import (
+    Left,
+    Pairs,
+    Walk,
+    cpu_walk,
+    cuda_walk,
+    has_cuda_kernel,
+    leave_all,
+)
+from rmsprop.optimizers.fused.options import StepOptions
 from rmsprop.optimizers.fused.subclasses import has_own_dispatch
-
-Pairs: TypeAlias = list[tuple[Group, Tensor]]
-Left: TypeAlias = tuple[Pairs, list[tuple[Any, ...]]]
-"""What a walk leaves to others: parameters, and launches of the kernel on CUDA, made ready."""
-Walk: TypeAlias = Callable[
-    [list[dict[str, Any]], Mapping[Tensor, Any], float, bool, bool, str, int], Left | None
-]
-"""`step` of cpu_kernel.cpp: (param_groups, state, scale, partly, serial, launched, block) -> what is left."""
 
 
 class FusedRMSprop(RMSprop):
@@ -93,6 +94,8 @@ class FusedRMSprop(RMSprop):
     _options: Mapping[str, Any] = MappingProxyType({})
     _repeats = False
     """Whether a parameter stands twice in a group, of which torch warns: no two threads may step it then."""
+    _fast_path: Walk = staticmethod(leave_all)
+    """Takes the whole step in one call where it can, and gives back what it leaves: C++, once it is built."""
     _launched = ""
     """On which devices the walk makes parameters ready for the kernel: "cuda" once one was met there."""
 
@@ -146,7 +149,7 @@ class FusedRMSprop(RMSprop):
             or self._optimizer_step_post_hooks
             or _global_optimizer_pre_hooks
             or _global_optimizer_post_hooks
-            or torch._C._autograd._profiler_enabled()
+            or _profiler_enabled()
         ):
             return self._watched_step() if closure is None else self._watched_step(closure)
         return self._step(closure)
@@ -166,11 +169,7 @@ class FusedRMSprop(RMSprop):
         if self._launched == "cuda" and torch.cuda.is_current_stream_capturing():
             self._check_capture()
         if left := self._walk_all(scale, False):
-            rest, launches = left
-            if rest:
-                self._step_rest(rest, scale)
-            else:
-                self._launch(launches)
+            self._step_left(left, scale)
         return loss
 
     _watched_step = Optimizer.profile_hook_step(_step)
@@ -197,24 +196,21 @@ class FusedRMSprop(RMSprop):
             )
 
     def _walk_all(self, scale: float, partly: bool) -> Left | None:
-        return self._walk(
+        if is_dynamo_compiling():  # a compiled training step calls it between its graphs
+            return self._walk_untraced(scale, partly)
+        return self._fast_path(
             self.param_groups, self.state, scale, partly, self._repeats, self._launched, fused_cuda.BLOCK
         )
 
-    @staticmethod
-    def _walk(
-        groups: list[dict[str, Any]],
-        _state: Mapping[Tensor, Any],
-        _scale: float,
-        _partly: bool,
-        _serial: bool,
-        _launched: str,
-        _block: int,
-        /,
-    ) -> Left | None:
-        """Leaves all to others: until a parameter is met on CPU or CUDA, the C++ need not be built."""
-        rest: Pairs = [(group, p) for group in groups for p in group["params"] if p.grad is not None]
-        return (rest, []) if rest else None
+    _walk_untraced = torch._disable_dynamo(_walk_all)  # type: ignore[attr-defined]
+
+    @torch._disable_dynamo  # type: ignore[attr-defined]
+    def _step_left(self, left: Left, scale: float) -> None:
+        rest, launches = left
+        if rest:
+            self._step_rest(rest, scale)
+        else:
+            self._launch(launches)
 
     @torch.no_grad()
     def _step_rest(self, rest: Pairs, scale: float) -> None:
@@ -251,10 +247,10 @@ class FusedRMSprop(RMSprop):
             for p in params:
                 complete_state(group, keys, p, self.state[p])
         if "cpu" in types:
-            self._walk = _cpu_kernel()  # type: ignore[method-assign]
-        elif "cuda" in types and _cuda_kernel():
-            self._walk = _cuda_walk()  # type: ignore[method-assign]
-        if "cuda" in types and _cuda_kernel():
+            self._fast_path = cpu_walk()
+        elif "cuda" in types and has_cuda_kernel():
+            self._fast_path = cuda_walk()
+        if "cuda" in types and has_cuda_kernel():
             self._launched = "cuda"
 
     def _step_on_host(self, batch: Batch, scale: float) -> bool:
@@ -263,19 +259,20 @@ class FusedRMSprop(RMSprop):
         for i, (p, grad) in enumerate(zip(batch.params, batch.grads, strict=True)):
             p.grad = grad
             state[p] = {key: tensors[i] for key, tensors in batch.state.items()}
-        return not self._walk([{**batch.group, "params": batch.params}], state, scale, False, False, "", 0)
+        return not self._fast_path(
+            [{**batch.group, "params": batch.params}], state, scale, False, False, "", 0
+        )
 
     def _step_elsewhere(self, batch: Batch) -> Callable[[], None]:
         """A step that is computed and not yet written; on CUDA, one that is not yet computed either."""
-        on_cuda = batch.params[0].is_cuda and fused_cuda.takes(batch) and _cuda_kernel()
+        on_cuda = batch.params[0].is_cuda and fused_cuda.takes(batch) and has_cuda_kernel()
         found_inf, grad_scale = self._amp()
-        names = ("lr", "alpha", "eps", "weight_decay", "momentum", "centered", "maximize")
-        options = {name: batch.group[name] for name in (*names, "eps_inside_sqrt", "stochastic_rounding")}
+        options = StepOptions.of(batch.group, grad_scale, found_inf)
         keys = ("square_avg", "grad_avg", "momentum_buffer", "step")
         tensors = (batch.params, batch.grads, *(batch.state.get(key, []) for key in keys))
-        if on_cuda:
-            return partial(fused_cuda.step, tensors, **options, grad_scale=grad_scale, found_inf=found_inf)
-        return fused_fallback.step(tensors, **options, grad_scale=grad_scale, found_inf=found_inf)
+        return (
+            partial(fused_cuda.step, tensors, options) if on_cuda else fused_fallback.step(tensors, options)
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         kept = {"_step_supports_amp_scaling": self._step_supports_amp_scaling}
@@ -309,46 +306,3 @@ class FusedRMSprop(RMSprop):
 
 def _repeat(groups: list[dict[str, Any]]) -> bool:
     return any(len(set(group["params"])) < len(group["params"]) for group in groups)
-
-
-@cache
-def _cpu_kernel() -> Walk:
-    try:
-        return load_kernel().step  # type: ignore[no-any-return]
-    except KernelUnavailableError as error:
-        _warn_slow(f"the C++ kernel cannot be built ({error}); see `rmsprop build`")
-        return FusedRMSprop._walk
-
-
-@cache
-def _cuda_walk() -> Walk:
-    """The C++ walk; where there is no compiler Python's, whose step is the same kernel's."""
-    try:
-        return load_kernel().step  # type: ignore[no-any-return]
-    except KernelUnavailableError:
-        return FusedRMSprop._walk
-
-
-@cache
-def _cuda_kernel() -> bool:
-    """Whether there is one; if not, a warning has said so."""
-    if reason := fused_cuda.unavailable():
-        _warn_slow(reason)
-    return reason is None
-
-
-def _warn_slow(reason: str) -> None:
-    warnings.warn(f"FusedRMSprop takes torch's foreach operations: {reason}", RuntimeWarning, stacklevel=2)
-
-
-def unavailable(device: torch.device, _dtype: torch.dtype) -> str | None:
-    """Why a step there would not be a kernel's; None if it is. Builds the CPU's."""
-    if device.type == "cuda":
-        return fused_cuda.unavailable()
-    if device.type != "cpu":
-        return f"FusedRMSprop has kernels for cpu and cuda, not for {device.type}"
-    try:
-        load_kernel()
-    except KernelUnavailableError as error:
-        return f"the C++ kernel cannot be built: {error}"
-    return None

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from rmsprop import FusedRMSprop
 from rmsprop.optimizers.fused import build as kernel
-from rmsprop.optimizers.fused import optimizer as fused
+from rmsprop.optimizers.fused import kernels as fused
 
 STEP = """
 import torch
@@ -35,10 +35,10 @@ posix = pytest.mark.skipif(os.name != "posix", reason="owners and modes are POSI
 def empty_cache(tmp_path, monkeypatch):
     """A machine on which nothing has been built, and a process that has loaded nothing."""
     monkeypatch.setenv("RMSPROP_CACHE", str(tmp_path / "cache"))
-    for cached in (kernel.load_kernel, fused._cpu_kernel, fused._cuda_walk):
+    for cached in (kernel.load_kernel, fused.cpu_walk, fused.cuda_walk):
         cached.cache_clear()
     yield tmp_path / "cache"
-    for cached in (kernel.load_kernel, fused._cpu_kernel, fused._cuda_walk):
+    for cached in (kernel.load_kernel, fused.cpu_walk, fused.cuda_walk):
         cached.cache_clear()
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from rmsprop.optimizers.fused import cuda as fused_cuda
 from rmsprop.optimizers.fused.batches import Batch
 from rmsprop.optimizers.fused.cuda import BLOCK
+from rmsprop.optimizers.fused.options import StepOptions
 from tests.optimizers.fused.reference import FLAGS, assert_stored, bounds
 
 # The interpreter computes in numpy, which warns of overflows as a GPU does not.
@@ -86,7 +87,7 @@ class Tensors:
 
     def step(self, **more: object) -> None:
         tensors = tuple(self.lists.get(name, ()) for name in NAMES)
-        fused_cuda.step(tensors, **{**self.options, **more})
+        fused_cuda.step(tensors, StepOptions(**{**self.options, **more}))
 
     def checked_step(self, **more: object) -> None:
         """A step; all elements are within their bounds, and each step counter is one further."""

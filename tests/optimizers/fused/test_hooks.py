@@ -1,6 +1,7 @@
 """step() and what surrounds it, hooks, profilers, threads, autograd: as with torch.optim.RMSprop."""
 
 import gc
+import warnings
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
@@ -197,3 +198,30 @@ def test_a_step_draws_no_random_numbers_and_leaves_the_defaults():
     FusedRMSprop(params, **EVERYTHING).step()
     assert torch.equal(torch.get_rng_state(), before[0])
     assert torch.get_default_dtype() == before[1]
+
+
+@pytest.mark.slow
+def test_a_compiled_training_step_takes_the_same_steps_and_warns_of_nothing():
+    def trained(compiled):
+        params = parameters((4, 3), (5,))
+        optimizer = FusedRMSprop(params, **EVERYTHING)
+
+        def train():
+            optimizer.zero_grad()
+            loss = loss_of(params)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        step = torch.compile(train, backend="eager") if compiled else train
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            for _ in range(3):
+                step()
+        torch.compiler.reset()
+        assert not [
+            str(w.message)[:150] for w in told if "Dynamo does not know how to trace" in str(w.message)
+        ]
+        return snapshot(optimizer)
+
+    assert_same_bits(trained(True), trained(False))
