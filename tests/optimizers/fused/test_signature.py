@@ -1,12 +1,14 @@
 """FusedRMSprop takes what torch.optim.RMSprop takes, and makes its steps and those of other frameworks."""
 
 import inspect
+import re
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import rmsprop
 from rmsprop import FusedRMSprop
 from tests.optimizers.fused.reference import (
     DEVICES,
@@ -131,3 +133,12 @@ def test_a_step_of_keras_and_one_of_tensorflow_1():
     optimizer.state[q] = {"step": torch.tensor(0.0), "square_avg": torch.ones_like(q)}
     optimizer.step()
     assert q.item() == pytest.approx(0.8549429, abs=2e-7)
+
+
+def test_the_class_shows_where_a_user_looks_for_it():
+    assert "FusedRMSprop" in dir(rmsprop)
+    options = inspect.signature(FusedRMSprop).parameters.keys()
+    described = set(
+        re.findall(r"\w+", FusedRMSprop.__doc__.partition("Parameters")[2].partition("Raises")[0])
+    )
+    assert options <= set(re.findall(r"\w+", described))
