@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from rmsprop import FusedRMSprop
 from rmsprop.optimizers.fused import cuda
 from rmsprop.optimizers.fused.build import load_kernel
+from rmsprop.optimizers.fused.options import StepOptions
 from rmsprop.suite.case import Case
 from rmsprop.suite.measure import session
 from rmsprop.suite.measure.matrix import cases
@@ -281,7 +282,7 @@ def kernel_seconds(lists: tuple[list[Tensor], ...], block: int, warps: int) -> f
         launches: list[cuda.Launch] = []
         launch, cuda.launch = cuda.launch, lambda it, **_: launches.append(it)
         try:
-            cuda.step(lists, **options, eps_inside_sqrt=False)
+            cuda.step(lists, StepOptions(**options, eps_inside_sqrt=False))
         finally:
             cuda.launch = launch
         args, kwargs, kernel = recorded(launches[0])

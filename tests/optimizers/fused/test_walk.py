@@ -14,6 +14,7 @@ from rmsprop import FusedRMSprop
 from rmsprop.optimizers.fused import cuda as fused_cuda
 from rmsprop.optimizers.fused.batches import batches
 from rmsprop.optimizers.fused.build import load_kernel
+from rmsprop.optimizers.fused.options import StepOptions
 from tests.optimizers.fused.reference import DEVICES, parameters
 from tests.optimizers.fused.test_cuda import INTERPRETED
 
@@ -59,10 +60,9 @@ def expected(optimizer: FusedRMSprop) -> list[tuple[fused_cuda.Launch, dict]]:
         for batch in batches(pairs, optimizer.state):
             launches: list[fused_cuda.Launch] = []
             keys = ("square_avg", "grad_avg", "momentum_buffer", "step")
-            names = ("lr", "alpha", "eps", "weight_decay", "momentum", "centered", "maximize")
             fused_cuda.step(
                 (batch.params, batch.grads, *(batch.state.get(key, []) for key in keys)),
-                **{name: batch.group[name] for name in (*names, "eps_inside_sqrt", "stochastic_rounding")},
+                StepOptions.of(batch.group, None, None),
             )
             found.append((launches[0], dict(batch.group)))
     return found
