@@ -25,6 +25,8 @@ from rmsprop.suite.gate.suite_files import copy_suite, find_suite
 from rmsprop.suite.git import git, git_or_none
 
 WORKING_TREE = "working tree"
+BESIDE_THE_SUITE = ("errors.py", "book/programs.py")
+"""Files of rmsprop that today's suite needs, whatever rmsprop is under test; see benchmarks/__init__.py."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,9 @@ def prepared_trees(
         ours = Path(rmsprop.suite.__file__).parent
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ours, harness / "rmsprop" / "suite", ignore=ignored, dirs_exist_ok=True)
-        shutil.copy(ours.parent / "errors.py", harness / "rmsprop")
+        for name in BESIDE_THE_SUITE:
+            (harness / "rmsprop" / name).parent.mkdir(exist_ok=True)
+            shutil.copy(ours.parent / name, harness / "rmsprop" / name)
         yield Trees(trees["base"], trees["head"], harness, found.module, tuple(_lacking(top)))
 
 

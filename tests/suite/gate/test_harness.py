@@ -78,6 +78,25 @@ def test_the_gate_measures_a_commit_that_has_another_suite_and_one_that_has_none
             assert opened[fused].skipped == "not in this commit: fused"
 
 
+def test_todays_suite_lists_its_cases_from_the_harness_alone(tmp_path):
+    """With a tree of the book's optimizer alone: each file that benchmarks/ loads beside it must be there."""
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    git(folder, "init", "-q")
+    stand_in(folder, NONE)
+    none = commit(folder, "no suite")
+    shutil.copytree(CHECKOUT / "benchmarks", folder / "benchmarks", dirs_exist_ok=True)
+    with prepared_trees(folder, {"base": none, "head": none}, "benchmarks.suite") as trees:
+        answer = subprocess.run(
+            [sys.executable, "-P", "-c", "from benchmarks.suite import cases; print(len(cases()))"],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (trees.harness, trees.base.path)))},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert int(answer.stdout) > 30
+
+
 @pytest.mark.parametrize("files", [NONE, OTHERS], ids=["none", "another"])
 def test_asv_measures_an_installed_commit_with_todays_suite(tmp_path, files):
     stand_in(tmp_path / "site", files)
