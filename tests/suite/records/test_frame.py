@@ -147,7 +147,7 @@ def test_pytest_benchmark_files_are_read_and_benchmarks_of_others_have_names_of_
 
 def test_damaged_foreign_and_newer_files_are_named_and_the_rest_is_read(tmp_path, bench):
     write_bench(tmp_path / "bench" / "good.json", bench())
-    newer = json.loads((tmp_path / "bench" / "good.json").read_text()) | {"schema": 2}
+    newer = json.loads((tmp_path / "bench" / "good.json").read_text()) | {"schema": 99}
     bad = {
         "bench/newer.json": newer,
         "bench/foreign.json": {"a": 1},

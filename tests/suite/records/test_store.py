@@ -28,7 +28,7 @@ def test_losses_that_are_not_finite_come_back_too(tmp_path, make_record):
         epoch_seconds=((1.0, 1.0),),
         ensemble=replace(scratch.ensemble, sd=float("nan")),
     )
-    record = replace(record, programs=record.programs | {"scratch": broken})
+    record = replace(record, programs=record.programs | {"rmsprop-scratch": broken})
     path = write_reproduction(tmp_path, record)
     json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     again = read_reproduction(path).programs["rmsprop-scratch"]
@@ -76,19 +76,23 @@ def test_damaged_foreign_and_newer_files_are_named_and_the_good_ones_read(tmp_pa
 
 
 def spoil(record, **changes):
-    return record["programs"]["scratch"].update(changes)
+    return record["programs"]["rmsprop-scratch"].update(changes)
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda record: record["programs"].pop("concise"), "nothing of concise"),
-        (lambda record: record["traces"].pop("torch_2d"), "nothing of torch_2d"),
+        (lambda record: record["traces"].clear(), "nothing of any trace"),
+        (lambda record: record["traces"].update(rmsprop_2d=[]), "nothing of rmsprop_2d"),
+        (
+            lambda record: record["programs"].update(mine=record["programs"].pop("rmsprop-scratch")),
+            "mine: the name of another program",
+        ),
         (lambda record: spoil(record, seeds=[1]), "differ in length"),
         (lambda record: spoil(record, epoch_seconds=[[0.1, 0.0]] * 40), "greater than 0"),
-        (lambda record: record["programs"]["scratch"]["ensemble"].update(seeds=0), "greater than 0"),
+        (lambda record: record["programs"]["rmsprop-scratch"]["ensemble"].update(seeds=0), "greater than 0"),
         (
-            lambda record: record["programs"]["scratch"]["ensemble"].update(quantiles=[0.1]),
+            lambda record: record["programs"]["rmsprop-scratch"]["ensemble"].update(quantiles=[0.1]),
             "differ in length",
         ),
     ],
