@@ -14,9 +14,10 @@ import pandas as pd
 
 from rmsprop.suite.case import REFERENCE
 from rmsprop.suite.records.frame import read_frame
-from rmsprop.suite.report.pages.fused import NAME, Comparison, compare, turns_of
-from rmsprop.suite.verdicts.speed import Runs, as_rows
+from rmsprop.suite.verdicts.speed import Runs
+from rmsprop.suite.verdicts.turns import Comparison, compare, row_of, turns_of
 
+NAME = "fused"
 OF_LIMIT = 0.9
 """The share of the memory limit that a step must reach from `LIMIT_FROM` elements up."""
 LIMIT_FROM = 1e6
@@ -45,19 +46,19 @@ class Aim:
 def aims(runs: Runs) -> Iterator[Aim]:
     """Each aim that the measurements speak of: on each machine, at each case on the CPU."""
     for machine in runs.machines:
-        for turn in turns_of(runs.on(machine)):
+        for turn in turns_of(runs.on(machine), NAME, REFERENCE):
             if turn["device"].iloc[0] == "cpu":
                 yield from _aims(machine, turn)
 
 
 def _aims(machine: str, turn: pd.DataFrame) -> Iterator[Aim]:
-    own = as_rows(turn[turn["implementation"] == NAME])[0]
+    own = row_of(turn, NAME)
     case = f"{machine}, {own['dtype']}, {own['point']}"
     if least := TIMES_DEFAULT.get((own["layout"], own["size"])):
-        yield _faster(case, f"{least:g} times as fast as {REFERENCE}", compare(turn, REFERENCE), least)
+        yield _faster(case, f"{least:g} times as fast as {REFERENCE}", compare(turn, NAME, REFERENCE), least)
     for rival in turn["implementation"]:
         if rival not in {NAME, REFERENCE, "scratch"}:
-            yield _faster(case, f"no slower than {rival}", compare(turn, rival), 1.0)
+            yield _faster(case, f"no slower than {rival}", compare(turn, NAME, rival), 1.0)
     if own["elements"] >= LIMIT_FROM and own["ceiling"] is not None:
         share = own["ceiling"] / own["median"]
         answer: Answer = "reached" if share >= OF_LIMIT else "missed"

@@ -32,6 +32,8 @@ LAYOUTS = {
 """What the parameters look like, and the words for it."""
 REFERENCE = "builtin-loop"
 """The implementation that the others are compared with: torch's default on the CPU."""
+DEFAULTS = {"cuda": "builtin-foreach"}
+"""By device, which implementation `torch.optim.RMSprop` is without options, where it is not `REFERENCE`."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ def size_of(number: float) -> str:
     return f"{number / 2**10:.1f} KiB" if number < 2**20 else f"{number / 2**20:,.2f} MiB"
 
 
-def measure(value: float, unit: str) -> str:
+def with_unit(value: float, unit: str) -> str:
     """A number of the frame with its unit: seconds, bytes, or neither."""
     if unit == "seconds":
         return duration(value)

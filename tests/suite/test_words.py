@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rmsprop.suite.words import commit_name, count, duration, measure, size_of, slug, when
+from rmsprop.suite.words import commit_name, count, duration, size_of, slug, when, with_unit
 
 
 @pytest.mark.parametrize(
@@ -18,14 +18,14 @@ from rmsprop.suite.words import commit_name, count, duration, measure, size_of, 
     ],
 )
 def test_a_time_has_three_digits_and_a_unit(seconds, words):
-    assert duration(seconds) == measure(seconds, "seconds") == words
+    assert duration(seconds) == with_unit(seconds, "seconds") == words
 
 
 @pytest.mark.parametrize(
     ("number", "words"), [(0, "0 B"), (24, "24 B"), (4096, "4.0 KiB"), (4e6, "3.81 MiB")]
 )
 def test_memory_has_a_unit(number, words):
-    assert size_of(number) == measure(number, "bytes") == words
+    assert size_of(number) == with_unit(number, "bytes") == words
 
 
 def test_what_is_missing_has_words():

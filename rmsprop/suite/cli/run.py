@@ -24,7 +24,7 @@ from rmsprop.suite.measure.session import EFFORTS, bench
 from rmsprop.suite.records.bench import BenchRecord
 from rmsprop.suite.records.files import check_writable
 from rmsprop.suite.records.store import write_reproduction
-from rmsprop.suite.report.build import Report, build_report
+from rmsprop.suite.report.build import BuiltReport, build_report
 from rmsprop.suite.verdicts.reproduction import judge
 
 Progress = Callable[[str, int, str], None]
@@ -56,14 +56,20 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the command left."""
+    """What the command left.
 
-    report: Report
+    Attributes
+    ----------
+    good
+        Whether every claim is reproduced and no case failed.
+    remarks
+        What was left out, a sentence for each.
+    """
+
+    report: BuiltReport
     good: bool
-    """Whether every claim is reproduced and no case failed."""
     interrupted: bool
     remarks: tuple[str, ...]
-    """What was left out, a sentence for each."""
 
 
 def run(options: Run) -> None:

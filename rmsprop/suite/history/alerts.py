@@ -33,7 +33,21 @@ _MANY_POINTS = 200_000
 
 @dataclass(frozen=True)
 class Alert:
-    """A change point of one series, and between which commits it lies."""
+    """A change point of one series, and between which commits it lies.
+
+    Attributes
+    ----------
+    p_value
+        Chance of such a change in such a series without any, in this direction.
+    direction
+        slower also stands for more bytes, or more of what a track_ counts.
+    points_after
+        Measured commits since, with the first.
+    unmeasured
+        Commits between the two that were not measured; None where the checkout does not know them.
+    recovered
+        The first commit at which the series was back at its former level; None while the change stands.
+    """
 
     series: Series
     last_good: str
@@ -42,15 +56,10 @@ class Alert:
     low: float
     high: float
     p_value: float
-    """Chance of such a change in such a series without any, in this direction."""
     direction: Literal["slower", "faster"]
-    """slower also stands for more bytes, or more of what a track_ counts."""
     points_after: int
-    """Measured commits since, with the first."""
     unmeasured: int | None
-    """Commits between the two that were not measured; None where the checkout does not know them."""
     recovered: str | None = None
-    """The first commit at which the series was back at its former level; None while the change stands."""
 
     @property
     def fails(self) -> bool:

@@ -25,7 +25,7 @@ from rmsprop.suite.records.frame import Rows, read_rows
 from rmsprop.suite.records.gate import GateCase, GateRecord
 from rmsprop.suite.records.store import read_gates
 from rmsprop.suite.verdicts.changepoints import SHORTEST
-from rmsprop.suite.verdicts.gate import judge_gate
+from rmsprop.suite.verdicts.gate import JudgedRun, judge_gate
 
 UNFOLLOWED = ("1", "half mean squared error")
 """Units of quantities without a better direction, such as a loss."""
@@ -36,29 +36,42 @@ LAUNCHES = 4
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """One quantity of one case on one machine in one environment, at one commit after the other."""
+    """One quantity of one case on one machine in one environment, at one commit after the other.
+
+    Attributes
+    ----------
+    environment
+        Python and packages, as the runner names them.
+    unit
+        seconds, bytes, or what a track_ of asv's counts; 1 for the gate's ratios.
+    runner
+        asv, bench, pytest-benchmark or gate.
+    commits
+        Full hashes, oldest first.
+    times
+        UTC: of the commits where they are known, else of the measurements.
+    values
+        Medians; the gate's are ratios of each commit to its base.
+    bases
+        The gate's: what each commit was compared with.
+    launches
+        The gate's: the log ratio of each pair of processes.
+    version
+        Of the benchmark: another one measures something else, and has a history of its own.
+    """
 
     machine: str
     environment: str
-    """Python and packages, as the runner names them."""
     case: str
     quantity: str
     unit: str
-    """seconds, bytes, or what a track_ of asv's counts; 1 for the gate's ratios."""
     runner: str
-    """asv, bench, pytest-benchmark or gate."""
     commits: tuple[str, ...]
-    """Full hashes, oldest first."""
     times: tuple[datetime, ...]
-    """UTC: of the commits where they are known, else of the measurements."""
     values: NDArray[np.float64]
-    """Medians; the gate's are ratios of each commit to its base."""
     bases: tuple[str, ...] = ()
-    """The gate's: what each commit was compared with."""
     launches: tuple[tuple[float, ...], ...] = ()
-    """The gate's: the log ratio of each pair of processes."""
     version: str = ""
-    """Of the benchmark: another one measures something else, and has a history of its own."""
 
     @property
     def long_enough(self) -> bool:
@@ -70,14 +83,20 @@ class Series:
 
 @dataclass(frozen=True)
 class History:
-    """All series, and what could not be read."""
+    """All series, and what could not be read.
+
+    Attributes
+    ----------
+    commits
+        The checkout's history, oldest first; empty where there is none.
+    elsewhere
+        Measured commits of other branches of the checkout, which are no part of its history.
+    """
 
     series: tuple[Series, ...]
     problems: tuple[Problem, ...]
     commits: tuple[str, ...] = field(default=(), repr=False)
-    """The checkout's history, oldest first; empty where there is none."""
     elsewhere: int = 0
-    """Measured commits of other branches of the checkout, which are no part of its history."""
 
 
 def read_history(results: Path, repo: Path | None) -> History:
@@ -93,16 +112,17 @@ def read_history(results: Path, repo: Path | None) -> History:
     for rows in read_rows(results, problems):
         points.add(rows)
     records, damaged = read_gates(results)
-    return _history(points, records, (*problems, *damaged), repo)
+    gates = [JudgedRun(record, judge_gate(record)) for record in records]
+    return _history(points, gates, (*problems, *damaged), repo)
 
 
 def history_of(
     frame: pd.DataFrame,
-    gates: Iterable[GateRecord],
+    gates: Iterable[JudgedRun],
     problems: tuple[Problem, ...] = (),
     repo: Path | None = None,
 ) -> History:
-    """The same of what was read already: `read_frame`'s rows and the gate's records."""
+    """The same of what was read already: `read_frame`'s rows and the gate's runs."""
     points = _Points()
     if len(frame):
         names = [*_KEYS, *AXES, "benchmark", "parameters", *_FACTS]
@@ -112,7 +132,7 @@ def history_of(
 
 
 def _history(
-    points: "_Points", gates: Iterable[GateRecord], problems: tuple[Problem, ...], repo: Path | None
+    points: "_Points", gates: Iterable[JudgedRun], problems: tuple[Problem, ...], repo: Path | None
 ) -> History:
     known = _git_log(repo)
     order = _Order(known)
@@ -239,10 +259,11 @@ _UNDATED = datetime.fromtimestamp(0, UTC)
 """Where no file says when: before all others."""
 
 
-def _paired(records: Iterable[GateRecord], order: _Order) -> Iterable[Series]:
+def _paired(gates: Iterable[JudgedRun], order: _Order) -> Iterable[Series]:
     """The series of the gate's records of one clean commit against another."""
     found: defaultdict[tuple[str, str, str], dict[str, tuple[str, datetime, list[float]]]] = defaultdict(dict)
-    for record in records:
+    for run in gates:
+        record = run.record
         base, head = record.base, record.head
         same = base.python == head.python and base.versions == head.versions
         if (
@@ -254,7 +275,7 @@ def _paired(records: Iterable[GateRecord], order: _Order) -> Iterable[Series]:
             continue
         date = order.dates.get(head.commit) or datetime.fromisoformat(record.environment.started)
         environment = f"py{head.python}-torch{head.versions.get('torch')}"
-        unsteady = {name for one in judge_gate(record).found("unsteady") for name in one.cases}
+        unsteady = {name for one in run.verdict.found("unsteady") for name in one.cases}
         for case in record.cases:
             key = (record.environment.machine, environment, case.id)
             launches = [] if case.id in unsteady else _launches(record, case)

@@ -17,7 +17,7 @@ _EXCERPT = re.compile(r"(<!-- made by .*? -->)\n.*?(<!-- end -->)", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Report:
+class BuiltReport:
     """What was written, and which files below results/ are no records that can be shown.
 
     Attributes
@@ -33,7 +33,7 @@ class Report:
 
 def build_report(
     results: Path, reports: Path, readme: Path | None = None, *, since: datetime | None = None
-) -> Report:
+) -> BuiltReport:
     """Write the pages, README.md and figures/*.svg below `reports` from the records below `results`.
 
     The same records give the same bytes. All is rendered before anything is written, so that a failure
@@ -51,7 +51,7 @@ def build_report(
     if readme and excerpt:
         write_atomically(readme, excerpt)
         paths = (*paths, readme)
-    return Report(paths, inputs.problems, overview.sentences(inputs))
+    return BuiltReport(paths, inputs.problems, overview.sentences(inputs))
 
 
 def files_of(inputs: Inputs) -> dict[str, str]:

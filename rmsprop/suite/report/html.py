@@ -20,8 +20,8 @@ from rmsprop.suite.report.page import (
     Paragraph,
     Part,
     Sentences,
-    Status,
     Table,
+    Tag,
     Words,
 )
 
@@ -148,7 +148,7 @@ def _part(part: Part) -> Markup:
             return Markup("<code>{}</code>").format(text)
         case Link(text, href):
             return Markup('<a href="{}">{}</a>').format(href, text)
-        case Status(text, status):
+        case Tag(text, status):
             return _status(text, status)
         case _:
             return Markup("{}").format(part)

@@ -10,8 +10,8 @@ from rmsprop.suite.history.alerts import Alert, alerts_of
 from rmsprop.suite.history.series import History, history_of
 from rmsprop.suite.records.files import Problem, read_folder
 from rmsprop.suite.records.frame import read_frame
-from rmsprop.suite.records.gate import GateRecord
 from rmsprop.suite.records.store import read_gates, read_reproduction
+from rmsprop.suite.verdicts.gate import JudgedRun, judge_gate
 from rmsprop.suite.verdicts.reproduction import Judgement, judge
 from rmsprop.suite.verdicts.speed import Runs
 
@@ -25,7 +25,7 @@ class Inputs:
     results
         The folder itself, for names relative to it.
     reproductions, gates
-        The oldest first.
+        Records with their verdicts, the oldest first.
     frame
         `rmsprop.suite.records.frame.read_frame`: every row of bench, asv and pytest-benchmark.
     runs
@@ -43,7 +43,7 @@ class Inputs:
     results: Path
     reproductions: tuple[Judgement, ...]
     frame: pd.DataFrame
-    gates: tuple[GateRecord, ...]
+    gates: tuple[JudgedRun, ...]
     runs: Runs
     history: History
     alerts: tuple[Alert, ...]
@@ -56,7 +56,8 @@ def read_inputs(results: Path, *, asv_site: bool = False, since: datetime | None
     """Everything below `results`. No checkout is asked: the same records give the same inputs."""
     reproductions, unread = read_folder(results / "reproduction", lambda path: judge(read_reproduction(path)))
     frame, unread_rows = read_frame(results)
-    gates, unread_gates = read_gates(results)
+    records, unread_gates = read_gates(results)
+    gates = tuple(JudgedRun(record, judge_gate(record)) for record in records)
     found = history_of(frame, gates)
     # The gate compares a commit with its base: one ratio is a history.
     compared = tuple(one for one in found.series if len(one.commits) > 1 or one.long_enough)
@@ -64,7 +65,7 @@ def read_inputs(results: Path, *, asv_site: bool = False, since: datetime | None
         results=results,
         reproductions=tuple(sorted(reproductions, key=lambda one: one.record.environment.started)),
         frame=frame,
-        gates=tuple(gates),
+        gates=gates,
         runs=Runs.of(frame),
         history=replace(found, series=compared),
         alerts=alerts_of(found),

@@ -19,8 +19,8 @@ from rmsprop.suite.report.page import (
     Paragraph,
     Part,
     Sentences,
-    Status,
     Table,
+    Tag,
     Words,
 )
 
@@ -96,7 +96,7 @@ def _part(part: Part) -> str:
         case Link(text, href):
             # A page of the site is no file beside the Markdown.
             return f"[{_text(text)}]({href})" if href.startswith("https://") else _text(text)
-        case Status(text):
+        case Tag(text):
             return _text(text)
         case _:
             return _text(part)

@@ -61,14 +61,14 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Status:
+class Tag:
     """A verdict; the style sheet has colours for some statuses, such as `reproduced` or `slower`."""
 
     text: str
     status: str
 
 
-Part = str | Code | Link | Status
+Part = str | Code | Link | Tag
 Words = Part | tuple[Part, ...]
 """A sentence: text, or text with links, commands and verdicts in it."""
 

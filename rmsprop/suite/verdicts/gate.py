@@ -125,6 +125,14 @@ class GateVerdict:
         return tuple(sorted(chosen, key=lambda finding: -abs(finding.change or 0)))
 
 
+@dataclass(frozen=True)
+class JudgedRun:
+    """A run of the gate and its verdict, which is made once and travels with the record."""
+
+    record: GateRecord
+    verdict: GateVerdict
+
+
 def judge_gate(record: GateRecord) -> GateVerdict:
     """The verdict of a run: a command makes it once, and terminal, formats and pages take it."""
     findings = _findings(record)

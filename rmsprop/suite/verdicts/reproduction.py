@@ -40,17 +40,24 @@ FAILS: tuple[Status, ...] = ("not reproduced", "not consistent")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a record says of one claim."""
+    """What a record says of one claim.
+
+    Attributes
+    ----------
+    here
+        The same quantity here: the 2-D coordinate, the median loss over seeds, the median seconds.
+    percentile
+        Of the printed loss among the seeds, 0 to 100.
+    interval
+        95% interval: of the percentile for a loss, its rounding included; of here / book for seconds.
+    """
 
     claim: Claim
     here: float | None
-    """The same quantity here: the 2-D coordinate, the median loss over seeds, the median seconds."""
     status: Status
     words: str
     percentile: float | None = None
-    """Of the printed loss among the seeds, 0 to 100."""
     interval: tuple[float, float] | None = None
-    """95% interval: of the percentile for a loss, its rounding included; of here / book for seconds."""
 
     @property
     def decides(self) -> bool:

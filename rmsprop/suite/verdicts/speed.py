@@ -188,8 +188,13 @@ def first_of(rows: pd.DataFrame, column: str) -> Row:
 
 def as_rows(rows: pd.DataFrame) -> list[Row]:
     """Each row as a mapping from column to value; None where the value is missing."""
-    plain = rows.astype(object).where(rows.notna(), None)
-    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
+    columns = {
+        str(name): [
+            None if missing else value for value, missing in zip(column.tolist(), column.isna(), strict=True)
+        ]
+        for name, column in rows.items()
+    }
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def in_order(found: Iterable[str], known: Iterable[str]) -> list[str]:

@@ -9,7 +9,7 @@ from rmsprop.suite.records.gate import GateCase
 from rmsprop.suite.report import markdown
 from rmsprop.suite.report.figures.gate import draw_forests
 from rmsprop.suite.report.pages import gate
-from rmsprop.suite.verdicts.gate import judge_gate
+from rmsprop.suite.verdicts.gate import JudgedRun, judge_gate
 from tests.suite.conftest import simulate  # noqa: F401 (a fixture)
 from tests.suite.report.conftest import page_from
 
@@ -24,7 +24,7 @@ def record(simulate):  # noqa: F811
 
 
 def pages_of(*records):
-    return list(gate.pages(SimpleNamespace(gates=records)))
+    return list(gate.pages(SimpleNamespace(gates=tuple(JudgedRun(one, judge_gate(one)) for one in records))))
 
 
 def texts_of(page):

@@ -45,7 +45,7 @@ def test_headline_ratios_have_intervals_and_lead_to_the_machine(tmp_path, put, p
         put(name, steps=tuple(step * (1 + 0.01 * i) for i in range(7)))
     build_report(tmp_path / "results", tmp_path / "reports")
     page = page_of(tmp_path / "reports")
-    assert "4.00× (3.77 to 4.24)" in page.text
+    assert "4× (3.77 to 4.24)" in page.text
     assert "performance.html#machine-example-2cpu" in {link["href"] for link in page.all("a")}
 
 
@@ -110,6 +110,27 @@ def test_the_fastest_is_named_with_its_ratio(tmp_path, put):
         "is 4.00 times as fast as builtin-loop (95% interval 4.00 to 4.00). Measured on example-2cpu, "
         "2026-01-02 03:04 UTC, commit 012345678."
     )
+
+
+def test_on_a_gpu_the_sentence_compares_with_what_torch_does_there_without_options(tmp_path, put):
+    for name, step in (("builtin-loop", 4e-4), ("builtin-foreach", 2e-4), ("fused", 1e-4)):
+        put(name, step, device="cuda")
+    words = overview.sentences(read_inputs(tmp_path / "results"))[1]
+    assert "is 2.00 times as fast as builtin-foreach" in words
+
+
+def test_a_readme_speaks_of_the_newest_records_of_a_cpu(tmp_path, put, make_record, make_environment):
+    newer = make_environment(started="2026-02-02T00:00:00+00:00", machine="with-gpu")
+    write_reproduction(tmp_path / "results", make_record())
+    write_reproduction(tmp_path / "results", make_record(environment=newer, device="cuda"))
+    put("builtin-loop", 4e-4)
+    put("fused", 1e-4)
+    put("fused", 1e-5, device="cuda", machine="with-gpu", started="2026-02-02T00:00:00+00:00")
+    blocks = overview.excerpt(read_inputs(tmp_path / "results"))
+    text = page_from(blocks).text
+    assert "airfoil rows, cpu float32" in text
+    assert "fused takes 100 µs" in text
+    assert "cuda" not in text
 
 
 def test_a_change_point_stands_on_the_overview_and_leads_to_its_commits(inputs):

@@ -19,7 +19,7 @@ from rmsprop.suite.report.figures.canvas import (
     legend_below,
     legend_height,
 )
-from rmsprop.suite.words import count, measure, slug
+from rmsprop.suite.words import count, slug, with_unit
 
 _POINTS = 200
 """The newest that are drawn."""
@@ -80,9 +80,9 @@ def draw_history(
         axes.xaxis.set_major_locator(MaxNLocator(min(6, len(commits)), integer=True))
         axes.xaxis.set_major_formatter(lambda x, _: commits[int(x)][:7] if 0 <= x < len(commits) else "")
         axes.tick_params(axis="x", labelsize=7.5)
-        axes.yaxis.set_major_formatter(lambda value, _: measure(value, unit))
+        axes.yaxis.set_major_formatter(lambda value, _: with_unit(value, unit))
         legend_below(figure, legend)
-        newest = "; ".join(f"{label} at {measure(one.values[-1], unit)}" for label, one in lines.items())
+        newest = "; ".join(f"{label} at {with_unit(one.values[-1], unit)}" for label, one in lines.items())
         changes = "; ".join(f"{a.series.case} to {a.ratio:.2f} times at {a.first_bad[:9]}" for a in shown)
         found = (
             "No change point was found."
@@ -116,10 +116,10 @@ def _flag(axes: Axes, x: float, commit: str, words: str) -> None:
         va="top",
         fontsize=8,
         color=VERMILLION,
-        url=f"#{anchor_of(commit)}",
+        url=f"#{commit_anchor(commit)}",
     )
 
 
-def anchor_of(commit: str) -> str:
+def commit_anchor(commit: str) -> str:
     """Where the commit's row stands on the page."""
     return f"commit-{slug(commit)[:12]}"

@@ -1,12 +1,10 @@
 """The page of FusedRMSprop: how many times torch's default, ahead of whom, how near to the memory limit."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import pandas as pd
 
 from rmsprop.suite.case import REFERENCE
-from rmsprop.suite.records.frame import Row
 from rmsprop.suite.report.figures.canvas import styles_of
 from rmsprop.suite.report.figures.performance import draw_layouts
 from rmsprop.suite.report.inputs import Inputs
@@ -23,42 +21,17 @@ from rmsprop.suite.report.page import (
     paragraph,
 )
 from rmsprop.suite.report.pages import performance, performance_tables
-from rmsprop.suite.verdicts.speed import POINT, as_rows, measured_steps, speed_up
+from rmsprop.suite.verdicts.turns import Comparison, compare, row_of, turns_of
 from rmsprop.suite.words import count, duration
 
 PATH = "fused.html"
 NAME = "fused"
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A step of FusedRMSprop against another that was measured in turns with it.
-
-    Attributes
-    ----------
-    ratio, interval
-        As in `verdicts.speed.SpeedUp`: above 1, FusedRMSprop is faster.
-    trusted
-        No warning speaks against either.
-    """
-
-    other: str
-    ratio: float
-    interval: tuple[float, float] | None
-    trusted: bool
-
-    @property
-    def words(self) -> str:
-        """Such as `7.9× (7.6 to 8.2)`."""
-        low, high = self.interval or (None, None)
-        interval = "" if low is None else f" ({low:.3g} to {high:.3g})"
-        return marked(f"{self.ratio:.3g}×{interval}", self.trusted)
-
-
 def pages(inputs: Inputs) -> Iterable[Page]:
     """One page, where FusedRMSprop was measured beside torch's default: of the machine measured last."""
     for machine in inputs.runs.machines:
-        turns = turns_of(inputs.runs.on(machine))
+        turns = turns_of(inputs.runs.on(machine), NAME, REFERENCE)
         if turns:
             break
     else:
@@ -73,7 +46,7 @@ def pages(inputs: Inputs) -> Iterable[Page]:
         headline(summary(turns)),
         paragraph(
             f"FusedRMSprop on {machine}; the runs and all other numbers stand on the page ",
-            Link("Performance", f"{performance_tables.PATH}#{performance_tables.anchor_of(machine)}"),
+            Link("Performance", f"{performance_tables.PATH}#{performance_tables.machine_anchor(machine)}"),
             ". Each row compares what was measured in turns in one run. Ratios are of medians, with 95% "
             f"intervals. {performance.WHAT_IS_REFERENCE}",
         ),
@@ -89,18 +62,9 @@ def pages(inputs: Inputs) -> Iterable[Page]:
     yield Page(PATH, "FusedRMSprop: is it fast?", blocks, nav="Fused")
 
 
-def turns_of(rows: pd.DataFrame) -> list[pd.DataFrame]:
-    """Of each point the newest steps that were measured in turns with FusedRMSprop and with the reference."""
-    steps = measured_steps(rows)
-    own = steps[(steps["implementation"] == NAME) & steps["latest"]]
-    turns = [turn for _, turn in steps.groupby([*POINT, "turn"], sort=False)]
-    known, both = set(own["turn"]), {NAME, REFERENCE}
-    return [turn for turn in turns if turn["turn"].iloc[0] in known and both <= set(turn["implementation"])]
-
-
 def summary(turns: list[pd.DataFrame]) -> str:
     """One sentence: from how much to how much faster than torch's default."""
-    ratios = [compare(turn, REFERENCE).ratio for turn in turns]
+    ratios = [compare(turn, NAME, REFERENCE).ratio for turn in turns]
     least, most = (f"{pick(ratios):.3g}" for pick in (min, max))
     times = least if least == most else f"{least} to {most}"
     cases = count(len(turns), "case")
@@ -111,18 +75,18 @@ def rivals_table(turns: list[pd.DataFrame]) -> Table:
     """At each point the step, torch's default against it, and the fastest of all others."""
     rows = []
     for turn in turns:
-        own = _of(turn, NAME)
-        default = compare(turn, REFERENCE)
+        own = row_of(turn, NAME)
+        default = compare(turn, NAME, REFERENCE)
         rivals = [name for name in turn["implementation"] if name not in {NAME, REFERENCE, "scratch"}]
-        nearest = min((compare(turn, name) for name in rivals), key=lambda one: one.ratio, default=None)
+        nearest = min((compare(turn, NAME, name) for name in rivals), key=lambda one: one.ratio, default=None)
         share = "–" if own["ceiling"] is None else f"{own['ceiling'] / own['median']:.0%}"
         rows.append(
             (
                 f"{own['dtype']}, {own['point']}",
                 own["label"],
                 Cell(marked(duration(own["median"]), own["trusted"]), own["median"]),
-                Cell(default.words, default.ratio),
-                "–" if nearest is None else Cell(f"{nearest.other}: {nearest.words}", nearest.ratio),
+                _ratio(default),
+                "–" if nearest is None else _ratio(nearest, f"{nearest.other}: "),
                 Cell(marked(share, own["trusted"])),
             )
         )
@@ -130,16 +94,5 @@ def rivals_table(turns: list[pd.DataFrame]) -> Table:
     return Table("FusedRMSprop against torch’s default and the fastest of all others", columns, tuple(rows))
 
 
-def compare(turn: pd.DataFrame, other: str) -> Comparison:
-    """FusedRMSprop against another implementation in one turn."""
-    own, rival = _of(turn, NAME), _of(turn, other)
-    found = speed_up(_samples(rival), _samples(own))
-    return Comparison(other, found.ratio, found.interval, bool(own["trusted"] and rival["trusted"]))
-
-
-def _samples(row: Row) -> list[float]:
-    return list(row["samples"]) if len(row["samples"]) else [row["median"]]
-
-
-def _of(turn: pd.DataFrame, implementation: str) -> Row:
-    return as_rows(turn[turn["implementation"] == implementation])[0]
+def _ratio(found: Comparison, before: str = "") -> Cell:
+    return Cell(marked(f"{before}{found.words}", found.trusted), found.ratio)

@@ -1,7 +1,7 @@
 """The pages of the regression gate's runs: the newest, and each of the others."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from itertools import zip_longest
 
 from rmsprop.suite.records.gate import GateRecord
 from rmsprop.suite.report.figures.gate import draw_forests
@@ -22,7 +22,7 @@ from rmsprop.suite.report.page import (
     note,
     paragraph,
 )
-from rmsprop.suite.verdicts.gate import GateVerdict, judge_gate
+from rmsprop.suite.verdicts.gate import GateVerdict, JudgedRun
 from rmsprop.suite.verdicts.gate_words import headline as answer
 from rmsprop.suite.verdicts.gate_words import remark_on, side_of
 from rmsprop.suite.words import count, interval, percent, slug, when
@@ -33,32 +33,27 @@ _PAGES = 50
 _LISTED = 500
 
 
-@dataclass(frozen=True)
-class GateRun:
-    """A record, judged."""
-
-    number: int
-    """Its place, the oldest first."""
-    record: GateRecord
-    verdict: GateVerdict
-
-    @property
-    def path(self) -> str:
-        """Of its page, unless it is the newest."""
-        return f"gate-{self.number + 1}-{slug(self.record.environment.machine)}.html"
-
-
 def pages(inputs: Inputs) -> Iterable[Page]:
     """A page for each of the newest runs; the newest is in the navigation, and lists the others."""
-    runs = [GateRun(number, record, judge_gate(record)) for number, record in enumerate(inputs.gates)][::-1]
-    for run in runs[:_PAGES]:
-        newest = run is runs[0]
-        blocks = tuple(_blocks(run, runs if newest else ()))
-        path, nav = (PATH, "Gate") if newest else (run.path, None)
+    runs = inputs.gates[::-1]
+    paths = _paths(runs)
+    for run, path in zip(runs, paths, strict=False):
+        newest = path == PATH
+        blocks = tuple(_blocks(run, _runs_table(runs, paths) if newest else None))
+        nav = "Gate" if newest else None
         yield Page(path, "Gate: is head slower than base?", blocks, nav, in_markdown=newest)
 
 
-def _blocks(run: GateRun, runs: Sequence[GateRun]) -> Iterator[Block]:
+def _paths(runs: Sequence[JudgedRun]) -> list[str]:
+    """Of the pages of the newest runs, the newest first; a run keeps its path when others join it."""
+    older = enumerate(runs[1:_PAGES], start=1)
+    named = (
+        f"gate-{len(runs) - number}-{slug(run.record.environment.machine)}.html" for number, run in older
+    )
+    return [PATH, *named]
+
+
+def _blocks(run: JudgedRun, others: Table | None) -> Iterator[Block]:
     record, verdict = run.record, run.verdict
     yield headline(answer(record, verdict))
     if verdict.reasons and verdict.outcome != "regression":
@@ -78,8 +73,8 @@ def _blocks(run: GateRun, runs: Sequence[GateRun]) -> Iterator[Block]:
         yield Detail((Heading("Paired ratios"), Figures(tuple(drawings))))
     yield Heading("Every case")
     yield _cases(record, verdict)
-    if runs:
-        yield Detail((Heading("Every run"), _runs_table(runs)))
+    if others:
+        yield Detail((Heading("Every run"), others))
     else:
         yield paragraph(Link("The newest run, and all others", PATH))
 
@@ -133,8 +128,7 @@ def _cases(record: GateRecord, verdict: GateVerdict) -> Table:
     return capped("Change of each case, head against base", columns, rows, _LISTED)
 
 
-def _runs_table(runs: Sequence[GateRun]) -> Table:
-    paths = [PATH, *(run.path for run in runs[1:_PAGES]), *(None for _ in runs[_PAGES:])]
+def _runs_table(runs: Sequence[JudgedRun], paths: Sequence[str]) -> Table:
     rows = [
         (
             Cell(when(run.record.environment.started), href=path),
@@ -144,7 +138,7 @@ def _runs_table(runs: Sequence[GateRun]) -> Table:
             Cell(run.verdict.outcome, status=run.verdict.outcome),
             answer(run.record, run.verdict),
         )
-        for run, path in zip(runs, paths, strict=True)
+        for run, path in zip_longest(runs, paths)
     ]
     columns = ("When", "Machine", "Base", "Head", "Outcome", "Answer")
     return capped("Runs on record, the newest first", columns, rows, _LISTED)

@@ -10,7 +10,7 @@ from rmsprop.suite.case import Case
 from rmsprop.suite.history.alerts import Alert
 from rmsprop.suite.history.series import Series
 from rmsprop.suite.report.figures.canvas import Drawing, fitting, styles_of
-from rmsprop.suite.report.figures.history import anchor_of, draw_history
+from rmsprop.suite.report.figures.history import commit_anchor, draw_history
 from rmsprop.suite.report.inputs import Inputs
 from rmsprop.suite.report.page import (
     Block,
@@ -29,7 +29,7 @@ from rmsprop.suite.report.page import (
 )
 from rmsprop.suite.verdicts.changepoints import SHORTEST
 from rmsprop.suite.verdicts.speed import in_order
-from rmsprop.suite.words import count, measure, slug
+from rmsprop.suite.words import count, slug, with_unit
 
 PATH = "history.html"
 _FIGURES = 24
@@ -146,8 +146,8 @@ def alerts_table(inputs: Inputs, most: int, path: str = PATH) -> Table:
             alert.series.machine,
             Cell(change(alert), alert.ratio, status=alert.direction),
             f"{alert.low:.2f} to {alert.high:.2f}",
-            Cell(alert.last_good[:9], href=f"{path}#{anchor_of(alert.last_good)}"),
-            Cell(alert.first_bad[:9], href=f"{path}#{anchor_of(alert.first_bad)}"),
+            Cell(alert.last_good[:9], href=f"{path}#{commit_anchor(alert.last_good)}"),
+            Cell(alert.first_bad[:9], href=f"{path}#{commit_anchor(alert.first_bad)}"),
             str(alert.points_after),
             alert.series.runner,
         )
@@ -225,7 +225,7 @@ def _series_table(series: Sequence[Series], alerts: Sequence[Alert]) -> Table:
                 one.environment,
                 one.runner,
                 f"{len(one.commits):,}",
-                Cell(measure(last, one.unit), last),
+                Cell(with_unit(last, one.unit), last),
                 Cell(f"{spread:.1%}", spread),
                 str(steps.get(id(one), 0)),
             )
@@ -264,7 +264,7 @@ def _commits_table(series: Iterable[Series], alerts: Iterable[Alert]) -> Table:
     newest = sorted(times, key=lambda commit: (commit in ends, times[commit], commit), reverse=True)
     rows = [
         (
-            Cell(commit[:9], anchor=anchor_of(commit)),
+            Cell(commit[:9], anchor=commit_anchor(commit)),
             f"{times[commit]:%Y-%m-%d %H:%M}",
             count(measured[commit], "case"),
             str(steps.get(commit, 0)),

@@ -1,12 +1,13 @@
 """The first page: does the book hold, how fast is a step here, what changed, on which machines."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 import pandas as pd
 
-from rmsprop.suite.case import REFERENCE
-from rmsprop.suite.records.frame import Row
+from rmsprop.suite.case import DEFAULTS, REFERENCE
 from rmsprop.suite.report.figures.reproduction import draw_reproduction
 from rmsprop.suite.report.inputs import Inputs
 from rmsprop.suite.report.page import (
@@ -22,16 +23,25 @@ from rmsprop.suite.report.page import (
     Sentences,
     Table,
     capped,
+    marked,
     note,
     paragraph,
     warning,
 )
-from rmsprop.suite.report.pages import gate, history, performance, performance_tables, problems, reproduction
-from rmsprop.suite.verdicts.gate import judge_gate
+from rmsprop.suite.report.pages import (
+    gate,
+    history,
+    performance,
+    performance_tables,
+    problems,
+    reproduction,
+)
+from rmsprop.suite.report.pages.reproduction_claims import answer, claim_sentences, claims_table, origin
 from rmsprop.suite.verdicts.gate_words import headline as gate_answer
 from rmsprop.suite.verdicts.reproduction import Judgement
 from rmsprop.suite.verdicts.speed import Run, as_rows, first_of, measured_steps
-from rmsprop.suite.words import commit_name, count, duration, measure, when
+from rmsprop.suite.verdicts.turns import compare, row_of
+from rmsprop.suite.words import commit_name, count, duration, when, with_unit
 
 TITLE = "RMSProp: does the book hold, and how fast is a step?"
 _TITLE_ELSEWHERE = "Benchmarks: is anything slower than it was?"
@@ -64,24 +74,29 @@ def sentences(inputs: Inputs) -> tuple[str, ...]:
     if inputs.since:
         holds = "This run did not reproduce the section."
     return (
-        f"Does the book hold? {reproduction.answer(best) if best else holds}",
-        f"How fast is a step? {_fast(inputs)}",
+        f"Does the book hold? {answer(best) if best else holds}",
+        f"How fast is a step? {_fast(inputs, next(_headline_runs(inputs), None))}",
         f"What changed? {_changed(inputs)}",
     )
 
 
 def excerpt(inputs: Inputs) -> tuple[Block, ...]:
-    """The claims and the speed of a step with a figure of each, for a README; nothing without a record."""
+    """The claims and the speed of a step with a figure of each, for a README; nothing without a record.
+
+    They are of the newest records of a CPU, which every reader has; of another device where there are none.
+    """
     best = reproduction.shown(inputs.reproductions)
     if best is None:
         return ()
     losses = draw_reproduction(best).get("distribution-rmsprop-scratch")
-    times = performance.headline_figure(inputs.runs)
+    found = list(_headline_runs(inputs))
+    fast = next((one for one in found if one.device == "cpu"), next(iter(found), None))
+    times = fast and performance.headline_figure(inputs.runs, fast.run.machine, fast.device)
     return (
-        reproduction.claims_table(best),
-        paragraph(reproduction.origin(best.record)),
+        claims_table(best),
+        paragraph(origin(best.record)),
         *((Figures((losses,)),) if losses else ()),
-        paragraph(f"How fast is a step? {_fast(inputs)}"),
+        paragraph(f"How fast is a step? {_fast(inputs, fast)}"),
         *((Figures((times,)),) if times else ()),
     )
 
@@ -120,8 +135,8 @@ def _book(inputs: Inputs) -> Iterator[Block]:
         yield warning("This run did not reproduce the section. What follows was recorded before.")
     if best.record.data.source == "surrogate":
         yield reproduction.SURROGATE
-    yield Detail((reproduction.claims(best, reproduction.PATH),))
-    yield note(reproduction.origin(best.record))
+    yield Detail((claim_sentences(best, reproduction.PATH),))
+    yield note(origin(best.record))
 
 
 def _speed(inputs: Inputs) -> Iterator[Block]:
@@ -146,7 +161,7 @@ def _speed(inputs: Inputs) -> Iterator[Block]:
             Link("and what the warnings say", performance_tables.PATH),
             ".",
         )
-    shown = {(run.machine, run.label) for run, _, _ in _headline_runs(inputs)}
+    shown = {(one.run.machine, one.run.label) for one in _headline_runs(inputs)}
     others = [run for run in inputs.runs.runs if (run.machine, run.label) not in shown]
     if others:
         yield performance_tables.runs_table(others, "Other runs on record", machine=True)
@@ -169,7 +184,7 @@ def _gate(inputs: Inputs) -> Iterator[Block]:
     if inputs.gates:
         newest = inputs.gates[-1]
         yield Heading("Is head slower than base?")
-        words = f": {gate_answer(newest, judge_gate(newest))} ({when(newest.environment.started)})"
+        words = f": {gate_answer(newest.record, newest.verdict)} ({when(newest.record.environment.started)})"
         yield paragraph(Link("The newest run of the gate", gate.PATH), words)
 
 
@@ -182,7 +197,7 @@ def _their_benchmarks(frame: pd.DataFrame) -> Table:
         (
             row["benchmark"],
             row["parameters"] or "–",
-            Cell(measure(row["median"], row["unit"]), row["median"]),
+            Cell(with_unit(row["median"], row["unit"]), row["median"]),
             row["machine"],
             row["runner"],
             when(row["started"]),
@@ -212,8 +227,30 @@ def _reproduction(inputs: Inputs) -> Judgement | None:
     return reproduction.shown([one for one, time in known if _is_of_this_run(time, inputs)])
 
 
-def _headline_runs(inputs: Inputs) -> Iterator[tuple[Run, str, list[pd.DataFrame]]]:
-    """For each machine and device the newest run with steps that matter, and these steps, point by point."""
+@dataclass(frozen=True)
+class Headline:
+    """The steps that matter of the newest run on one device of one machine.
+
+    Attributes
+    ----------
+    points
+        The steps of one turn at one point each.
+    default
+        Which implementation `torch.optim.RMSprop` is there without options, where it was measured.
+    """
+
+    run: Run
+    device: str
+    points: list[pd.DataFrame]
+
+    @property
+    def default(self) -> str:
+        default = DEFAULTS.get(self.device, REFERENCE)
+        measured = all((point["implementation"] == default).any() for point in self.points)
+        return default if measured else REFERENCE
+
+
+def _headline_runs(inputs: Inputs) -> Iterator[Headline]:
     for machine in inputs.runs.machines:
         rows = inputs.runs.on(machine)
         seen = set()
@@ -224,32 +261,28 @@ def _headline_runs(inputs: Inputs) -> Iterator[tuple[Run, str, list[pd.DataFrame
                 points = list(performance.headline_points(on_device))
                 if points and device not in seen:
                     seen.add(device)
-                    yield run, str(device), points
+                    yield Headline(run, str(device), points)
 
 
-def _fast(inputs: Inputs) -> str:
-    for run, _, points in _headline_runs(inputs):
-        point = max(points, key=lambda rows: (rows["layout"].iloc[0] == "single", rows["elements"].iloc[0]))
-        best = first_of(point, "median")
-        where = best["point"].rpartition(", ")[0] if best["device"] == "cpu" else best["point"]
-        words = (
-            f"{best['implementation']} takes {duration(best['median'])} ({where}; float32; {best['place']})"
-        )
-        if best["implementation"] == REFERENCE:
-            words += ", and nothing there is faster"
-        elif best["ratio"] is not None:
-            interval = (
-                f"95% interval {best['low']:.2f} to {best['high']:.2f}" if best["low"] is not None else ""
-            )
-            warned = "" if best["ratio_trusted"] else f"{MARK} a warning speaks against it"
-            facts = "; ".join(filter(None, (interval, warned)))
-            words += (
-                f" and is {best['ratio']:.2f} times as fast as {REFERENCE}{f' ({facts})' if facts else ''}"
-            )
-        return f"{words}. Measured on {run.machine}, {run.words}."
-    if inputs.since:
-        return "This run measured no step."
-    return "No benchmark is on record. In a checkout, the command rmsprop bench measures one."
+def _fast(inputs: Inputs, found: Headline | None) -> str:
+    if found is None:
+        if inputs.since:
+            return "This run measured no step."
+        return "No benchmark is on record. In a checkout, the command rmsprop bench measures one."
+    point = max(found.points, key=lambda rows: (rows["layout"].iloc[0] == "single", rows["elements"].iloc[0]))
+    best = first_of(point, "median")
+    where = best["point"].rpartition(", ")[0] if best["device"] == "cpu" else best["point"]
+    words = f"{best['implementation']} takes {duration(best['median'])} ({where}; float32; {best['place']})"
+    if best["implementation"] == found.default:
+        words += ", and nothing there is faster"
+    elif (point["implementation"] == found.default).any():
+        one = compare(point, best["implementation"], found.default)
+        low, high = one.interval or (None, None)
+        interval = "" if low is None else f"95% interval {low:.2f} to {high:.2f}"
+        warned = "" if one.trusted else f"{MARK} a warning speaks against it"
+        facts = "; ".join(filter(None, (interval, warned)))
+        words += f" and is {one.ratio:.2f} times as fast as {found.default}{f' ({facts})' if facts else ''}"
+    return f"{words}. Measured on {found.run.machine}, {found.run.words}."
 
 
 def _changed(inputs: Inputs) -> str:
@@ -265,28 +298,35 @@ def _changed(inputs: Inputs) -> str:
 
 
 def _speed_tables(inputs: Inputs) -> Iterator[Table]:
-    """For each machine and device, how many times as fast as the reference at the points that matter."""
-    for number, (run, device, points) in enumerate(_headline_runs(inputs)):
-        if number == _HEADLINES:
-            return
-        cases = [{step["implementation"]: step for step in as_rows(point)} for point in points]
-        names = [name for name in inputs.runs.implementations if any(name in case for case in cases)]
+    """For each machine and device, how many times as fast as torch's default at the points that matter."""
+    for found in islice(_headline_runs(inputs), _HEADLINES):
+        measured = {name for point in found.points for name in point["implementation"]}
+        names = [name for name in inputs.runs.implementations if name in measured]
         yield capped(
-            f"{run.machine}, {device}, float32: how many times as fast as {REFERENCE} (95% intervals); "
-            f"{run.words}",
-            ("Implementation", *(str(point["point"].iloc[0]) for point in points)),
-            [(_link(name, run.machine), *(_ratio(case.get(name)) for case in cases)) for name in names],
+            f"{found.run.machine}, {found.device}, float32: how many times as fast as {found.default} "
+            f"(95% intervals); {found.run.words}",
+            ("Implementation", *(str(point["point"].iloc[0]) for point in found.points)),
+            [
+                (
+                    _link(name, found.run.machine),
+                    *(_ratio(point, name, found.default) for point in found.points),
+                )
+                for name in names
+            ],
             _IMPLEMENTATIONS,
         )
 
 
 def _link(name: str, machine: str) -> Cell:
-    return Cell(name, href=f"{performance_tables.PATH}#{performance_tables.anchor_of(machine)}")
+    return Cell(name, href=f"{performance_tables.PATH}#{performance_tables.machine_anchor(machine)}")
 
 
-def _ratio(step: Row | None) -> str | Cell:
-    if step is None:
+def _ratio(point: pd.DataFrame, name: str, default: str) -> str | Cell:
+    measured = set(point["implementation"])
+    if name not in measured or default not in measured:
         return "–"
-    if step["implementation"] == REFERENCE:
-        return Cell(f"1 ({duration(step['median'])})", 1.0)
-    return Cell(performance.ratio_words(step), step["ratio"])
+    if name == default:
+        median = row_of(point, name)["median"]
+        return Cell(f"1 ({duration(median)})", 1.0)
+    found = compare(point, name, default)
+    return Cell(marked(found.words, found.trusted), found.ratio)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from rmsprop.suite.case import LAYOUTS, REFERENCE
-from rmsprop.suite.records.frame import Row
 from rmsprop.suite.report.figures.canvas import Drawing, Styles, fitting, styles_of
 from rmsprop.suite.report.figures.performance import (
     draw_bandwidth,
@@ -26,15 +25,14 @@ from rmsprop.suite.report.page import (
     Page,
     Sentences,
     Table,
-    marked,
     note,
     paragraph,
 )
 from rmsprop.suite.report.pages.performance_tables import (
     MAX_IMPLEMENTATIONS,
     PATH,
-    anchor_of,
     case_tables,
+    machine_anchor,
     machines_table,
     note_sentences,
     runs_table,
@@ -98,7 +96,7 @@ class Section:
     @property
     def blocks(self) -> Iterator[Block]:
         """The section as the page shows it; the first figures and tables stand in the Markdown too."""
-        yield Heading(self.machine, anchor=anchor_of(self.machine))
+        yield Heading(self.machine, anchor=machine_anchor(self.machine))
         yield Facts(self.facts)
         yield self.runs
         for number, (heading, drawings) in enumerate(self.figures):
@@ -168,15 +166,13 @@ def pages(inputs: Inputs) -> Iterable[Page]:
     yield Page(PATH, "Performance: what a step costs", tuple(blocks), nav="Performance")
 
 
-def headline_figure(runs: Runs) -> Drawing | None:
-    """Time against size on the machine measured last, at its last place with such a figure."""
-    for machine in runs.machines:
-        rows = runs.on(machine)
-        for _, drawings in figures_of(rows, slug(machine), styles_of(runs.implementations)):
-            times = [drawing for drawing in drawings if drawing.name.startswith("time-")]
-            if times:
-                return times[-1]
-    return None
+def headline_figure(runs: Runs, machine: str, device: str) -> Drawing | None:
+    """Time against size on one device of one machine, at its last place with such a figure."""
+    rows = runs.on(machine)
+    of_device = rows[rows["device"] == device]
+    figures = figures_of(of_device, slug(machine), styles_of(runs.implementations))
+    times = [one for _, drawings in figures for one in drawings if one.name.startswith("time-")]
+    return times[-1] if times else None
 
 
 def section_of(runs: Runs, machine: str, styles: Styles) -> Section:
@@ -215,14 +211,6 @@ def headline_points(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
                     point["threads"].iloc[0] == 0,
                 ),
             )
-
-
-def ratio_words(step: Row) -> str:
-    """Such as `2.07× (1.98 to 2.15)`."""
-    if step["ratio"] is None:
-        return "–"
-    interval = "" if step["low"] is None else f" ({step['low']:.2f} to {step['high']:.2f})"
-    return marked(f"{step['ratio']:.2f}×{interval}", step["ratio_trusted"])
 
 
 def _facts(rows: pd.DataFrame) -> dict[str, str]:

@@ -186,7 +186,7 @@ def _machine_row(machine: str, device: str, steps: list[Row], names: Iterable[st
     found = {step["implementation"]: step for step in steps}
     limit = max((step["ceiling_bandwidth"] for step in steps if step["ceiling_bandwidth"]), default=None)
     return (
-        Cell(machine, href=f"{PATH}#{anchor_of(machine)}"),
+        Cell(machine, href=f"{PATH}#{machine_anchor(machine)}"),
         f"{device}, {steps[0]['point']}",
         f"{steps[0]['label']}, {when(steps[0]['started'])}",
         "–" if limit is None else Cell(f"{limit / 1e9:,.3g} GB/s", limit),
@@ -198,6 +198,6 @@ def _time_cell(step: Row | None) -> str | Cell:
     return "–" if step is None else Cell(marked(duration(step["median"]), step["trusted"]), step["median"])
 
 
-def anchor_of(machine: str) -> str:
+def machine_anchor(machine: str) -> str:
     """Where the machine's section stands on the page."""
     return f"machine-{slug(machine)}"
