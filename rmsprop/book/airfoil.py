@@ -52,17 +52,25 @@ TOO_LONG = f"not the airfoil data: more than {MAX_BYTES:,} bytes"
 
 @dataclass(frozen=True, eq=False)
 class Airfoil:
-    """The 1500 standardised rows, and where they came from."""
+    """The 1500 standardised rows, and where they came from.
+
+    Attributes
+    ----------
+    features
+        (1500, 5) float64: frequency, angle of attack, chord, free-stream velocity, displacement thickness.
+    labels
+        (1500,) float64: scaled sound pressure level.
+    detail
+        One phrase for people and records; no path of this machine stands in it.
+    sha256
+        Of the file with LF line ends; None for the surrogate.
+    """
 
     features: Tensor
-    """(1500, 5) float64: frequency, angle of attack, chord, free-stream velocity, displacement thickness."""
     labels: Tensor
-    """(1500,) float64: scaled sound pressure level."""
     source: Literal["real", "surrogate"]
     detail: str
-    """One phrase for people and records; no path of this machine stands in it."""
     sha256: str | None
-    """Of the file with LF line ends; None for the surrogate."""
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """`features` and `labels` on a device and in a dtype."""

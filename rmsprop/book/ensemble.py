@@ -30,18 +30,26 @@ left over in different orders; with nothing left over, a seed's bits do not depe
 
 @dataclass(frozen=True)
 class Ensemble:
-    """The trainings of many seeds: where the losses went and where the parameters ended."""
+    """The trainings of many seeds: where the losses went and where the parameters ended.
+
+    Attributes
+    ----------
+    losses
+        (evaluations, seeds), float64 on the CPU: half the mean squared error over all rows, at the start and
+        after every 100 samples.
+    weight
+        (seeds, features), in the dtype and on the device of the features.
+    bias
+        (seeds,), likewise.
+    seconds
+        Wall time of the whole training.
+    """
 
     program: Program
     losses: Tensor
-    """(evaluations, seeds), float64 on the CPU: half the mean squared error over all rows, at the start
-    and after every 100 samples."""
     weight: Tensor
-    """(seeds, features), in the dtype and on the device of the features."""
     bias: Tensor
-    """(seeds,), likewise."""
     seconds: float
-    """Wall time of the whole training."""
 
     @property
     def final_losses(self) -> Tensor:

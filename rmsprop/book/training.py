@@ -26,17 +26,25 @@ EVALUATE_EVERY = 100
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """One training: what the book prints and plots, and where the parameters ended."""
+    """One training: what the book prints and plots, and where the parameters ended.
+
+    Attributes
+    ----------
+    losses
+        Half the mean squared error over all rows: at the start and after every 100 samples.
+    epoch_seconds
+        Wall time of each epoch: shuffling, forward, backward, step and the loss evaluations.
+    weight
+        Shape (features,).
+    bias
+        Shape ().
+    """
 
     seed: int
     losses: tuple[float, ...]
-    """Half the mean squared error over all rows: at the start and after every 100 samples."""
     epoch_seconds: tuple[float, ...]
-    """Wall time of each epoch: shuffling, forward, backward, step and the loss evaluations."""
     weight: Tensor
-    """Shape (features,)."""
     bias: Tensor
-    """Shape ()."""
 
     @property
     def loss(self) -> float:

@@ -15,15 +15,21 @@ from rmsprop.optimizers.fused.subclasses import has_own_dispatch, is_dtensor, lo
 
 @dataclass(frozen=True)
 class Batch:
-    """Tensors of one param_group, device and dtypes; those of one parameter share shape and memory layout."""
+    """Tensors of one param_group, device and dtypes; those of one parameter share shape and memory layout.
+
+    Attributes
+    ----------
+    state
+        By key, `step` among them; lists as long as params.
+    copies
+        (original, what is stepped in its place), where the original cannot be walked beside its parameter.
+    """
 
     group: Group
     params: list[Tensor] = field(default_factory=list)
     grads: list[Tensor] = field(default_factory=list)
     state: dict[str, list[Tensor]] = field(default_factory=dict)
-    """By key, `step` among them; lists as long as params."""
     copies: list[tuple[Tensor, Tensor]] = field(default_factory=list)
-    """(original, what is stepped in its place), where the original cannot be walked beside its parameter."""
 
     def write_back(self) -> None:
         """Give the originals what a step has made of their copies."""

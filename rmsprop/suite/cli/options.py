@@ -97,9 +97,9 @@ class Reproduce:
         int, Option(help="How many trainings of each program run one after the other and are timed.")
     ] = 100
     dtype: Annotated[str, _among(DTYPES, "The dtype of the parameters")] = "float32"
-    device: Annotated[str, _among(DEVICES, "The device that trains; cuda:1 is a second one of its kind")] = (
-        "cpu"
-    )
+    device: Annotated[
+        str, _among(DEVICES, "cuda:1 is a second device of its kind. The device that trains")
+    ] = "cpu"
     data: Data = "auto"
     output: Records = Path("results")
     as_json: Json = False
@@ -140,7 +140,7 @@ class Bench:
         str,
         _among(
             PROFILES,
-            "Which list of cases: smoke takes a minute, regular ten, fused fifteen, full takes hours",
+            "Smoke takes a minute, regular ten, fused fifteen, and full takes hours. Which list of cases",
         ),
     ] = "regular"
     implementation: Annotated[
@@ -191,7 +191,7 @@ class Run:
     """
 
     profile: Annotated[
-        str, _among(RUN_PROFILES, "How much is measured: smoke takes two minutes, regular fifteen")
+        str, _among(RUN_PROFILES, "Smoke takes two minutes, and regular fifteen. How much is measured")
     ] = "smoke"
     data: Data = "auto"
     results: Annotated[Path, Option(help="The folder for the records.", metavar="FOLDER")] = Path(
@@ -227,7 +227,7 @@ class Gate:
     aim: Annotated[
         str,
         Option(
-            help="The slowdown that the run should detect. It spends no more of the budget than that takes."
+            help="The smallest slowdown that the run should detect. It ends early when it can detect that."
         ),
     ] = "3%"
     suite: Annotated[

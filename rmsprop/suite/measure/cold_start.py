@@ -27,15 +27,21 @@ TIMEOUT = 900.0
 
 @dataclass(frozen=True)
 class ColdStart:
-    """Seconds, in the order in which they pass."""
+    """Seconds, in the order in which they pass.
+
+    Attributes
+    ----------
+    import_rmsprop
+        Until the implementation is at hand; torch is there.
+    steady_step
+        The fastest of ten more.
+    """
 
     import_torch: float
     import_rmsprop: float
-    """Until the implementation is at hand; torch is there."""
     construct: float
     first_step: float
     steady_step: float
-    """The fastest of ten more."""
 
     @property
     def compile(self) -> float:

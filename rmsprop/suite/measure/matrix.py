@@ -30,15 +30,21 @@ MOMENTA = (0.0, 0.9)
 
 @dataclass(frozen=True)
 class Points:
-    """A block of a profile: each device, dtype, (size, layout) and threads with each implementation."""
+    """A block of a profile: each device, dtype, (size, layout) and threads with each implementation.
+
+    Attributes
+    ----------
+    threads
+        On a GPU the threads of the host do not matter, and the cases say 1.
+    compiled
+        False leaves builtin-compiled to the full profile: it compiles 161 or 1,000 tensors for minutes.
+    """
 
     devices: tuple[str, ...]
     dtypes: tuple[str, ...]
     layouts: tuple[tuple[str, str], ...]
     threads: tuple[int, ...] = (1,)
-    """On a GPU the threads of the host do not matter, and the cases say 1."""
     compiled: bool = True
-    """False leaves builtin-compiled to the full profile: it compiles 161 or 1,000 tensors for minutes."""
     momenta: tuple[float, ...] = (0.0,)
 
 

@@ -157,14 +157,21 @@ def _quiet() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class BookJob:
-    """The book's job, linear regression on 1500 rows in batches of 10, with one implementation."""
+    """The book's job, linear regression on 1500 rows in batches of 10, with one implementation.
+
+    Attributes
+    ----------
+    epoch_seconds
+        Of each run, the last epoch: the first one may compile.
+    losses
+        The final loss of each run, as the book prints it.
+    data
+        real or surrogate.
+    """
 
     epoch_seconds: tuple[float, ...]
-    """Of each run, the last epoch: the first one may compile."""
     losses: tuple[float, ...]
-    """The final loss of each run, as the book prints it."""
     data: str
-    """real or surrogate."""
 
 
 def book_job(

@@ -59,23 +59,30 @@ def _anywhere(_device: torch.device, _dtype: torch.dtype) -> str | None:
 
 @dataclass(frozen=True)
 class Implementation:
-    """One way to take an RMSProp step."""
+    """One way to take an RMSProp step.
+
+    Attributes
+    ----------
+    summary
+        One line.
+    eps
+        The ε that it is run with.
+    eps_inside_sqrt
+        The formula to check it by: g / sqrt(s + ε) if True, g / (sqrt(s) + ε) if False, first s = 0. None: no
+        formula is known, and it is checked against itself in float64 on the CPU.
+    unavailable
+        Why it cannot run on a device in a dtype (no compiler, not on this device); None if it can.
+    momentum
+        Whether `make` takes `momentum` too, which it is given in cases with one alone.
+    """
 
     name: str
     summary: str
-    """One line."""
     make: Make
     eps: float = program(MATRIX).hyperparameters["eps"]
-    """The ε that it is run with."""
     eps_inside_sqrt: bool | None = False
-    """The formula to check it by: g / sqrt(s + ε) if True, g / (sqrt(s) + ε) if False, first s = 0.
-
-    None: no formula is known, and it is checked against itself in float64 on the CPU.
-    """
     unavailable: Callable[[torch.device, torch.dtype], str | None] = _anywhere
-    """Why it cannot run on a device in a dtype (no compiler, not on this device); None if it can."""
     momentum: bool = False
-    """Whether `make` takes `momentum` too, which it is given in cases with one alone."""
 
 
 class Scratch:

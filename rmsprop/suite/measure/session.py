@@ -39,14 +39,21 @@ Progress = Callable[[Case, BenchRecord | None], None]
 
 @dataclass(frozen=True)
 class Effort:
-    """What a profile spends on a case."""
+    """What a profile spends on a case.
+
+    Attributes
+    ----------
+    case_seconds
+        Aimed at, for the samples of one case.
+    book_runs
+        Trainings of the book's job for each case of the book's layout.
+    cold
+        Whether the cold start is measured too, in a process of its own, for cases of the book's layout.
+    """
 
     case_seconds: float
-    """Aimed at, for the samples of one case."""
     book_runs: int
-    """Trainings of the book's job for each case of the book's layout."""
     cold: bool
-    """Whether the cold start is measured too, in a process of its own, for cases of the book's layout."""
 
 
 EFFORTS = {
@@ -120,17 +127,24 @@ def measure(cases: Sequence[Case], environment: Environment, effort: Effort) -> 
 
 @dataclass
 class _Run:
-    """A case at work."""
+    """A case at work.
+
+    Attributes
+    ----------
+    ended
+        Skipped or failed, and why.
+    steps
+        In a sample.
+    samples
+        Of all but the steps.
+    """
 
     case: Case
     prepare: Callable[[Case], Workload] = Workload
     ended: tuple[Status, str] | None = None
-    """Skipped or failed, and why."""
     steps: int = 0
-    """In a sample."""
     seconds: list[float] = field(default_factory=list)
     samples: dict[Quantity, tuple[float, ...]] = field(default_factory=dict)
-    """Of all but the steps."""
     ceiling: float | None = None
     notes: list[str] = field(default_factory=list)
 

@@ -15,6 +15,7 @@ import rmsprop.book
 import rmsprop.optimizers.scratch
 from rmsprop.book.ensemble import ensemble
 from rmsprop.book.programs import Program
+from rmsprop.suite.records.files import replacing
 
 SLICE = 2_560
 """Seeds of one call of `ensemble`: what an interrupt waits for."""
@@ -65,10 +66,8 @@ class Trained:
                 return np.concatenate(parts, axis=1), seconds
         losses = np.concatenate(parts, axis=1)
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(".part.npy")
-            np.save(temporary, losses)
-            temporary.replace(path)
+            with replacing(path) as partial, partial.open("wb") as file:
+                np.save(file, losses)
         return losses, seconds
 
     def forget(self) -> None:

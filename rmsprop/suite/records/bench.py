@@ -31,30 +31,43 @@ step is beyond a steady one, such as compilation."""
 
 @dataclass(frozen=True, config=_STRICT)
 class Measurement:
-    """What a measured case gave."""
+    """What a measured case gave.
+
+    Attributes
+    ----------
+    samples
+        Raw, in `UNITS`. A sample of `step` is the mean over `steps_per_sample` steps in a row.
+    ceiling_seconds
+        The same run's time for five passes over as many elements: the least a step could take.
+    """
 
     elements: int
     tensors: int
     steps_per_sample: int
     samples: dict[Quantity, tuple[float, ...]]
-    """Raw, in `UNITS`. A sample of `step` is the mean over `steps_per_sample` steps in a row."""
     ceiling_seconds: float | None
-    """The same run's time for five passes over as many elements: the least a step could take."""
 
 
 @dataclass(frozen=True, config=_STRICT)
 class BenchRecord:
-    """One case on one machine at one commit: measured, skipped or failed, and why."""
+    """One case on one machine at one commit: measured, skipped or failed, and why.
+
+    Attributes
+    ----------
+    reason
+        Why it was skipped or failed; None when measured.
+    notes
+        What a reader of the numbers must know, such as another ε.
+    warnings
+        Why the numbers cannot be trusted; empty when they can.
+    """
 
     environment: Environment
     axes: Case
     status: Status
     reason: str | None
-    """Why it was skipped or failed; None when measured."""
     measurement: Measurement | None
     notes: tuple[str, ...]
-    """What a reader of the numbers must know, such as another ε."""
     warnings: tuple[str, ...]
-    """Why the numbers cannot be trusted; empty when they can."""
     kind: Literal["bench"] = "bench"
     schema: int = SCHEMA

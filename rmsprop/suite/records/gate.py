@@ -19,18 +19,27 @@ SIGNAL = "interrupted"
 
 @dataclass(frozen=True, config=_STRICT)
 class Side:
-    """One of the two that are compared."""
+    """One of the two that are compared.
+
+    Attributes
+    ----------
+    revision
+        As it was asked for, or `working tree`.
+    commit
+        The commit, or the one that a working tree stands on.
+    dirty
+        Whether the tree differs from that commit; it was measured as it was.
+    python
+        Version of its interpreter.
+    versions
+        Of torch and numpy there.
+    """
 
     revision: str
-    """As it was asked for, or `working tree`."""
     commit: str | None
-    """The commit, or the one that a working tree stands on."""
     dirty: bool
-    """Whether the tree differs from that commit; it was measured as it was."""
     python: str
-    """Version of its interpreter."""
     versions: dict[str, str]
-    """Of torch and numpy there."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -80,33 +89,48 @@ class Policy:
 
 @dataclass(frozen=True, config=_STRICT)
 class GatePlan:
-    """What a budget buys."""
+    """What a budget buys.
+
+    Attributes
+    ----------
+    pairs
+        Launches at a time, each on a CPU of its own.
+    turns
+        Of each side, for a case in a launch; those that confirm take fewer where time is short.
+    screen
+        Launches of base and head over all cases.
+    confirm
+        Launches of base, base again and head over the candidates.
+    """
 
     budget_seconds: float
     pairs: int
-    """Launches at a time, each on a CPU of its own."""
     turns: int
-    """Of each side, for a case in a launch; those that confirm take fewer where time is short."""
     turn_seconds: float
     screen: int
-    """Launches of base and head over all cases."""
     confirm: int
-    """Launches of base, base again and head over the candidates."""
 
 
 @dataclass(frozen=True, config=_STRICT)
 class Launch:
-    """One set of live processes that took turns. Everything random in it was drawn from its seed."""
+    """One set of live processes that took turns. Everything random in it was drawn from its seed.
+
+    Attributes
+    ----------
+    cpu
+        All of its processes were bound to it; None where a system binds none.
+    stolen
+        Share of that CPU's time that the hypervisor took meanwhile; None where it is not shown.
+    turns
+        Of each side, for a case; None for as many as planned.
+    """
 
     stage: Stage
     seed: int
     cpu: int | None
-    """All of its processes were bound to it; None where a system binds none."""
     seconds: float
     stolen: float | None
-    """Share of that CPU's time that the hypervisor took meanwhile; None where it is not shown."""
     turns: int | None = None
-    """Of each side, for a case; None for as many as planned."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -194,20 +218,38 @@ class GateCase:
 
 @dataclass(frozen=True, config=_STRICT)
 class Hypothesis:
-    """What the second stage tests: that a case, or the geometric mean of a family's cases, has changed."""
+    """What the second stage tests: that a case, or the geometric mean of a family's cases, has changed.
+
+    Attributes
+    ----------
+    slower
+        The direction that the screen saw.
+    """
 
     name: str
     cases: tuple[str, ...]
     slower: bool
-    """The direction that the screen saw."""
 
 
 @dataclass(frozen=True, config=_STRICT)
 class GateRecord:
-    """One run of the gate. What it means is `rmsprop.suite.verdicts.gate.judge_gate`'s to say."""
+    """One run of the gate. What it means is `rmsprop.suite.verdicts.gate.judge_gate`'s to say.
+
+    Attributes
+    ----------
+    environment
+        Of the process that ran the gate.
+    hypotheses
+        None where the screen did not end.
+    interrupted
+        Why the run ended before it was through: a signal, or the budget.
+    error
+        How a measuring process failed, which ended the run.
+    timed
+        False where counters alone were asked for.
+    """
 
     environment: Environment
-    """Of the process that ran the gate."""
     suite: str
     base: Side
     head: Side
@@ -216,14 +258,10 @@ class GateRecord:
     launches: tuple[Launch, ...]
     cases: tuple[GateCase, ...]
     hypotheses: tuple[Hypothesis, ...] | None
-    """None where the screen did not end."""
     interrupted: str | None
-    """Why the run ended before it was through: a signal, or the budget."""
     error: str | None
-    """How a measuring process failed, which ended the run."""
     seconds: float
     timed: bool = True
-    """False where counters alone were asked for."""
     kind: Literal["gate"] = "gate"
     schema: int = SCHEMA
 

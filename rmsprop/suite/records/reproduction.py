@@ -17,23 +17,31 @@ _STRICT = ConfigDict(extra="forbid", ser_json_inf_nan="strings")  # JSON has no 
 
 @dataclass(frozen=True, config=_STRICT)
 class EnsembleSummary:
-    """The distribution of losses over thousands of seeds."""
+    """The distribution of losses over thousands of seeds.
+
+    Attributes
+    ----------
+    seconds
+        Wall time of the whole ensemble.
+    not_finite
+        Seeds whose final loss is NaN or infinite; the numbers below are of the others.
+    quantiles
+        Final losses at `quantile_levels`.
+    curve
+        For each evaluation during training, the losses at `curve_levels`.
+    """
 
     seeds: PositiveInt
     seconds: float
-    """Wall time of the whole ensemble."""
     not_finite: int
-    """Seeds whose final loss is NaN or infinite; the numbers below are of the others."""
     quantile_levels: tuple[float, ...]
     quantiles: tuple[float, ...]
-    """Final losses at `quantile_levels`."""
     histogram_edges: tuple[float, ...]
     histogram_counts: tuple[NonNegativeInt, ...]
     mean: float
     sd: float
     curve_levels: tuple[float, ...]
     curve: tuple[tuple[float, ...], ...]
-    """For each evaluation during training, the losses at `curve_levels`."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -124,22 +132,33 @@ class WrongRecord:
 
 @dataclass(frozen=True, config=_STRICT)
 class ProgramRecord:
-    """What one program gave."""
+    """What one program gave.
+
+    Attributes
+    ----------
+    program
+        What was run, with every hyperparameter.
+    seeds
+        Of the sequential runs, the faithful loop.
+    losses
+        For each sequential run: the loss at the start and after every 100 samples.
+    epoch_seconds
+        For each sequential run: the wall time of each epoch.
+    ensemble
+        None when the run was interrupted before it.
+    counts
+        None in a record of schema 1, on a GPU, or when the run was interrupted before it.
+    curves
+        Where each printed curve stands; empty on the surrogate, which judges no curve.
+    """
 
     program: Program
-    """What was run, with every hyperparameter."""
     seeds: tuple[int, ...]
-    """Of the sequential runs, the faithful loop."""
     losses: tuple[tuple[float, ...], ...]
-    """For each sequential run: the loss at the start and after every 100 samples."""
     epoch_seconds: tuple[tuple[PositiveFloat, ...], ...]
-    """For each sequential run: the wall time of each epoch."""
     ensemble: EnsembleSummary | None
-    """None when the run was interrupted before it."""
     counts: Counts | None = None
-    """None in a record of schema 1, on a GPU, or when the run was interrupted before it."""
     curves: tuple[CurveRank, ...] = ()
-    """Where each printed curve stands; empty on the surrogate, which judges no curve."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -161,7 +180,23 @@ class DataSource:
 
 @dataclass(frozen=True, config=_STRICT)
 class ReproductionRecord:
-    """One run of `rmsprop reproduce`, raw."""
+    """One run of `rmsprop reproduce`, raw.
+
+    Attributes
+    ----------
+    section
+        Such as 7.6, or chapter.
+    traces
+        The points of each path, by name, such as rmsprop_2d.
+    programs
+        By the name of the program, such as rmsprop-scratch.
+    wrong
+        What section 7.6 was held against.
+    wrong_traces
+        The end of the section's trace by each change that a trace can show.
+    warnings
+        What speaks against the seconds, each behind a keyword.
+    """
 
     environment: Environment
     data: DataSource
@@ -169,17 +204,11 @@ class ReproductionRecord:
     dtype: str
     interrupted: bool
     section: str
-    """Such as 7.6, or chapter."""
     traces: dict[str, tuple[tuple[float, ...], ...]]
-    """The points of each path, by name, such as rmsprop_2d."""
     programs: dict[str, ProgramRecord]
-    """By the name of the program, such as rmsprop-scratch."""
     wrong: tuple[WrongRecord, ...] = ()
-    """What section 7.6 was held against."""
     wrong_traces: dict[str, tuple[float, ...]] = field(default_factory=dict)
-    """The end of the section's trace by each change that a trace can show."""
     warnings: tuple[str, ...] = ()
-    """What speaks against the seconds, each behind a keyword."""
     kind: Literal["reproduction"] = "reproduction"
     schema: int = SCHEMA
 
