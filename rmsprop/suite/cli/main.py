@@ -8,7 +8,7 @@ import inspect
 import signal
 import sys
 import traceback
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, get_origin
@@ -27,6 +27,8 @@ COMMANDS: dict[str, type[Any]] = {
     "alerts": options.Alerts,
     "report": options.Report,
     "export": options.Export,
+    "peers": options.Peers,
+    "translate": options.Translate,
     "build": options.Build,
     "machine": options.Machine,
 }
@@ -70,13 +72,20 @@ def _register(name: str, kind: type[Any]) -> None:
             inspect.Parameter(
                 field.name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=list(field.default) if isinstance(field.default, tuple) else field.default,
+                default=_default(field.default),
                 annotation=_parsed_as(field.type),
             )
             for field in fields(kind)
         ]
     )
-    app.command(name)(command)
+    # What `translate` is told are the arguments of another package's call, which only that package knows.
+    app.command(name, context_settings={"ignore_unknown_options": name == "translate"})(command)
+
+
+def _default(default: Any) -> Any:
+    if default is MISSING:
+        return inspect.Parameter.empty
+    return list(default) if isinstance(default, tuple) else default
 
 
 def _parsed_as(annotation: Any) -> Any:

@@ -11,12 +11,13 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
 
-from typer import Option
+from typer import Argument, Option
 
 from rmsprop.book.claims import CHAPTER, SECTIONS
 from rmsprop.errors import UserError
 from rmsprop.suite.case import DEVICES, ITEMSIZE, Case
 from rmsprop.suite.measure.matrix import GROUP, PROFILES, SIZES, cases
+from rmsprop.suite.peers.catalogue import PEERS
 
 DTYPES = tuple(ITEMSIZE)
 RUN_PROFILES = ("smoke", "regular")
@@ -328,6 +329,65 @@ class Export:
         """Check format and folder."""
         _one_of("--format", self.form, EXPORT_FORMATS)
         _folder("--results", self.results, "run `rmsprop bench` first")
+
+
+@dataclass(frozen=True)
+class Peers:
+    """Compare torch's RMSProp with those of other packages: who agrees with whom, and where a step gives NaN.
+
+    A package that is not installed is named as absent. Exit code 0: the comparison was made. 2: an option or
+    the data is wrong. 130: interrupted.
+    """
+
+    peer: Annotated[tuple[str, ...], _among(PEERS, "Compare only this package; can be repeated. One of")] = ()
+    data: Data = "auto"
+    output: Records = Path("results")
+
+    def __post_init__(self) -> None:
+        """Check the names."""
+        for name in self.peer:
+            _one_of("--peer", name, PEERS)
+
+
+@dataclass(frozen=True)
+class Translate:
+    """Say with which arguments another package gives the same numbers as a call, or why none do.
+
+    Such as: rmsprop translate keras --rho .9 --epsilon 1e-7 --to optax. Exit code 0: there are such
+    arguments. 1: there are none. 2: an option is wrong.
+    """
+
+    package: Annotated[str, Argument(help="Whose call it is.", metavar="PACKAGE")]
+    to: Annotated[str, _among(PEERS, "For which package the arguments are")]
+    argument: Annotated[
+        tuple[str, ...],
+        Argument(help="The arguments of the call, as --name value.", metavar="[--NAME VALUE]..."),
+    ] = ()
+    as_json: Json = False
+
+    def __post_init__(self) -> None:
+        """Check names and values."""
+        _one_of("package", self.package, PEERS)
+        _one_of("--to", self.to, PEERS)
+        PEERS[self.package].settings(self.given)
+
+    @property
+    def given(self) -> dict[str, float | bool]:
+        """The arguments of the call by name."""
+        words = [part for word in self.argument for part in word.split("=", 1)]
+        found: dict[str, float | bool] = {}
+        while words:
+            name = words.pop(0)
+            if not name.startswith("--"):
+                raise UserError(f"{name!r}: expected --NAME VALUE, such as --momentum 0.9")
+            value = words.pop(0) if words and not words[0].startswith("--") else "true"
+            try:
+                found[name[2:].replace("-", "_")] = (
+                    value.lower() == "true" if value.lower() in ("true", "false") else float(value)
+                )
+            except ValueError:
+                raise UserError(f"{name} {value!r}: expected a number, true or false") from None
+        return found
 
 
 @dataclass(frozen=True)

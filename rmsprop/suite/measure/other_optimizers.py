@@ -42,9 +42,10 @@ GRADIENT_SETS = 8
 class Optax:
     """optax.rmsprop over torch parameters; see the module for what a step includes.
 
-    s = α s + (1 - α) g²; p = p - lr g / (sqrt(s) + ε), with ε inside the root if `eps_in_sqrt`; centred and
-    momentum as optax has them. Parameters are on the CPU, contiguous, of one dtype and not empty; their
-    `.data` is replaced. Each needs a gradient, contiguous and aligned to 64 bytes as torch allocates it.
+    s = α s + (1 - α) g²; p = p - lr g / (sqrt(s) + ε), with ε inside the root if `eps_in_sqrt`; `further`
+    arguments are those of optax.rmsprop. Parameters are on the CPU, contiguous, of one dtype and not empty;
+    their `.data` is replaced. Each needs a gradient, contiguous and aligned to 64 bytes as torch allocates
+    it.
     """
 
     def __init__(
@@ -55,8 +56,7 @@ class Optax:
         alpha: float,
         eps: float,
         eps_in_sqrt: bool = False,
-        centered: bool = False,
-        momentum: float | None = None,
+        **further: Any,
     ) -> None:
         import jax  # noqa: PLC0415 (optional)
         import optax  # noqa: PLC0415
@@ -64,9 +64,7 @@ class Optax:
         self.params = list(params)
         self._wide = self.params[0].dtype == torch.float64
         _use_threads(torch.get_num_threads())
-        self._optimizer = optax.rmsprop(
-            lr, alpha, eps, eps_in_sqrt=eps_in_sqrt, centered=centered, momentum=momentum
-        )
+        self._optimizer = optax.rmsprop(lr, alpha, eps, eps_in_sqrt=eps_in_sqrt, **further)
         with jax.enable_x64(self._wide):
             copy = jax.jit(lambda arrays: [array.copy() for array in arrays])
             self._arrays: list[Any] = copy([_as_jax(parameter.detach()) for parameter in self.params])

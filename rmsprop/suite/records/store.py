@@ -5,16 +5,18 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from rmsprop.suite.records import bench, gate, reproduction
+from rmsprop.suite.records import bench, gate, peers, reproduction
 from rmsprop.suite.records.bench import BenchRecord
 from rmsprop.suite.records.environment import Environment
 from rmsprop.suite.records.files import Problem, read_folder, read_json, write_new
 from rmsprop.suite.records.gate import GateRecord
+from rmsprop.suite.records.peers import PeersRecord
 from rmsprop.suite.records.reproduction import ReproductionRecord
 
 _REPRODUCTION = TypeAdapter(ReproductionRecord)
 _BENCH = TypeAdapter(BenchRecord)
 _GATE = TypeAdapter(GateRecord)
+_PEERS = TypeAdapter(PeersRecord)
 
 Record = TypeVar("Record")
 
@@ -58,6 +60,22 @@ def read_gate(path: Path) -> GateRecord:
 def read_gates(results: Path) -> tuple[list[GateRecord], list[Problem]]:
     """All records of the gate below results/gate/, oldest first, and the files that are none."""
     records, problems = read_folder(results / "gate", read_gate)
+    return sorted(records, key=lambda record: record.environment.started), problems
+
+
+def write_peers(results: Path, record: PeersRecord) -> Path:
+    """Store a comparison below results/peers/<machine>/, named by time and commit; its path."""
+    environment = record.environment
+    name = f"{_stamp(environment)}-{short_commit(environment)}"
+    folder = results / "peers" / environment.machine
+    return write_new(folder, name, _PEERS.dump_json(record).decode() + "\n")
+
+
+def read_peers(results: Path) -> tuple[list[PeersRecord], list[Problem]]:
+    """All comparisons below results/peers/, oldest first, and the files that are none."""
+    records, problems = read_folder(
+        results / "peers", lambda path: _read(path, _PEERS, "peers", peers.SCHEMA)
+    )
     return sorted(records, key=lambda record: record.environment.started), problems
 
 

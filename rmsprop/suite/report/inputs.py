@@ -10,7 +10,8 @@ from rmsprop.suite.history.alerts import Alert, alerts_of
 from rmsprop.suite.history.series import History, history_of
 from rmsprop.suite.records.files import Problem, read_folder
 from rmsprop.suite.records.frame import read_frame
-from rmsprop.suite.records.store import read_gates, read_reproduction
+from rmsprop.suite.records.peers import PeersRecord
+from rmsprop.suite.records.store import read_gates, read_peers, read_reproduction
 from rmsprop.suite.verdicts.gate import JudgedRun, judge_gate
 from rmsprop.suite.verdicts.reproduction import Judgement, judge
 from rmsprop.suite.verdicts.speed import Runs
@@ -26,6 +27,8 @@ class Inputs:
         The folder itself, for names relative to it.
     reproductions, gates
         Records with their verdicts, the oldest first.
+    peers
+        Comparisons with other packages, the oldest first.
     frame
         `rmsprop.suite.records.frame.read_frame`: every row of bench, asv and pytest-benchmark.
     runs
@@ -48,6 +51,7 @@ class Inputs:
     history: History
     alerts: tuple[Alert, ...]
     problems: tuple[Problem, ...]
+    peers: tuple[PeersRecord, ...] = ()
     asv_site: bool = False
     since: datetime | None = None
 
@@ -58,6 +62,7 @@ def read_inputs(results: Path, *, asv_site: bool = False, since: datetime | None
     frame, unread_rows = read_frame(results)
     records, unread_gates = read_gates(results)
     gates = tuple(JudgedRun(record, judge_gate(record)) for record in records)
+    peers, unread_peers = read_peers(results)
     found = history_of(frame, gates)
     # The gate compares a commit with its base: one ratio is a history.
     compared = tuple(one for one in found.series if len(one.commits) > 1 or one.long_enough)
@@ -69,7 +74,8 @@ def read_inputs(results: Path, *, asv_site: bool = False, since: datetime | None
         runs=Runs.of(frame),
         history=replace(found, series=compared),
         alerts=alerts_of(found),
-        problems=(*unread, *unread_rows, *unread_gates),
+        problems=(*unread, *unread_rows, *unread_gates, *unread_peers),
+        peers=tuple(peers),
         asv_site=asv_site,
         since=since,
     )

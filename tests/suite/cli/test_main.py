@@ -38,6 +38,9 @@ WRONG = {
     "export --format xlsx": "parquet, csv, json",
     "alerts --recent 0": "greater than or equal to 1",
     "export --colour red": "No such option",
+    "peers --peer theano": "keras, timm",
+    "translate torch --to theano": "keras, timm",
+    "translate torch --rho 0.9 --to keras": "no argument 'rho'",
     "measure": "No such command",
 }
 
