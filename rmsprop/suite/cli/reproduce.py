@@ -13,13 +13,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from rmsprop.book.claims import CHAPTER, PRIMARY, Claims, claims
+from rmsprop.book.claims import CHAPTER, PRIMARY, claims
 from rmsprop.suite.cli.options import Reproduce
 from rmsprop.suite.cli.progress import bars
 from rmsprop.suite.cli.rows import load_rows
 from rmsprop.suite.cli.tables import show_table
 from rmsprop.suite.measure.devices import device_of
-from rmsprop.suite.measure.reproduction import Progress, check_size, reproduce, stages
+from rmsprop.suite.measure.reproduction import check_size, reproduce, stages
+from rmsprop.suite.measure.tasks import Progress
 from rmsprop.suite.records.files import check_writable
 from rmsprop.suite.records.store import short_commit, write_reproduction
 from rmsprop.suite.verdicts.reproduction import COMPARED, Judgement, Verdict, judge, subject
@@ -37,17 +38,25 @@ def run(options: Reproduce) -> None:
     """Reproduce, store the record, and show the verdicts."""
     dtype = getattr(torch, options.dtype)
     device = device_of(options.device, dtype)
-    check_size(options.seeds, options.runs)
+    check_size(options.seeds, options.timed)
     check_writable(options.output)
     airfoil = load_rows(options.data)
     claimed = claims(options.claimed)
     keep = options.output / "reproduction" / "unfinished"
-    with reproduction_progress(claimed, options) as progress:
+    planned = stages(
+        claimed,
+        options.seeds,
+        options.timed,
+        wrong=options.others,
+        real=airfoil.source == "real",
+        cpu=device.type == "cpu",
+    )
+    with reproduction_progress(planned) as progress:
         record = reproduce(
             claimed,
             airfoil,
             seeds=options.seeds,
-            runs=options.runs,
+            runs=options.timed,
             device=device,
             dtype=dtype,
             progress=progress,
@@ -68,10 +77,9 @@ def run(options: Reproduce) -> None:
 
 
 @contextmanager
-def reproduction_progress(claimed: Claims, options: Reproduce) -> Iterator[Progress]:
+def reproduction_progress(planned: dict[str, tuple[str, int]]) -> Iterator[Progress]:
     """Bars for the stages of a reproduction, with the time that remains."""
     with bars() as shown:
-        planned = stages(claimed, options.seeds, options.runs, wrong=options.others)
         tasks = {name: shown.add_task(words, total=total) for name, (words, total) in planned.items()}
         yield lambda stage, done: shown.advance(tasks[stage], done)
 

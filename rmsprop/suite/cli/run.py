@@ -21,6 +21,7 @@ from rmsprop.suite.measure.matrix import cases
 from rmsprop.suite.measure.registry import implementations
 from rmsprop.suite.measure.reproduction import reproduce
 from rmsprop.suite.measure.session import EFFORTS, bench
+from rmsprop.suite.measure.tasks import COUNTS, RANKS
 from rmsprop.suite.records.bench import BenchRecord
 from rmsprop.suite.records.files import check_writable
 from rmsprop.suite.records.store import write_reproduction
@@ -140,7 +141,11 @@ def carry_out(plan: Plan, results: Path, reports: Path, rows: Airfoil, progress:
         runs=plan.runs,
         device=torch.device("cpu"),
         dtype=torch.float32,
-        progress=lambda stage, done: progress("sequential runs" if stage == "runs" else "seeds", done, stage),
+        progress=lambda stage, done: (
+            progress("sequential runs" if stage == "runs" else "seeds", done, stage)
+            if stage not in (COUNTS, RANKS)
+            else None
+        ),
     )
     write_reproduction(results, record)
     good = judge(record).holds

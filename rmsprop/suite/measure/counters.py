@@ -37,7 +37,7 @@ def counts_of(program: Program, features: Tensor, labels: Tensor) -> Counts:
     def run(which: Program) -> Callable[[], object]:
         return lambda: train(which, features, labels, seed=0)
 
-    run(two)()  # what is done once only, such as imports, is not counted
+    run(one)()  # what is done once only, such as imports, is not counted
     operations = [_operations(run(which)) for which in (one, two)]
     calls = [_calls(run(which)) for which in (one, two)]
     return Counts(
