@@ -50,7 +50,7 @@ def bars(*, refresh_per_second: float = 10, silence: float = SILENCE) -> Iterato
 
 def _tell(shown: Progress, over: Event, silence: float) -> None:
     while not over.wait(silence):
-        for task in shown.tasks:
-            if task.started and not task.finished:
-                of = "" if task.total is None else f" of {task.total:,.0f}"
-                print(f"{task.description}: {task.completed:,.0f}{of}, {task.elapsed:.0f} s", file=sys.stderr)
+        waiting = [task for task in shown.tasks if task.started and not task.finished]
+        for task in [task for task in waiting if task.completed] or waiting[:1]:
+            of = "" if task.total is None else f" of {task.total:,.0f}"
+            print(f"{task.description}: {task.completed:,.0f}{of}, {task.elapsed:.0f} s", file=sys.stderr)

@@ -1,7 +1,7 @@
 """`rmsprop reproduce`: the section's claims, judged."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -22,8 +22,10 @@ from rmsprop.suite.measure.devices import device_of
 from rmsprop.suite.measure.reproduction import check_size, reproduce, stages
 from rmsprop.suite.measure.tasks import Progress
 from rmsprop.suite.records.files import check_writable
-from rmsprop.suite.records.store import short_commit, write_reproduction
-from rmsprop.suite.verdicts.reproduction import COMPARED, Judgement, Verdict, judge, subject
+from rmsprop.suite.records.reproduction import ReproductionRecord
+from rmsprop.suite.records.store import read_reproductions, short_commit, write_reproduction
+from rmsprop.suite.verdicts.reproduction import Judgement, Verdict, judge, subject
+from rmsprop.suite.verdicts.seconds import COMPARED, Counted, compared_counts
 
 _STYLES = {
     "reproduced": "green",
@@ -70,7 +72,8 @@ def run(options: Reproduce) -> None:
     if options.as_json:
         print(reproduction_json(judgement, path))
     else:
-        show_reproduction(judgement, path)
+        others, _ = read_reproductions(options.output)
+        show_reproduction(judgement, path, [one for one in others if one != record])
     if record.interrupted:
         raise typer.Exit(130)
     raise typer.Exit(0 if judgement.holds else 1)
@@ -84,8 +87,11 @@ def reproduction_progress(planned: dict[str, tuple[str, int]]) -> Iterator[Progr
         yield lambda stage, done: shown.advance(tasks[stage], done)
 
 
-def show_reproduction(judgement: Judgement, path: Path) -> None:
-    """The claims of the primary edition, then where every other edition's values stand."""
+def show_reproduction(judgement: Judgement, path: Path, others: Sequence[ReproductionRecord] = ()) -> None:
+    """The claims of the primary edition, then where every other edition's values stand.
+
+    The counts are compared with those of `others`, the records that were there before.
+    """
     console = Console()
     record = judgement.record
     console.print(escape(judgement.headline), soft_wrap=True)
@@ -94,8 +100,17 @@ def show_reproduction(judgement: Judgement, path: Path) -> None:
         show_table(console, _editions_table(judgement.verdicts))
     if judgement.fits:
         show_table(console, _curves_table(judgement))
+    for fit in judgement.fits:
+        if fit.remark:
+            console.print(escape(fit.remark), soft_wrap=True)
     if judgement.exclusions:
         show_table(console, _exclusions_table(judgement))
+        console.print(escape(judgement.nothing_excludes), soft_wrap=True)
+    counts = compared_counts(record, others)
+    if counts:
+        show_table(console, _counts_table(counts))
+    for warning in record.warnings:
+        console.print(f"[yellow]a warning speaks against the seconds: {escape(warning)}[/]")
     environment = record.environment
     state = " with local changes" if environment.dirty else ""
     console.print(
@@ -135,6 +150,11 @@ def reproduction_json(judgement: Judgement, path: Path) -> str:
         ],
         "exclusions": [asdict(e) | {"excluded": e.excluded} for e in judgement.exclusions],
         "editions_together": judgement.joint,
+        "nothing_excludes": [e.change for e in judgement.exclusions if not e.excluded],
+        "counts": {
+            name: asdict(measured.counts) for name, measured in record.programs.items() if measured.counts
+        },
+        "warnings": list(record.warnings),
     }
     return json.dumps(answer, indent=1)
 
@@ -163,7 +183,7 @@ def _primary_table(judgement: Judgement) -> Table:
         "seconds, scratch / concise",
         f"{order.book:.3f}",
         "" if order.here is None else f"{order.here:.3f}",
-        f"compared: {escape(order.words + interval)}",
+        f"compared: {escape(order.words + interval)}. {escape(order.draw)}",
     )
     return table
 
@@ -194,6 +214,17 @@ def _exclusions_table(judgement: Judgement) -> Table:
             cells.append(f"{sum(e.excludes for e in of_kind)} of {len(of_kind)}" if of_kind else "–")
         name = escape(exclusion.change) + (" (diverged)" if exclusion.diverged > 0.5 else "")
         table.add_row(name if exclusion.excluded else f"[yellow]{name}[/]", *cells)
+    return table
+
+
+def _counts_table(counts: Sequence[Counted]) -> Table:
+    table = Table(title="One epoch, counted exactly")
+    for column in ("program", "torch operations", "Python calls", "C calls", "compared"):
+        table.add_column(column, justify="left" if column in ("program", "compared") else "right")
+    for one in counts:
+        numbers = (one.counts.torch_operations, one.counts.python_calls, one.counts.c_calls)
+        words = f"[bold red]{escape(one.words)}[/]" if one.changed else escape(one.words)
+        table.add_row(one.program, *(f"{number:,}" for number in numbers), words)
     return table
 
 

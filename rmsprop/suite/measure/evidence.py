@@ -51,36 +51,38 @@ def rank(curve: Curve, name: str, losses: Array, claimed: Array) -> CurveRank:
 
     `losses` (evaluations, seeds) are of that program, `claimed` of the program that the curve is claimed of.
     """
-    own = name == curve.program
     if len(losses) != len(curve.losses):
         return CurveRank(curve=curve.name, points=len(losses), held_out=0, as_extreme=0, told=1.0, tells=1.0)
-    printed = _logs(np.array(curve.losses)[:, None], curve.precision, noise=None)
-    right = _halves(claimed, curve.precision, seed=0)
+    return ranker(losses, claimed, curve.precision, own=name == curve.program)(curve)
+
+
+def ranker(losses: Array, claimed: Array, precision: float, *, own: bool) -> Callable[[Curve], CurveRank]:
+    """What ranks curves of that precision, all by one fit; `own` says that both are one program."""
+    right = _halves(claimed, precision, seed=0)
     if own:
         statistic: Statistic = _Normal(right.fitted)
-        return _ranked(curve, statistic(printed)[0], statistic(right.held_out), told=ALPHA, tells=ALPHA)
-    other = _halves(losses, curve.precision, seed=1)
-    statistic = _log_odds(other.fitted, right.fitted)
-    of_other, of_right = statistic(other.held_out), statistic(right.held_out)
-    return _ranked(
-        curve,
-        statistic(printed)[0],
-        of_other,
+        held_out = statistic(right.held_out)
+        told = tells = ALPHA
+    else:
+        other = _halves(losses, precision, seed=1)
+        statistic = _log_odds(other.fitted, right.fitted)
+        held_out, of_right = statistic(other.held_out), statistic(right.held_out)
         # As p < ALPHA, of each program's held-out runs by those of the other.
-        told=float(np.mean(_p(-of_other, -of_right) < ALPHA)),
-        tells=float(np.mean(_p(of_right, of_other) < ALPHA)),
-    )
+        told = float(np.mean(_p(-held_out, -of_right) < ALPHA))
+        tells = float(np.mean(_p(of_right, held_out) < ALPHA))
 
+    def ranked(curve: Curve) -> CurveRank:
+        here = statistic(_logs(np.array(curve.losses)[:, None], precision, noise=None))[0]
+        return CurveRank(
+            curve=curve.name,
+            points=len(curve.losses),
+            held_out=len(held_out),
+            as_extreme=int(np.count_nonzero(held_out <= here)),
+            told=told,
+            tells=tells,
+        )
 
-def _ranked(curve: Curve, here: float, held_out: Array, *, told: float, tells: float) -> CurveRank:
-    return CurveRank(
-        curve=curve.name,
-        points=len(curve.losses),
-        held_out=len(held_out),
-        as_extreme=int(np.count_nonzero(held_out <= here)),
-        told=told,
-        tells=tells,
-    )
+    return ranked
 
 
 def _p(values: Array, among: Array) -> Array:

@@ -15,6 +15,8 @@ from rmsprop.suite.records.reproduction import CurveRank, EnsembleSummary, Repro
 
 ALPHA = 0.01
 """Below this p a program is excluded."""
+RARE = 0.05
+"""Below this p a curve of the claimed program is told as a rare one."""
 _DRAWS = 2_000
 
 Array = np.ndarray
@@ -105,6 +107,18 @@ class Fit:
     words: str
 
     @property
+    def remark(self) -> str:
+        """A sentence on a curve that is rare for its own program, p below 5%; empty for the others."""
+        if self.p is None or self.p >= RARE:
+            return ""
+        said = "it does not fit" if self.status == "does not fit" else "it still counts as one that fits"
+        who = "" if self.curve.primary else ". It is not of the primary edition, and does not decide"
+        return (
+            f"The curve of {self.curve.name} (printed loss {self.curve.printed_loss}) is rare for its own "
+            f"program: p = {self.p:.4f}, so that {said}, as several curves are judged together{who}."
+        )
+
+    @property
     def decides(self) -> bool:
         """Whether it counts for the exit code: the primary edition prints it, and it was judged."""
         return self.curve.primary and self.status != "not judged"
@@ -137,6 +151,46 @@ def _fit(curve: Curve, record: ReproductionRecord, together: int) -> Fit:
     if rank.held_out == 0:
         words = f"the program has {rank.points} points, the figure has {len(curve.losses)}"
     return Fit(curve, p, "does not fit" if p < ALPHA / together else "fits", words)
+
+
+@dataclass(frozen=True)
+class MatrixCell:
+    """A printed curve against one program of the chapter.
+
+    Attributes
+    ----------
+    curve, claimed, program : str
+        The curve's name, the program that it is claimed of, and the program that it is held against.
+    p : float
+        Of the curve among the program's held-out runs; 0 where its curves have another number of points.
+    points : bool
+        Whether the number of points is the same.
+    status : str
+        `fits` or `does not fit` for its own program, `excluded` or `not excluded` for another.
+    """
+
+    curve: str
+    claimed: str
+    program: str
+    p: float
+    points: bool
+    status: str
+
+
+def matrix(record: ReproductionRecord, fits_of: Sequence[Fit]) -> tuple[MatrixCell, ...]:
+    """Every printed curve that was ranked against every program of the record, row by row."""
+    ranks = {
+        (rank.curve, name): rank for name, measured in record.programs.items() for rank in measured.curves
+    }
+    cells = []
+    for fit in fits_of:
+        for name in record.programs:
+            if (rank := ranks.get((fit.curve.name, name))) is None:
+                continue
+            p, own = p_of(rank), name == fit.curve.program
+            status = fit.status if own else "excluded" if p < ALPHA else "not excluded"
+            cells.append(MatrixCell(fit.curve.name, fit.curve.program, name, p, rank.held_out > 0, status))
+    return tuple(cells)
 
 
 def exclusions(record: ReproductionRecord, claimed: Claims) -> tuple[Exclusion, ...]:

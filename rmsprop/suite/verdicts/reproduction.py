@@ -11,14 +11,12 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from rmsprop.book.claims import PRIMARY, Claim, Claims, claims, primary
+from rmsprop.book.claims import PRIMARY, Claim, Claims, claims
 from rmsprop.book.programs import PROGRAMS, TRACES, Trace, noisy_end
 from rmsprop.suite.records.reproduction import EnsembleSummary, ProgramRecord, ReproductionRecord
 from rmsprop.suite.verdicts.exclusion import Exclusion, Fit, exclusions, fits, joint_p
-from rmsprop.suite.verdicts.medians import median_interval
+from rmsprop.suite.verdicts.seconds import Order, block_interval, order, sec_per_epoch
 
-COMPARED = ("rmsprop-scratch", "rmsprop-concise")
-"""The two programs whose seconds the section compares."""
 CENTRAL = 0.99
 """A printed loss is consistent when it lies inside this central part of the distribution."""
 
@@ -63,16 +61,6 @@ class Verdict:
     def decides(self) -> bool:
         """Whether this verdict counts for the exit code: the primary edition's digits and losses."""
         return self.claim.edition == PRIMARY and self.claim.quantity != "sec_per_epoch"
-
-
-@dataclass(frozen=True)
-class Order:
-    """Seconds per epoch, from scratch over concise: which of the two is faster, here and in the book."""
-
-    book: float
-    here: float | None
-    interval: tuple[float, float] | None
-    words: str
 
 
 @dataclass(frozen=True)
@@ -129,6 +117,16 @@ class Judgement:
         return curves and all(verdict.status in HOLDS for verdict in self.deciding)
 
     @property
+    def nothing_excludes(self) -> str:
+        """A sentence that names the other programs which no evidence excludes; empty where none was tried."""
+        if not self.exclusions:
+            return ""
+        left = [exclusion.change for exclusion in self.exclusions if not exclusion.excluded]
+        if not left:
+            return f"Each of the {len(self.exclusions)} other programs is excluded by something."
+        return f"Nothing that the book prints excludes {len(left)} of them: {', '.join(left)}."
+
+    @property
     def headline(self) -> str:
         """What was shown, and what that excludes."""
         digits = [v for v in self.deciding if v.claim.quantity in ("x", "x1", "x2")]
@@ -174,7 +172,7 @@ def judge(record: ReproductionRecord, claimed: Claims | None = None) -> Judgemen
     return Judgement(
         record,
         tuple(_judge(claim, record) for claim in claimed.printed),
-        _order(record),
+        order(record, claimed),
         {name: _agreement(measured) for name, measured in record.programs.items()},
         fits(record, claimed),
         exclusions(record, claimed),
@@ -273,33 +271,11 @@ def _judge_seconds(claim: Claim, record: ReproductionRecord) -> Verdict:
     if not seconds:
         return Verdict(claim, None, "not run", "interrupted before the first run")
     here = float(np.median(seconds))
-    interval = median_interval(np.asarray(seconds) / claim.value)
+    interval = block_interval(np.asarray(seconds) / claim.value)
     words = f"{here / claim.value:.2f} times the book's"
     if not claim.timed_alike:
         words += ", which are timed otherwise: not comparable"
     return Verdict(claim, here, "compared", words, interval=interval)
-
-
-def _order(record: ReproductionRecord) -> Order | None:
-    """The ratio of scratch to concise over the turns, against the book's 1.145."""
-    if not all(name in record.programs for name in COMPARED):
-        return None
-    printed = [primary(program, "sec_per_epoch").value for program in COMPARED]
-    book = printed[0] / printed[1]
-    scratch, concise = (np.array(sec_per_epoch(record.programs[program])) for program in COMPARED)
-    if not scratch.size == concise.size > 0:
-        return Order(book, None, None, "interrupted before the first run")
-    ratios = scratch / concise
-    here, interval = float(np.median(ratios)), median_interval(ratios)
-    if interval is None:
-        words = "too few runs to tell which is faster here"
-    elif interval[0] <= 1 <= interval[1]:
-        words = "neither is clearly faster here"
-    elif (here > 1) == (book > 1):
-        words = "the book's order holds: concise is faster"
-    else:
-        words = "the book's order is reversed: from scratch is faster here"
-    return Order(book, here, interval, words)
 
 
 def _agreement(measured: ProgramRecord) -> float | None:
@@ -317,11 +293,6 @@ def _agreement(measured: ProgramRecord) -> float | None:
     # The ensemble is a sample too: the two-sample test's effective number.
     effective = round(losses.size * summary.seeds / (losses.size + summary.seeds))
     return float(stats.kstwo.sf(distance, effective))
-
-
-def sec_per_epoch(measured: ProgramRecord) -> list[float]:
-    """The seconds that the book would print for each sequential run: its last epoch's."""
-    return [seconds[-1] for seconds in measured.epoch_seconds]
 
 
 def _binomial_interval(share: float, count: int) -> tuple[float, float]:

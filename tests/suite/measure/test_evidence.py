@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rmsprop.book.claims import Curve, claims
-from rmsprop.suite.measure.evidence import LEAST_SEEDS, rank, rank_all
+from rmsprop.suite.measure.evidence import LEAST_SEEDS, rank, rank_all, ranker
 from rmsprop.suite.verdicts.exclusion import p_of
 
 NAME = "rmsprop-scratch"
@@ -29,15 +29,17 @@ def test_curves_of_the_right_program_are_said_not_to_fit_at_the_stated_rate(prec
     """400 curves, p below 5%: 20 expected, within four standard deviations, 4.4 each."""
     right, others = curves_of(0, 2000), curves_of(1, 400)
     noise = np.random.default_rng(2).uniform(-precision, precision, others.shape)
-    p = [p_of(rank(curve(c, precision), NAME, right, right)) for c in (others + noise).T]
+    ranked = ranker(right, right, precision, own=True)
+    p = [p_of(ranked(curve(c, precision))) for c in (others + noise).T]
     assert 3 <= np.count_nonzero(np.array(p) < 0.05) <= 37
 
 
 def test_another_program_is_excluded_by_its_own_curves_at_the_stated_rate_and_by_the_right_ones_as_stated():
     right, other = curves_of(0, 2000), curves_of(3, 2000, level=0.8)
-    of_other = [rank(curve(c), "", other, right) for c in curves_of(4, 300, level=0.8).T]
+    ranked = ranker(other, right, 1e-6, own=False)
+    of_other = [ranked(curve(c)) for c in curves_of(4, 300, level=0.8).T]
     assert np.mean([p_of(r) < 0.01 for r in of_other]) < 0.04
-    of_right = [rank(curve(c), "", other, right) for c in curves_of(5, 300).T]
+    of_right = [ranked(curve(c)) for c in curves_of(5, 300).T]
     told = np.mean([p_of(r) < 0.01 for r in of_right])
     assert told == pytest.approx(of_right[0].tells, abs=4 * (0.25 / 300) ** 0.5)
     assert of_right[0].told > 0.1

@@ -20,7 +20,8 @@ from rmsprop.suite.report.figures.canvas import (
     finish,
     label_beside,
 )
-from rmsprop.suite.verdicts.reproduction import COMPARED, Judgement, Order, Verdict, sec_per_epoch
+from rmsprop.suite.verdicts.reproduction import Judgement, Verdict
+from rmsprop.suite.verdicts.seconds import BLOCK, COMPARED, Order, sec_per_epoch
 
 NAMES = {name: PROGRAMS[name].title for name in COMPARED}
 
@@ -31,7 +32,7 @@ def draw_reproduction(one: Judgement) -> dict[str, Drawing]:
     for program in COMPARED:
         measured = one.record.programs[program]
         if measured.ensemble and measured.ensemble.curve:
-            drawings += [_curves(one, program), _distribution(one, program)]
+            drawings += [draw_curves(one, program), _distribution(one, program)]
         if measured.epoch_seconds:
             drawings.append(_seconds(one, program))
     if one.order is not None and one.order.here is not None:
@@ -77,13 +78,16 @@ def _trajectories(one: Judgement) -> Drawing:
         )
 
 
-def _curves(one: Judgement, program: str) -> Drawing:
+def draw_curves(one: Judgement, program: str, prefix: str = "") -> Drawing:
+    """The printed curves of a program over the band of its seeds; its file's name begins with `prefix`."""
     measured = one.record.programs[program]
+    title = PROGRAMS[program].title
     epochs, curves = _quantiles(one, program)
     printed = primary(program, "loss")
     low, high = min(curves), max(curves)
-    with canvas(f"curves-{program}", 2.8) as figure:
-        axes = figure.add_subplot(title=NAMES[program], xlabel="epoch", ylabel="loss")
+    printed_curves = [fit for fit in one.fits if fit.curve.program == program]
+    with canvas(f"{prefix}curves-{program}", 2.8) as figure:
+        axes = figure.add_subplot(title=title, xlabel="epoch", ylabel="loss")
         axes.fill_between(epochs, curves[low], curves[high], color=BLUE, alpha=0.18, linewidth=0)
         axes.fill_between(epochs, curves[0.05], curves[0.95], color=BLUE, alpha=0.3, linewidth=0)
         for number, losses in enumerate(measured.losses[:5]):
@@ -95,7 +99,7 @@ def _curves(one: Judgement, program: str) -> Drawing:
         axes.axhline(
             printed.value, color=VERMILLION, linestyle="--", linewidth=1.3, label=f"book: {printed.printed}"
         )
-        for number, fit in enumerate(fit for fit in one.fits if fit.curve.program == program):
+        for number, fit in enumerate(printed_curves):
             losses = fit.curve.losses
             style = ("-", "--")[number % 2]
             axes.plot(
@@ -110,14 +114,15 @@ def _curves(one: Judgement, program: str) -> Drawing:
         axes.legend(loc="upper right")
         return finish(
             figure,
-            f"curves-{program}",
-            f"Loss during training, {NAMES[program]}",
-            f"Loss of {NAMES[program]} during training: the median over seeds falls from "
+            f"{prefix}curves-{program}",
+            f"Loss during training, {title}",
+            f"Loss of {title} during training: the median over seeds falls from "
             f"{curves[0.5][0]:.3f} to {curves[0.5][-1]:.4f}; the central 99% of seeds end between "
             f"{curves[low][-1]:.4f} and {curves[high][-1]:.4f}; "
-            f"the book’s {printed.printed} is a dashed line.",
-            f"Loss over all rows during training, {NAMES[program]}: median and central 90% and 99% of the "
-            "seeds, a few sequential runs as thin lines, and the book’s final value.",
+            f"the book’s {printed.printed} is a dashed line."
+            + "".join(f" The curve of {fit.curve.edition} {fit.status}." for fit in printed_curves),
+            f"Loss over all rows during training, {title}: median and central 90% and 99% of the "
+            "seeds, a few sequential runs as thin lines, the printed curves, and the book’s final value.",
         )
 
 
@@ -214,8 +219,8 @@ def _order(order: Order) -> Drawing:
             "Seconds per epoch, from scratch over concise",
             f"Ratio of seconds per epoch, from scratch over concise: {book:.3f} in the book, "
             f"{here:.3f} here; above 1 concise is faster.",
-            "Left of 1 from scratch is faster, right of it concise. The bar is a 95% interval over the "
-            "interleaved pairs of runs.",
+            "Left of 1 from scratch is faster, right of it concise. The bar is a 95% interval over blocks of "
+            f"{BLOCK} turns, of one process.",
         )
 
 

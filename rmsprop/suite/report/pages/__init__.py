@@ -1,6 +1,7 @@
 """The pages of the site, a module each."""
 
 from rmsprop.suite.report.pages import (
+    chapter,
     fused,
     gate,
     history,
@@ -11,5 +12,5 @@ from rmsprop.suite.report.pages import (
     reproduction,
 )
 
-MODULES = (overview, reproduction, performance, fused, peers, history, gate, problems)
+MODULES = (overview, reproduction, chapter, performance, fused, peers, history, gate, problems)
 """In the order of the navigation."""

@@ -93,6 +93,7 @@ def excerpt(inputs: Inputs) -> tuple[Block, ...]:
     fast = next((one for one in found if one.device == "cpu"), next(iter(found), None))
     times = fast and performance.headline_figure(inputs.runs, fast.run.machine, fast.device)
     return (
+        paragraph(f"{answer(best)} {best.nothing_excludes}".strip()),
         claims_table(best),
         paragraph(origin(best.record)),
         *((Figures((losses,)),) if losses else ()),

@@ -25,7 +25,9 @@ from rmsprop.suite.report.pages.reproduction_claims import answer, claim_sentenc
 from rmsprop.suite.report.pages.reproduction_editions import editions
 from rmsprop.suite.report.pages.reproduction_evidence import curves, excluded
 from rmsprop.suite.report.pages.reproduction_jobs import blocks_of, jobs_table
-from rmsprop.suite.verdicts.reproduction import COMPARED, Judgement
+from rmsprop.suite.report.pages.reproduction_seconds import ensemble_speed, seconds_and_counts
+from rmsprop.suite.verdicts.reproduction import Judgement
+from rmsprop.suite.verdicts.seconds import COMPARED
 from rmsprop.suite.words import count, when
 
 PATH = "reproduction.html"
@@ -47,7 +49,7 @@ def pages(inputs: Inputs) -> Iterable[Page]:
     if best is None:
         blocks += [headline("There is no record of the reproduction to show yet."), TO_REPRODUCE]
     else:
-        blocks += _evidence(best)
+        blocks += _evidence(best, [one.record for one in inputs.reproductions])
     if jobs.rows:
         blocks += blocks_of(jobs)
     if best is not None:
@@ -87,9 +89,11 @@ def shown(reproductions: Sequence[Judgement]) -> Judgement | None:
     return best[1] if best else None
 
 
-def _evidence(best: Judgement) -> Iterator[Block]:
+def _evidence(best: Judgement, others: Sequence[ReproductionRecord] = ()) -> Iterator[Block]:
     record, drawings = best.record, draw_reproduction(best)
     yield headline(answer(best))
+    if best.nothing_excludes:
+        yield paragraph(best.nothing_excludes)
     yield paragraph(
         "The book is Dive into Deep Learning in its PyTorch edition; ",
         Link("section 7.6 is on RMSProp", BOOK),
@@ -125,6 +129,8 @@ def _evidence(best: Judgement) -> Iterator[Block]:
     yield from _drawn(drawings, "seconds-rmsprop-scratch", "seconds-rmsprop-concise")
     yield paragraph(_order(best))
     yield from _drawn(drawings, "order")
+    yield from seconds_and_counts(best, others)
+    yield from ensemble_speed(best)
 
 
 def _drawn(drawings: dict[str, Drawing], *names: str) -> Iterator[Block]:

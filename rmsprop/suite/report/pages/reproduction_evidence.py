@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from rmsprop.book.claims import CHAPTER, CURVES_SOURCE
+from rmsprop.book.claims import CURVES_SOURCE
 from rmsprop.suite.report.page import Block, Cell, Heading, Table, paragraph
-from rmsprop.suite.verdicts.exclusion import ALPHA, p_of
+from rmsprop.suite.verdicts.exclusion import matrix
 from rmsprop.suite.verdicts.reproduction import Judgement
 
 
@@ -25,27 +25,26 @@ def curves(best: Judgement) -> Iterator[Block]:
     yield Table(
         "Does each printed curve fit its own program?", ("Curve", "Printed loss", "Verdict", "Why"), rows
     )
-    if best.record.section == CHAPTER and best.record.data.source == "real":
-        yield _matrix(best)
+    for fit in best.fits:
+        if fit.remark:
+            yield paragraph(fit.remark)
 
 
-def _matrix(best: Judgement) -> Table:
+def matrix_table(best: Judgement) -> Table:
     """p of each printed curve among the held-out runs of each program of the chapter."""
-    programs = best.record.programs
-    ranks = {(rank.curve, name): rank for name, measured in programs.items() for rank in measured.curves}
+    cells = {(cell.curve, cell.program): cell for cell in matrix(best.record, best.fits)}
+    programs = list(best.record.programs)
     rows = []
     for fit in best.fits:
-        cells: list[str | Cell] = [fit.curve.name]
+        row: list[str | Cell] = [fit.curve.name]
         for name in programs:
-            rank = ranks.get((fit.curve.name, name))
-            if rank is None:
-                cells.append("–")
+            cell = cells.get((fit.curve.name, name))
+            if cell is None:
+                row.append("–")
                 continue
-            p, own = p_of(rank), name == fit.curve.program
-            status = fit.status if own else "excluded" if p < ALPHA else "not excluded"
-            text = "points" if not rank.held_out else f"{p:.4f}"
-            cells.append(Cell(f"{text} *" if own else text, p, status=status))
-        rows.append(tuple(cells))
+            text = f"{cell.p:.4f}" if cell.points else "points"
+            row.append(Cell(f"{text} *" if name == cell.claimed else text, cell.p, status=cell.status))
+        rows.append(tuple(row))
     return Table(
         "p of each printed curve among the held-out runs of each program (* its own; below 0.01 the program "
         "is excluded; points: its curve has another number of points)",
@@ -80,8 +79,4 @@ def excluded(best: Judgement) -> Iterator[Block]:
                 )
         rows.append(tuple(cells))
     yield Table("Other programs: ✗ excludes, · does not, – cannot show it", ("Program", *names), tuple(rows))
-    left = [exclusion.change for exclusion in best.exclusions if not exclusion.excluded]
-    nothing = (
-        f"Nothing that the book prints excludes: {', '.join(left)}." if left else "Each of them is excluded."
-    )
-    yield paragraph(nothing)
+    yield paragraph(best.nothing_excludes)

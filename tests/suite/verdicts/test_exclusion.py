@@ -1,0 +1,154 @@
+"""What excludes another program: calibrated p, power, and what is said of a program that diverged."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rmsprop.book.claims import Claim, Curve, claims
+from rmsprop.book.programs import PROGRAMS
+from rmsprop.suite.records.reproduction import CurveRank, WrongRecord
+from rmsprop.suite.verdicts.exclusion import ALPHA, Distribution, Evidence, exclusions, fits, joint_p, matrix
+from rmsprop.suite.verdicts.reproduction import judge
+
+NAME = "rmsprop-scratch"
+
+
+def distribution(mean, sd=0.0018, seeds=4_000, seed=0):
+    values = np.sort(np.random.default_rng(seed).normal(mean, sd, seeds))
+    levels = np.linspace(0, 1, 201)
+    return Distribution(levels, np.quantile(values, levels, method="lower"), seeds)
+
+
+def loss(value, edition="docs", digits=6):
+    return Claim(edition, "torch", NAME, "loss", f"{value:.{digits}f}", "made up")
+
+
+def test_a_loss_excludes_its_own_program_at_the_stated_rate():
+    """2,000 losses: 1% expected, with a standard deviation of .22%."""
+    right = distribution(0.2443)
+    drawn = np.random.default_rng(1).normal(0.2443, 0.0018, 2_000)
+    excluded = np.mean([right.two_sided(loss(value)) < ALPHA for value in drawn])
+    assert 0.003 < excluded < 0.018
+
+
+def test_the_power_of_a_loss_is_the_share_of_the_other_programs_runs_that_would_exclude():
+    right, other = distribution(0.2443), distribution(0.249, seed=2)
+    drawn = np.random.default_rng(3).normal(0.249, 0.0018, 2_000)
+    told = np.mean([right.two_sided(loss(value)) < ALPHA for value in drawn])
+    assert right.outside(other) == pytest.approx(told, abs=0.04)
+    assert 0.3 < told < 0.8
+
+
+def test_p_is_never_below_one_seed_in_all():
+    assert distribution(0.3, seeds=4_000).two_sided(loss(0.2443)) == pytest.approx(2 / 4_001)
+
+
+def wrong(change, mean, *, diverged=0, seeds=4_000, curves=()):
+    made = distribution(mean, seeds=seeds, seed=5)
+    return WrongRecord(
+        change=change,
+        claimed=NAME,
+        program=PROGRAMS[NAME],
+        seeds=seeds,
+        diverged=diverged,
+        quantile_levels=tuple(made.levels),
+        quantiles=tuple(made.quantiles),
+        curves=curves,
+    )
+
+
+def test_editions_together_tell_more_than_one_loss_and_count_a_repeated_run_once(make_record):
+    record = replace(make_record(), wrong=(wrong("higher", 0.2468), wrong("the same", 0.2443)))
+    higher, same = exclusions(record, claims())
+    by_kind = {e.kind: e for e in higher.evidence}
+    assert by_kind["editions"].power > by_kind["loss"].power
+    assert by_kind["editions"].excludes
+    assert not any(e.excludes for e in same.evidence)
+    assert {e.kind: e.power for e in same.evidence}["editions"] < 0.05
+
+
+def test_the_joint_p_of_editions_drawn_from_the_program_is_uniform(make_record):
+    """200 draws of ten losses: p below .1 in a tenth, 20 expected with a standard deviation of 4.2."""
+    summary = make_record().programs[NAME].ensemble
+    rng = np.random.default_rng(6)
+    editions = [f"edition {number}" for number in range(10)]
+    low = sum(
+        joint_p(
+            [loss(v, e, 3) for v, e in zip(rng.normal(0.2443, 0.0018, 10), editions, strict=True)], summary
+        )
+        < 0.1
+        for _ in range(200)
+    )
+    assert 4 <= low <= 37
+
+
+def test_one_run_that_two_editions_print_counts_once(make_record):
+    summary = make_record().programs[NAME].ensemble
+    low = [loss(0.2405), loss(0.2405, "notebook")]
+    once = [low[0], replace(low[1], repeated=True)]
+    assert joint_p(once, summary) == joint_p(low[:1], summary) > joint_p(low, summary)
+
+
+def test_a_program_that_diverged_is_kept_and_told(make_record):
+    lost = wrong("lost", 0.2443, diverged=4_000)
+    lost = replace(lost, quantiles=(float("inf"),) * 201)
+    [found] = exclusions(replace(make_record(), wrong=(lost,)), claims())
+    assert found.diverged == 1
+    assert found.excluded
+    assert found.by_loss
+
+
+def test_what_nothing_excludes_is_named(make_record):
+    record = replace(make_record(), wrong=(wrong("far", 0.3), wrong("the same", 0.2443)))
+    judgement = judge(record)
+    assert judgement.nothing_excludes == "Nothing that the book prints excludes 1 of them: the same."
+    assert "of 2 other programs" in judgement.headline
+
+
+def ranked(curve, as_extreme, held_out=1_000):
+    return CurveRank(curve=curve, points=31, held_out=held_out, as_extreme=as_extreme, told=0.5, tells=0.5)
+
+
+def with_ranks(record, as_extreme):
+    ranks = tuple(ranked(c.name, as_extreme) for c in claims().curves if c.program == NAME)
+    measured = replace(record.programs[NAME], curves=ranks)
+    return replace(record, programs=record.programs | {NAME: measured})
+
+
+def test_a_primary_curve_that_does_not_fit_fails_the_judgement_and_another_editions_does_not(make_record):
+    record = with_ranks(make_record(), as_extreme=0)
+    of_name = [fit for fit in fits(record, claims()) if fit.curve.program == NAME]
+    assert {fit.status for fit in of_name} == {"does not fit"}
+    assert {fit.curve.edition for fit in of_name if fit.decides} == {"docs"}
+    assert not judge(record).holds
+    assert judge(with_ranks(make_record(), as_extreme=500)).holds
+
+
+def test_a_rare_curve_is_told_and_still_fits(make_record):
+    """p = .0080: below 1%, above 1% divided by the number of curves of the primary edition."""
+    [fit, _] = [f for f in fits(with_ranks(make_record(), 7), claims()) if f.curve.program == NAME]
+    assert (fit.status, fit.p) == ("fits", pytest.approx(8 / 1_001))
+    assert "rare for its own program: p = 0.0080" in fit.remark
+    assert "still counts as one that fits" in fit.remark
+
+
+def test_the_surrogate_judges_no_curve(make_record):
+    record = make_record()
+    record = with_ranks(replace(record, data=replace(record.data, source="surrogate")), 0)
+    assert {fit.status for fit in fits(record, claims())} == {"not judged"}
+    assert "no curve is judged (the surrogate rows" in judge(record).headline
+    assert judge(record).holds
+
+
+def test_a_matrix_has_a_cell_for_each_curve_and_program_that_was_ranked(make_record):
+    record = with_ranks(make_record(), 500)
+    cells = matrix(record, fits(record, claims()))
+    assert {cell.status for cell in cells} == {"fits"}
+    assert {cell.curve for cell in cells} == {c.name for c in claims().curves if c.program == NAME}
+
+
+def test_a_curve_is_excluded_only_below_one_percent():
+    assert Evidence("a curve, docs", 0.0099, 0.5).excludes
+    assert not Evidence("a curve, docs", 0.01, 0.5).excludes
+    assert Curve("docs", NAME, "0.24", 1e-6, (0.5,)).name == f"{NAME}, docs"
