@@ -5,11 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+import typer
 
+from rmsprop.book.claims import claims
+from rmsprop.suite.cli import reproduce as command
+from rmsprop.suite.cli.options import Reproduce
 from rmsprop.suite.records.store import read_reproduction, read_reproductions
 
 COMMAND = Path(sys.executable).with_name("rmsprop")
@@ -98,6 +103,7 @@ def test_what_cannot_be_called_reproduced_is_exit_code_1(tmp_path):
 BAD = {
     "more seeds than memory": (["--seeds", "1000000000000"], "GiB are free"),
     "no such file": (["--data", "nowhere.dat"], "nowhere.dat"),
+    "no such section": (["--section", "7.9"], "choose one of 7.2, 7.3, 7.4, 7.5, 7.6, 7.7, 7.8"),
 }
 
 
@@ -133,6 +139,40 @@ def test_an_output_folder_that_cannot_be_written_is_known_before_the_work(tmp_pa
     answer = rmsprop("reproduce", "--seeds", 10**6, "--runs", 10**6, "--output", tmp_path / "file")
     assert answer.returncode == 2
     assert "cannot write" in answer.stderr
+
+
+def exit_code(options):
+    with pytest.raises(typer.Exit) as ended:
+        command.run(options)
+    return ended.value.exit_code
+
+
+@pytest.mark.slow
+def test_a_wrong_program_in_place_of_the_right_one_turns_exit_code_0_into_1(tmp_path, real_data, monkeypatch):
+    """lr .02 ends at a loss that is consistent with the book's: its curve is what tells."""
+    options = Reproduce(seeds=800, runs=1, others=False, data=str(real_data), output=tmp_path)
+    assert exit_code(options) == 0
+    right = claims()
+    program = right.programs["rmsprop-scratch"]
+    wrong = replace(program, hyperparameters={**program.hyperparameters, "lr": 0.02})
+    programs = {**right.programs, "rmsprop-scratch": wrong}
+    monkeypatch.setattr(command, "claims", lambda _section: replace(right, programs=programs))
+    assert exit_code(options) == 1
+
+
+@pytest.mark.slow
+def test_the_chapter_on_the_surrogate_runs_and_says_what_it_cannot_judge(tmp_path):
+    answer = rmsprop(
+        "reproduce", "--chapter", "--seeds", 400, "--runs", 1, "--no-others", "--data", "surrogate",
+        "--output", tmp_path,
+    )  # fmt: skip
+    assert answer.returncode in (0, 1), answer.stderr
+    assert "no curve is judged (the surrogate rows train along other curves)" in answer.stdout
+    assert "data: surrogate" in answer.stdout
+    [record], _ = read_reproductions(tmp_path)
+    assert record.section == "chapter"
+    assert len(record.programs) == 16
+    assert not any(measured.curves for measured in record.programs.values())
 
 
 INTERRUPTED = """

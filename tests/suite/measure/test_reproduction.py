@@ -13,6 +13,8 @@ from rmsprop.suite.measure.metrics import book_job
 from rmsprop.suite.measure.registry import implementation
 from rmsprop.suite.measure.reproduction import reproduce
 from rmsprop.suite.measure.workload import hyperparameters
+from rmsprop.suite.report.figures.reproduction import NAMES
+from rmsprop.suite.report.page import Facts
 from rmsprop.suite.report.pages.reproduction import _evidence as blocks_of
 from rmsprop.suite.verdicts.reproduction import judge
 
@@ -22,6 +24,11 @@ def run(claimed):
     return reproduce(
         claimed, rows, seeds=150, runs=1, device=torch.device("cpu"), dtype=torch.float32, wrong=False
     )
+
+
+def run_by(record):
+    """What the page says was run: facts by their names."""
+    return next(block for block in blocks_of(judge(record)) if isinstance(block, Facts)).facts
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +48,10 @@ def test_one_changed_hyperparameter_moves_every_number_and_the_sentence(name, us
     assert here.ensemble.curve[1:] != there.ensemble.curve[1:]
     other = next(other for other in usual.programs if other != name)
     assert record.programs[other].losses == usual.programs[other].losses
-    text = str(list(blocks_of(judge(record))))
-    assert "lr 0.02" in text
-    assert "lr 0.02" not in str(list(blocks_of(judge(usual))))
+    assert "lr 0.01," in run_by(usual)[NAMES[name]]
+    assert run_by(record)[NAMES[name]] == changed.words
+    assert "lr 0.02," in changed.words
+    assert run_by(record)[NAMES[other]] == run_by(usual)[NAMES[other]]
     before, after = (
         next(v for v in judge(r).verdicts if v.claim.program == name and v.claim.quantity == "loss")
         for r in (usual, record)

@@ -18,7 +18,8 @@ from rmsprop.suite.report.page import (
     paragraph,
     warning,
 )
-from rmsprop.suite.report.pages.reproduction import SURROGATE, answer, origin
+from rmsprop.suite.report.pages.reproduction import SURROGATE
+from rmsprop.suite.report.pages.reproduction_claims import answer, origin
 from rmsprop.suite.report.pages.reproduction_evidence import curves, matrix_table
 from rmsprop.suite.report.pages.reproduction_seconds import ensemble_speed, seconds_and_counts
 from rmsprop.suite.verdicts.reproduction import Judgement, Verdict, subject

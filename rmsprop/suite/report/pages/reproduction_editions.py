@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from rmsprop.suite.report.figures.reproduction import NAMES, verdicts_on
 from rmsprop.suite.report.page import MARK, Block, Cell, Heading, Sentences, Table, marked, note, paragraph
 from rmsprop.suite.report.pages.reproduction_claims import MARKS
-from rmsprop.suite.verdicts.reproduction import COMPARED, Judgement, Verdict
+from rmsprop.suite.verdicts.reproduction import Judgement, Verdict
+from rmsprop.suite.verdicts.seconds import COMPARED
 
 
 def editions(best: Judgement) -> Iterator[Block]:

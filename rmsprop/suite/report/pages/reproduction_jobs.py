@@ -7,7 +7,8 @@ from rmsprop.suite.report.figures.reproduction import NAMES
 from rmsprop.suite.report.inputs import Inputs
 from rmsprop.suite.report.page import MARK, Block, Cell, Heading, Table, capped, marked, note, paragraph
 from rmsprop.suite.report.pages.reproduction_claims import commit_of, of_primary
-from rmsprop.suite.verdicts.reproduction import COMPARED, Judgement
+from rmsprop.suite.verdicts.reproduction import Judgement
+from rmsprop.suite.verdicts.seconds import COMPARED
 from rmsprop.suite.verdicts.speed import Runs, as_rows
 from rmsprop.suite.words import count, duration, when
 
