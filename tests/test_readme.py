@@ -106,7 +106,10 @@ def test_the_table_is_renewed_between_the_markers_and_nothing_else(tmp_path, mak
         build_report(tmp_path / "results", tmp_path / "reports", readme)
         texts.append(readme.read_text())
     assert texts[0] == texts[1]
-    assert texts[0].startswith("before\n<!-- made by x -->\n\n**What the book prints,")
+    assert texts[0].startswith(
+        "before\n<!-- made by x -->\n\nYes: 2 of 2 printed coordinates to the last digit; "
+    )
+    assert "\n\n**What the book prints," in texts[0]
     assert texts[0].endswith("\n<!-- end -->\nafter\n")
     assert "0.243452" in texts[0]
     assert "How fast is a step?" in texts[0]

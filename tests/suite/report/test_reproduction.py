@@ -72,7 +72,7 @@ def test_a_reversed_order_is_said_in_words(reports, page_of, twin_of):
 
 def test_disagreement_of_loop_and_ensemble_is_said(tmp_path, text_of, make_record):
     record = make_record()
-    moved = replace(record.programs["rmsprop-concise"], losses=((0.5, 0.26),) * 40)
+    moved = replace(record.programs["rmsprop-concise"], losses=((0.5, 0.26),) * 48)
     write_reproduction(tmp_path, replace(record, programs={**record.programs, "rmsprop-concise": moved}))
     text = text_of()
     assert "Their losses disagree" in text
@@ -113,7 +113,7 @@ def test_seeds_without_a_finite_loss_are_said(tmp_path, text_of, make_record):
         sd=float("nan"),
         **dict.fromkeys(("quantiles", "histogram_edges", "histogram_counts", "curve"), ()),
     )
-    program = replace(scratch, ensemble=lost, losses=((float("nan"),) * 31,) * 40)
+    program = replace(scratch, ensemble=lost, losses=((float("nan"),) * 31,) * 48)
     write_reproduction(tmp_path, replace(record, programs={**record.programs, "rmsprop-scratch": program}))
     text = text_of()
     assert "no seed gave a finite loss" in text
@@ -143,7 +143,7 @@ def test_every_implementation_device_and_dtype_stands_against_the_books_loss_and
     found = rows["scratch", "cpu, 1 thread, float32"]
     assert found == ["example-2cpu", run, "surrogate", "1 run", "0.243552", "+0.000100", "100 ms", "2.00"]
     assert rows["builtin-foreach", "cuda, float16"][-2:] == ["43.6 ms", "1.00"]
-    assert rows["RMSProp from scratch (the book’s loop)", "cuda, float64"][3] == "10,000 seeds, 40 runs"
+    assert rows["RMSProp from scratch (the book’s loop)", "cuda, float64"][3] == "10,000 seeds, 48 runs"
     assert rows["torch.optim.RMSprop (the book’s loop)", "cpu, float32"][1:3] == [run, "real"]
 
 
