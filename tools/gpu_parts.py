@@ -152,7 +152,7 @@ def launch_costs() -> dict[str, float]:
     optimizer._launched = DEVICE  # on the CPU, for the interpreter
     optimizer.step()
     optimizer.step()
-    _, launches = optimizer._walk_all(1.0, True) or ((), ())
+    _, launches = optimizer._walk(optimizer.param_groups, 1.0, True) or ((), ())
     if not launches:
         say("the C++ walk is not in use: see the log")
         return {}
@@ -161,7 +161,7 @@ def launch_costs() -> dict[str, float]:
     uncached = cuda._upload.__wrapped__
     stream = torch.cuda.current_stream().cuda_stream if CUDA else None
     found = {
-        "walk": host_seconds(lambda: optimizer._walk_all(1.0, True), lambda: None),
+        "walk": host_seconds(lambda: optimizer._walk(optimizer.param_groups, 1.0, True), lambda: None),
         "launch, table known": host_seconds(lambda: cuda.launch(one), lambda: None),
         "upload of a table": host_seconds(lambda: uncached(device, stream, one.table), lambda: None),
         "look-up of a table": host_seconds(

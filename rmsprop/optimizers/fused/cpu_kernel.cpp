@@ -1,7 +1,7 @@
 // FusedRMSprop's step on the CPU: one pass over memory, one call for all tensors of an optimizer. For the
 // tensors on CUDA it makes the table of addresses that one launch of the Triton kernel steps.
 //
-//   g = sign g / scale + weight_decay p
+//   g = (-g if maximize, else g) / scale + weight_decay p
 //   s = alpha s + (1 - alpha) g^2
 //   a = a + (1 - alpha) (g - a)                              if centered
 //   d = sqrt(v + eps_inside) + eps_outside                   v = max(s - a^2, 0) if centered, else s
@@ -51,8 +51,8 @@ using at::vec::Vectorized;
 
 // What one of param_groups says.
 struct Rule {
-  double lr, alpha, eps_inside, eps_outside, weight_decay, momentum, sign;  // lr: NaN if it is on another device
-  bool centered, stochastic;
+  double lr, alpha, eps_inside, eps_outside, weight_decay, momentum;  // lr: NaN if it is on another device
+  bool decays, maximize, centered, stochastic;
 };
 
 struct Job;
@@ -218,6 +218,10 @@ void store_stochastically(const Registers<float>& registers, BFloat16* to, uint3
   }
 }
 
+// What is decided once for a range of elements, since to decide it in each block costs half types a quarter of
+// the time: where eps stands, and all that few steps have.
+enum class Kind { eps_outside, eps_inside, rare };
+
 template <typename param_t, typename state_t, bool centered, bool momentum>
 struct Update {
   using acc_t = at::opmath_type<param_t>;
@@ -233,30 +237,34 @@ struct Update {
         eps_outside(job.rule->eps_outside),
         weight_decay(job.rule->weight_decay),
         mu(job.rule->momentum),
-        sign(job.rule->sign),
         scale(std::isnan(job.scale) ? std::numeric_limits<acc_t>::quiet_NaN() : static_cast<acc_t>(job.scale)),
         scaled(job.scale != 1),
-        decays(job.rule->weight_decay != 0),
+        decays(job.rule->decays),
+        maximize(job.rule->maximize),
+        inside(job.rule->eps_inside != 0),
         // The only way to divide by zero: an eps that is 0, or too small for the type.
         divides_by_zero(static_cast<acc_t>(job.rule->eps_inside + job.rule->eps_outside) == 0),
         stochastic(job.stochastic),
         seed(job.seed) {}
 
-  const V alpha, rest, minus_lr, eps_inside, eps_outside, weight_decay, mu, sign, scale, zero{0};
-  const bool scaled, decays, divides_by_zero, stochastic;
+  const V alpha, rest, minus_lr, eps_inside, eps_outside, weight_decay, mu, scale, zero{0};
+  const bool scaled, decays, maximize, inside, divides_by_zero, stochastic;
   const uint32_t seed;
 
-  // Whether a step is of the rare kinds: their branches, in each block, cost half types a quarter of the time.
-  bool rare() const {
-    return scaled || divides_by_zero || stochastic;
+  Kind kind() const {
+    if (scaled || maximize || divides_by_zero || stochastic) {
+      return Kind::rare;
+    }
+    return inside ? Kind::eps_inside : Kind::eps_outside;
   }
 
-  template <bool rare>
+  template <Kind kind>
   void element(V& p, V& g, V& s, V& a, V& b) const {
+    constexpr bool rare = kind == Kind::rare;
     if (rare && scaled) {
       g = g / scale;
     }
-    V h = g * sign;
+    V h = rare && maximize ? g.neg() : g;
     if (decays) {
       h = at::vec::fmadd(p, weight_decay, h);
     }
@@ -267,7 +275,7 @@ struct Update {
       v = at::vec::fnmadd(a, a, s);
       v = V::blendv(v, zero, v <= zero);  // a NaN stays what it is
     }
-    const V d = (v + eps_inside).sqrt() + eps_outside;
+    const V d = kind == Kind::eps_outside || (rare && !inside) ? v.sqrt() + eps_outside : (v + eps_inside).sqrt();
     V n = momentum ? h : minus_lr * h;
     V q = n / d;
     if (rare && divides_by_zero) {
@@ -282,15 +290,16 @@ struct Update {
   }
 
   // `width` elements, of which the first stands at `index` of its tensor.
-  template <bool rare>
+  template <Kind kind>
   void block(param_t* p, param_t* g, state_t* s, state_t* a, state_t* b, int64_t index) const {
+    constexpr bool rare = kind == Kind::rare;
     auto ps = widen<param_t, order>(p);
     auto gs = widen<param_t, order>(g);
     auto ss = widen<state_t, order>(s);
     auto as = centered ? widen<state_t, order>(a) : ss;
     auto bs = momentum ? widen<state_t, order>(b) : ss;
     for (int i = 0; i < 2; ++i) {
-      element<rare>(ps[i], gs[i], ss[i], as[i], bs[i]);
+      element<kind>(ps[i], gs[i], ss[i], as[i], bs[i]);
     }
     narrow<state_t, order>(ss, s);
     if constexpr (centered) {
@@ -312,16 +321,24 @@ struct Update {
 
   static void run(const Job& job, int64_t begin, int64_t end) {
     const Update update(job);
-    update.rare() ? update.template range<true>(job, begin, end) : update.template range<false>(job, begin, end);
+    switch (update.kind()) {
+      case Kind::eps_outside:
+        return update.template range<Kind::eps_outside>(job, begin, end);
+      case Kind::eps_inside:
+        return update.template range<Kind::eps_inside>(job, begin, end);
+      case Kind::rare:
+        return update.template range<Kind::rare>(job, begin, end);
+    }
   }
 
-  template <bool rare>
+  template <Kind kind>
   void range(const Job& job, int64_t begin, int64_t end) const {
+    constexpr bool rare = kind == Kind::rare;
     auto *p = static_cast<param_t*>(job.p), *g = static_cast<param_t*>(job.g);
     auto *s = static_cast<state_t*>(job.s), *a = static_cast<state_t*>(job.a), *b = static_cast<state_t*>(job.b);
     int64_t i = begin;
     for (; i + width <= end; i += width) {
-      block<rare>(p + i, g + i, s + i, a + i, b + i, i);
+      block<kind>(p + i, g + i, s + i, a + i, b + i, i);
     }
     if (i == end) {
       return;
@@ -342,7 +359,7 @@ struct Update {
     const auto count = static_cast<size_t>(end - i);
     std::copy_n(g + i, count, tail_g);
     each([count](auto* inside, auto* outside) { std::copy_n(outside, count, inside); });
-    block<rare>(tail_p, tail_g, tail_s, tail_a, tail_b, i);
+    block<kind>(tail_p, tail_g, tail_s, tail_a, tail_b, i);
     each([count](auto* inside, auto* outside) { std::copy_n(inside, count, outside); });
     if (rare && scaled) {
       std::copy_n(tail_g, count, g + i);
@@ -540,14 +557,18 @@ Rule rule_of(PyObject* group, const Keys& keys) {
   PyObject* lr = item(group, keys.lr);
   const bool elsewhere = THPVariable_Check(lr) && !THPVariable_Unpack(lr).is_cpu();
   TORCH_CHECK_VALUE(!elsewhere || THPVariable_Unpack(lr).numel() == 1, "Tensor lr must be 1-element");
+  const double rate = elsewhere ? std::numeric_limits<double>::quiet_NaN() : least("learning rate", keys.lr);
+  const double weight_decay = least("weight_decay value", keys.weight_decay);
+  const double momentum = least("momentum value", keys.momentum);
   return {
-      elsewhere ? std::numeric_limits<double>::quiet_NaN() : least("learning rate", keys.lr),
+      rate,
       alpha,
       inside ? eps : 0,
       inside ? 0 : eps,
-      least("weight_decay value", keys.weight_decay),
-      least("momentum value", keys.momentum),
-      flag(group, keys.maximize) ? -1.0 : 1.0,
+      weight_decay,
+      momentum,
+      weight_decay != 0,
+      flag(group, keys.maximize),
       flag(group, keys.centered),
       flag(group, keys.stochastic_rounding),
   };
@@ -569,7 +590,7 @@ bool partly_overlap(const Tensor& one, const Tensor& other) {
   const auto* first = static_cast<const char*>(one.const_data_ptr());
   const auto* second = static_cast<const char*>(other.const_data_ptr());
   const auto distance = std::abs(first - second);
-  return distance > 0 && distance < static_cast<std::ptrdiff_t>(one.nbytes());
+  return distance > 0 && distance < one.numel() * static_cast<std::ptrdiff_t>(one.itemsize());
 }
 
 // Whether the elements of both lie in memory in the same order without gaps.
@@ -827,7 +848,7 @@ PyObject* step(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
   if (leaves && !partly) {
     return Py_BuildValue("(O[])", rest.get());
   }
-  THPObjectPtr launches(launches_of(there, groups_there, block));
+  THPObjectPtr launches(leaves || !there.empty() ? launches_of(there, groups_there, block) : nullptr);
   for (auto& job : there) {
     if (!counts_there(job)) {
       advance(*job.step);

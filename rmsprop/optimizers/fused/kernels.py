@@ -39,7 +39,7 @@ def leave_all(
 @cache
 def cpu_walk() -> Walk:
     try:
-        return load_kernel().step  # type: ignore[no-any-return]
+        return _untraced(load_kernel().step)
     except KernelUnavailableError as error:
         _warn_slow(f"the C++ kernel cannot be built ({error}); see `rmsprop build`")
         return leave_all
@@ -49,9 +49,22 @@ def cpu_walk() -> Walk:
 def cuda_walk() -> Walk:
     """The C++ walk; where there is no compiler Python's, whose step is the same kernel's."""
     try:
-        return load_kernel().step  # type: ignore[no-any-return]
+        return _untraced(load_kernel().step)
     except KernelUnavailableError:
         return leave_all
+
+
+@cache
+def _untraced(walk: Walk) -> Walk:
+    """The walk itself, which a compiled training step calls between its graphs; to say so costs no step."""
+    disabled = torch.compiler.disable(walk)  # type: ignore[no-untyped-call]
+
+    def traced(*arguments: Any) -> Left | None:
+        left: Left | None = disabled(*arguments)
+        return left
+
+    torch.compiler.substitute_in_graph(walk, skip_signature_check=True)(traced)
+    return walk
 
 
 @cache
