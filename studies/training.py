@@ -1,0 +1,140 @@
+"""Whole training steps per second: forward, backward and step, with each optimizer in turns.
+
+    python -m studies.training --output studies/results/training
+
+trains a small and a middling network on random numbers. Between two steps a backward pass has filled the
+caches and made new gradients, which is not so in `rmsprop bench`, where steps follow one another. Each round
+is kept, in seconds per training step, and the largest number of bytes that gradients took at once.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rmsprop import FusedRMSprop, FusedRMSpropInBackward
+from rmsprop.suite.records.files import write_atomically
+
+OPTIMIZERS: dict[str, Callable[[Iterable[Tensor]], torch.optim.Optimizer]] = {
+    "builtin-loop": lambda params: torch.optim.RMSprop(params, lr=1e-4, foreach=False),
+    "builtin-foreach": lambda params: torch.optim.RMSprop(params, lr=1e-4, foreach=True),
+    "fused": lambda params: FusedRMSprop(params, lr=1e-4),
+    "fused in backward": lambda params: FusedRMSpropInBackward(params, lr=1e-4),
+    "none": lambda params: torch.optim.SGD(params, lr=0.0),
+}
+"""`none` is forward and backward alone: its `step` is not called."""
+ROUND = 0.05
+"""Seconds that a round of training steps shall take at least."""
+
+
+def small() -> tuple[nn.Module, Tensor]:
+    """Three linear layers, 26,122 parameters in six tensors, 32 rows."""
+    net = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 10))
+    return net, torch.randn(32, 64)
+
+
+def middling() -> tuple[nn.Module, Tensor]:
+    """Six layers of a transformer, 4.7 million parameters in 72 tensors, 4 sequences of 16."""
+    layer = nn.TransformerEncoderLayer(256, 4, 1024, dropout=0.0, batch_first=True)
+    return nn.TransformerEncoder(layer, 6, enable_nested_tensor=False), torch.randn(4, 16, 256)
+
+
+NETWORKS = {"small": small, "middling": middling}
+
+
+class Training:
+    """A network, its optimizer and one batch."""
+
+    def __init__(self, network: str, optimizer: str) -> None:
+        torch.manual_seed(0)
+        self.net, self.batch = NETWORKS[network]()
+        self.optimizer = OPTIMIZERS[optimizer](self.net.parameters())
+        self.steps = optimizer != "none"
+
+    def step(self) -> None:
+        self.optimizer.zero_grad()
+        self.net(self.batch).pow(2).mean().backward()
+        if self.steps:
+            self.optimizer.step()
+
+    def seconds(self, times: int) -> float:
+        self.step()
+        begin = time.perf_counter()
+        for _ in range(times):
+            self.step()
+        return (time.perf_counter() - begin) / times
+
+    def most_gradients(self) -> int:
+        """The largest number of bytes of gradients at once, in one training step."""
+        most = 0
+
+        def count(made: Tensor) -> None:
+            nonlocal most
+            alive = sum(p.grad.nbytes for p in self.net.parameters() if p.grad is not None)
+            most = max(most, alive + made.nbytes)
+
+        handles = [p.register_hook(count) for p in self.net.parameters()]  # type: ignore[no-untyped-call]
+        self.step()
+        for handle in handles:
+            handle.remove()
+        return most
+
+
+def main() -> None:
+    """Measure, store and print."""
+    parser = argparse.ArgumentParser(description="Whole training steps per second.")
+    parser.add_argument("--output", type=Path, default=Path("studies/results/training"))
+    parser.add_argument("--rounds", type=int, default=20)
+    options = parser.parse_args()
+    cases: list[dict[str, Any]] = []
+    found_threads = torch.get_num_threads()
+    for network in NETWORKS:
+        for threads in sorted({1, found_threads}):
+            torch.set_num_threads(threads)
+            trainings = {name: Training(network, name) for name in OPTIMIZERS}
+            times = max(1, round(ROUND / min(trainings["none"].seconds(2) for _ in range(3))))
+            rounds: dict[str, list[float]] = {name: [] for name in trainings}
+            for number in range(options.rounds):
+                for name in list(trainings)[:: 1 if number % 2 else -1]:
+                    rounds[name].append(trainings[name].seconds(times))
+            bytes_ = {name: each.most_gradients() for name, each in trainings.items()}
+            cases.append(
+                {
+                    "network": network,
+                    "threads": threads,
+                    "tensors": sum(1 for _ in trainings["none"].net.parameters()),
+                    "elements": sum(p.numel() for p in trainings["none"].net.parameters()),
+                    "steps": times,
+                    "seconds": rounds,
+                    "gradient_bytes": bytes_,
+                }
+            )
+            for name, seconds in rounds.items():
+                ratios = [a / b for a, b in zip(seconds, rounds["builtin-loop"], strict=True)]
+                print(
+                    f"{network:9} {threads} threads {name:18} {1 / statistics.median(seconds):8.1f} "
+                    f"training steps per second, {statistics.median(ratios):.3f} of builtin-loop's time, "
+                    f"{bytes_[name]:>9} bytes of gradients",
+                    flush=True,
+                )
+    record = {
+        "kind": "training",
+        "schema": 1,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "dtype": "float32",
+        "cases": cases,
+    }
+    write_atomically(options.output / f"torch{torch.__version__}.json", json.dumps(record) + "\n")
+
+
+if __name__ == "__main__":
+    main()
