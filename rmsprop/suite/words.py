@@ -68,3 +68,14 @@ def percent(share: float | None) -> str:
 def interval(low: float | None, high: float | None) -> str:
     """The interval of a change, such as `+0.3 to +2.1%`; nothing where an end is None."""
     return "" if low is None or high is None else f"{100 * low:+.1f} to {high:+.1%}"
+
+
+def printable(text: str) -> str:
+    r"""The text without control characters, line ends or halves of surrogates: those as `\\x1b` and so on.
+
+    A foreign name must neither move a terminal's cursor nor begin a line that a code host obeys.
+    """
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )

@@ -1,7 +1,9 @@
 """`rmsprop gate`: is head slower than base?"""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,16 +21,22 @@ from rmsprop.suite.cli.tables import show_table
 from rmsprop.suite.gate.formats import failure, format_of
 from rmsprop.suite.gate.request import GateRequest, seconds_of, share_of
 from rmsprop.suite.gate.session import gate
+from rmsprop.suite.gate.starter import write_suite
 from rmsprop.suite.records.gate import GateRecord
-from rmsprop.suite.records.store import write_gate
+from rmsprop.suite.records.store import read_gate, write_gate
 from rmsprop.suite.verdicts.gate import GateVerdict, judge_gate
 from rmsprop.suite.verdicts.gate_words import headline, remark_on, side_of
-from rmsprop.suite.words import interval, percent
+from rmsprop.suite.words import interval, percent, printable
 
 
 def run(options: Gate) -> None:
     """Measure both sides, store the record and show the verdict."""
-    write = format_of(options.form)
+    if options.init:
+        made = write_suite(Path.cwd())
+        typer.echo(f"wrote {made}; run `rmsprop gate --suite {made.stem} --base HEAD`")
+        return
+    if options.record:
+        _answer(options, read(options.record), options.record)
     try:
         with gate_progress() as progress:
             record = gate(_request(options), progress)
@@ -39,14 +47,50 @@ def run(options: Gate) -> None:
         if said := failure(options.form, str(error)):
             typer.echo(said)
         raise
-    path = write_gate(options.output / "gate", record)
-    verdict = judge_gate(record)
-    if write is None:
-        show_gate(record, verdict, path)
-    else:
-        typer.echo(write(record, verdict))
-        typer.echo(f"record: {path}", err=True)
+    path: Path | None = None
+    try:
+        path = write_gate(options.output / "gate", record)
+    except OSError as error:
+        said = f"the record could not be stored below {options.output}: {error.strerror}; the answer follows"
+        _said(lambda: typer.echo(printable(said), err=True))
+    _answer(options, record, path)
+
+
+def read(path: Path) -> GateRecord:
+    """The record of that file; UserError if it is none."""
+    try:
+        return read_gate(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"--from {path}: expected a record of the gate, and {error}") from None
+
+
+def _answer(options: Gate, record: GateRecord, path: Path | None) -> None:
+    """Print the verdict, and end with its exit code, also where nobody reads or the disk is full."""
+    write, verdict = format_of(options.form), judge_gate(record)
+
+    def show() -> None:
+        if write is None:
+            show_gate(record, verdict, path)
+        else:
+            typer.echo(write(record, verdict))
+        sys.stdout.flush()
+
+    if not _said(show):
+        _said(lambda: typer.echo(printable(headline(record, verdict)), err=True))
+        with suppress(OSError, ValueError):  # else Python itself would fail when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if write and path:
+        _said(lambda: typer.echo(f"record: {path}", err=True))
     raise typer.Exit(verdict.code)
+
+
+def _said(say: Callable[[], object]) -> bool:
+    """Whether it could be written. (rich ends the process with code 1 where a pipe is closed.)"""
+    try:
+        say()
+    except (OSError, SystemExit):
+        return False
+    return True
 
 
 def _request(options: Gate) -> GateRequest:
@@ -76,7 +120,7 @@ class GateProgress:
 
     def say(self, text: str) -> None:
         """One line."""
-        self.bars.console.print(escape(text), soft_wrap=True, highlight=False)
+        self.bars.console.print(escaped(text), soft_wrap=True, highlight=False)
 
     def plan(self, record: GateRecord, promised: Mapping[str, float], measured: bool) -> None:
         """What the budget buys."""
@@ -114,14 +158,14 @@ def gate_progress() -> Iterator[GateProgress]:
         yield GateProgress(shown)
 
 
-def show_gate(record: GateRecord, verdict: GateVerdict, path: Path) -> None:
+def show_gate(record: GateRecord, verdict: GateVerdict, path: Path | None) -> None:
     """Every case with its change, what was not compared, and the answer below them."""
     console = Console()
     if record.launches:
         show_table(console, _gate_table(verdict))
     for change in verdict.counters:
         style = "bold red" if change.alarm else "default"
-        console.print(f"[{style}]{escape(change.words)}[/]", soft_wrap=True, highlight=False)
+        console.print(f"[{style}]{escaped(change.words)}[/]", soft_wrap=True, highlight=False)
     said: dict[str, list[str]] = {}
     for view in verdict.cases if record.timed else ():
         if view.case.status != "compared" or not (view.powered or view.finding):
@@ -129,14 +173,20 @@ def show_gate(record: GateRecord, verdict: GateVerdict, path: Path) -> None:
     for note, names in said.items():
         shown = names if note.startswith("underpowered") else names[:2]
         more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
-        console.print(escape(f"{note}: {', '.join(shown)}{more}"), soft_wrap=True, highlight=False)
+        console.print(escaped(f"{note}: {', '.join(shown)}{more}"), soft_wrap=True, highlight=False)
     colour = {"pass": "green", "regression": "bold red"}.get(verdict.outcome, "yellow")
-    console.print(f"[{colour}]{escape(headline(record, verdict))}[/]", soft_wrap=True, highlight=False)
+    console.print(f"[{colour}]{escaped(headline(record, verdict))}[/]", soft_wrap=True, highlight=False)
     for reason in verdict.reasons if verdict.outcome != "regression" else ():
-        console.print(escape(f"  {reason}"), soft_wrap=True, highlight=False)
-    console.print(f"base: {escape(side_of(record.base))}", soft_wrap=True, highlight=False)
-    console.print(f"head: {escape(side_of(record.head))}", soft_wrap=True, highlight=False)
-    console.print(f"record: {escape(str(path))}", soft_wrap=True)
+        console.print(escaped(f"  {reason}"), soft_wrap=True, highlight=False)
+    console.print(f"base: {escaped(side_of(record.base))}", soft_wrap=True, highlight=False)
+    console.print(f"head: {escaped(side_of(record.head))}", soft_wrap=True, highlight=False)
+    if path:
+        console.print(f"record: {escaped(str(path))}", soft_wrap=True)
+
+
+def escaped(text: str) -> str:
+    """A foreign text as rich prints it as it is, on one line."""
+    return escape(printable(text))
 
 
 def _gate_table(verdict: GateVerdict) -> Table:
@@ -156,7 +206,7 @@ def _gate_table(verdict: GateVerdict) -> Table:
             found = view.finding.verdict if view.finding else ""
             shown = found.removeprefix("not confirmed") or ("" if view.powered else "underpowered")
             table.add_row(
-                escape(view.case.id),
+                escaped(view.case.id),
                 percent(view.change),
                 interval(view.low, view.high),
                 "" if view.detectable is None else f"{view.detectable:.1%}",

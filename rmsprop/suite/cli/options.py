@@ -276,12 +276,22 @@ class Gate:
     form: Annotated[
         str, Option("--format", help=f"How to print: {', '.join(GATE_FORMATS)}.", metavar="NAME")
     ] = "table"
+    record: Annotated[
+        Path | None,
+        Option(
+            "--from", help="Measure nothing: judge and print the record of an earlier run.", metavar="FILE"
+        ),
+    ] = None
+    init: Annotated[
+        bool, Option("--init", help="Write speed.py, a suite to start from, into this folder, and stop.")
+    ] = False
     output: Records = Path("results")
 
     def __post_init__(self) -> None:
         """Check what needs neither a repository nor an interpreter."""
         _one_of("--format", self.form, GATE_FORMATS)
-        if self.base is None and self.base_python is None and self.head_python is None:
+        compares = self.base is not None or self.base_python is not None or self.head_python is not None
+        if not (compares or self.record or self.init):
             raise UserError(
                 "there is nothing to compare with: give --base REVISION, or --base-python and --head-python"
             )

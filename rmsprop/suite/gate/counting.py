@@ -17,7 +17,8 @@ def count(run: Run) -> dict[str, Any]:
     operations      how often each operation of torch is dispatched, by its name
     python_calls    calls of Python functions
     c_calls         calls of functions written in C
-    allocated       bytes that torch allocates on the CPU
+    kernels         how often each kernel is launched on CUDA, by its name; none without CUDA
+    allocated       bytes that torch allocates, on CUDA once it is in use, else on the CPU
     peak            most bytes alive at a time beyond those before the step
 
     What no step takes is subtracted, so that the surroundings of `run` cancel out. If nothing has
@@ -30,8 +31,10 @@ def count(run: Run) -> dict[str, Any]:
     dispatched = _operations(run, 1)
     dispatched.subtract(_operations(run, 0))
     operations = {name: number for name, number in sorted(dispatched.items()) if number}
-    allocated, peak = _memory(run)
-    return counted | {"operations": operations, "allocated": allocated, "peak": peak}
+    cuda = sys.modules["torch"].cuda.is_initialized()
+    allocated, peak = _memory_on_cuda(run) if cuda else _memory(run)
+    kernels = _kernels(run) if cuda else None
+    return counted | {"operations": operations, "kernels": kernels, "allocated": allocated, "peak": peak}
 
 
 def _calls(run: Run, steps: int) -> Counter[str]:
@@ -86,3 +89,32 @@ def _memory(run: Run) -> tuple[int, int]:
         alive += change
         peak = max(peak, alive)
     return sum(change for change in changes if change > 0), peak
+
+
+def _kernels(run: Run) -> dict[str, int]:
+    import torch  # noqa: PLC0415
+    from torch.profiler import ProfilerActivity, profile  # noqa: PLC0415
+
+    torch.cuda.synchronize()
+    with profile(activities=[ProfilerActivity.CUDA]) as profiled:
+        run(1)
+        torch.cuda.synchronize()
+    launched = Counter(
+        event.name()
+        for event in profiled.profiler.kineto_results.events()
+        if event.device_type() == torch._C._autograd.DeviceType.CUDA
+        and not event.name().startswith(("Memcpy", "Memset"))
+    )
+    return dict(sorted(launched.items()))
+
+
+def _memory_on_cuda(run: Run) -> tuple[int, int]:
+    import torch  # noqa: PLC0415
+
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    name = "allocated_bytes.all.allocated"
+    alive, before = torch.cuda.memory_allocated(), torch.cuda.memory_stats()[name]
+    run(1)
+    torch.cuda.synchronize()
+    return torch.cuda.memory_stats()[name] - before, torch.cuda.max_memory_allocated() - alive

@@ -38,3 +38,12 @@ def stolen(cpu: int | None) -> float | None:
     if cpu is None:
         return None
     return getattr(psutil.cpu_times(percpu=True)[cpu], "steal", None)
+
+
+def load() -> str:
+    """How many processes ran or waited in the last minute, and on how many processors; for people."""
+    try:
+        running = f"{os.getloadavg()[0]:.1f}"
+    except (OSError, AttributeError):
+        running = "unknown size"
+    return f"{running} on {len(cpus()) or os.cpu_count()} cores"

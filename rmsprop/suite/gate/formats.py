@@ -3,16 +3,16 @@
 import json
 import os
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from xml.etree import ElementTree
 
 from rmsprop.errors import UserError
+from rmsprop.suite.gate.junit import junit, junit_failure
 from rmsprop.suite.records.gate import GateRecord
 from rmsprop.suite.verdicts.gate import CaseView, Finding, GateVerdict
 from rmsprop.suite.verdicts.gate_words import HEADLINES, headline, remark_on, sentence_of, side_of
-from rmsprop.suite.words import interval, percent
+from rmsprop.suite.words import interval, percent, printable
 
 Format = Callable[[GateRecord, GateVerdict], str]
 
@@ -62,8 +62,7 @@ def failure(form: str, message: str) -> str | None:
     if form == "json":
         return json.dumps({"outcome": "failed", "code": 2, "reasons": [message]}, indent=1)
     if form == "junit":
-        suite = ElementTree.Element("testsuite", name="rmsprop gate")
-        return _junit(suite, [("gate", "failed", ("error", message))])
+        return junit_failure(message)
     return None
 
 
@@ -76,6 +75,7 @@ def _summarise(text: str) -> None:
 def _command(level: str, title: str, message: str) -> str:
     for character, escaped in (("%", "%25"), ("\r", "%0D"), ("\n", "%0A")):
         title, message = title.replace(character, escaped), message.replace(character, escaped)
+    title, message = printable(title), printable(message)
     return f"::{level} title={title.replace(':', '%3A').replace(',', '%2C')}::{message}"
 
 
@@ -136,10 +136,16 @@ def _case_row(view: CaseView, record: GateRecord) -> str:
 
 
 def _text(text: str) -> str:
-    """The text with all that Markdown gives a meaning escaped, on one line."""
+    """The text on one line, with all escaped that Markdown gives a meaning.
+
+    Nobody is mentioned, no issue and no address linked: a space of no width parts what a code host looks for.
+    """
+    text = printable(" ".join(text.split())).replace("&", "&amp;")
     for character in "\\`*_~[]<>|":
         text = text.replace(character, f"\\{character}")
-    return " ".join(text.split())
+    for start, rest in (("@", ""), ("#", ""), (":", "//"), ("www", ".")):
+        text = text.replace(start + rest, f"{start}&#8203;{rest}")
+    return text
 
 
 def as_json(record: GateRecord, verdict: GateVerdict) -> str:
@@ -174,79 +180,19 @@ def as_json(record: GateRecord, verdict: GateVerdict) -> str:
     return json.dumps(answer, indent=1)
 
 
-_Result = tuple[str, str] | None
-"""Kind and message of what is no success."""
-
-
-def junit(record: GateRecord, verdict: GateVerdict) -> str:
-    """A test case per benchmark: a slowdown is a failure, and an underpowered case is skipped, not passed."""
-    results: list[tuple[str, str, _Result]] = [
-        (view.case.family, view.case.id, _result(view, record, verdict)) for view in verdict.cases
-    ]
-    for finding in verdict.findings:
-        if len(finding.cases) > 1:
-            kinds = {"slower": "failure", "undecided": "skipped", "unsteady": "skipped"}
-            kind = kinds.get(finding.verdict)
-            results.append(("families", finding.name, (kind, sentence_of(finding)) if kind else None))
-    if verdict.outcome in ("failed", "inconclusive"):
-        results.append(("gate", verdict.outcome, ("error", "; ".join(verdict.reasons))))
-    suite = ElementTree.Element(
-        "testsuite", name=f"rmsprop gate {record.suite}", time=f"{record.seconds:.1f}"
-    )
-    return _junit(suite, results)
-
-
-def _junit(suite: ElementTree.Element, results: Sequence[tuple[str, str, _Result]]) -> str:
-    """The document; each result has a class, a name, and what is no success."""
-    counts = {"tests": len(results), "failures": 0, "errors": 0, "skipped": 0}
-    for family, name, result in results:
-        named = {"classname": _printable(family), "name": _printable(name)}
-        element = ElementTree.SubElement(suite, "testcase", named)
-        if result:
-            kind, message = result
-            ElementTree.SubElement(element, kind, message=_printable(message))
-            counts[{"failure": "failures", "error": "errors", "skipped": "skipped"}[kind]] += 1
-    suite.attrib |= {name: str(count) for name, count in counts.items()}
-    suites = ElementTree.Element("testsuites")
-    suites.append(suite)
-    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True)
-
-
-def _result(view: CaseView, record: GateRecord, verdict: GateVerdict) -> _Result:
-    said = remark_on(view, record)
-    more = [change.words for change in verdict.counters if change.alarm and change.case == view.case.id]
-    if view.case.status == "failed":
-        return "error", said
-    if view.finding and len(view.finding.cases) == 1 and view.finding.verdict == "slower":
-        return "failure", sentence_of(view.finding)
-    if more:
-        return "failure", "; ".join(more)
-    if not record.timed and view.case.status == "compared":
-        return None if view.case.base_counters and view.case.head_counters else ("skipped", "not counted")
-    unsure = view.finding and view.finding.verdict in ("undecided", "unsteady")
-    if view.case.status != "compared" or not view.powered or unsure:
-        return "skipped", said
-    return None
-
-
-def _printable(text: str) -> str:
-    """XML has no control characters."""
-    return "".join(character for character in text if character.isprintable() or character in "\n\t")
-
-
 def github_action_benchmark(record: GateRecord, verdict: GateVerdict) -> str:
-    """For its tool `customSmallerIsBetter`: head's step, and in `extra` the ratio, which is what counts."""
+    """For its tool `customSmallerIsBetter`: head's step as a share of base's, which no machine moves."""
     entries = [
         {
             "name": view.case.id,
-            "unit": "us/step",
-            "value": _significant(statistics.median(seconds) * 1e6),
-            "range": f"± {_significant((max(seconds) - min(seconds)) / 2 * 1e6)}",
-            "extra": f"{percent(view.change)} against base ({interval(view.low, view.high)}) "
-            f"{remark_on(view, record)}".rstrip(),
+            "unit": "of base",
+            "value": round(1 + view.change, 4),
+            "range": "" if view.low is None or view.high is None else f"± {(view.high - view.low) / 2:.4f}",
+            "extra": f"{_significant(statistics.median(seconds) * 1e6)} us/step on head; "
+            f"{percent(view.change)} ({interval(view.low, view.high)}) {remark_on(view, record)}".rstrip(),
         }
         for view in verdict.cases
-        if (seconds := [sample.head for sample in view.case.samples])
+        if view.change is not None and (seconds := [sample.head for sample in view.case.samples])
     ]
     return json.dumps(entries, indent=1)
 

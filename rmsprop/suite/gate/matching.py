@@ -1,10 +1,12 @@
 """Which cases both sides have: those are compared, and what they cost is known."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from statistics import median
 
 from rmsprop.suite.gate.plan import Cost, Costs
 from rmsprop.suite.gate.prepare import Opened, Prepared
+from rmsprop.suite.gate.turns import phase_steps
 from rmsprop.suite.records.gate import CaseStatus, GateCase
 
 _ABSENT = Opened(skipped="the suite lists no such case there")
@@ -20,15 +22,45 @@ def match(prepared: Mapping[str, Prepared]) -> tuple[tuple[GateCase, ...], Costs
         before, after = base.opened.get(name, _ABSENT), head.opened.get(name, _ABSENT)
         status, reason = _status(before, after)
         steps = before.steps if status == "compared" else None
-        cases.append(GateCase(name, family, status, reason, steps, (), before.counters, after.counters))
+        dear = name in base.dear | head.dear
+        uncounted = before.uncounted or after.uncounted
+        counters = (before.counters, after.counters)
+        cases.append(GateCase(name, family, status, reason, steps, (), *counters, uncounted, dear))
         if status == "compared":
             # The first case of a family pays for its imports. The sides take the cases in opposite orders,
             # so that the difference of a case between the sides is at most what the imports cost.
-            costs[name] = Cost(family, min(before.used, after.used), before.turn)
+            step = before.turn / (before.steps or 1)
+            ahead = phase_steps(before.steps or 1, step) / 2 * step
+            costs[name] = Cost(family, min(before.used, after.used) + ahead, before.turn, dear)
             imports[family] = max(imports.get(family, 0.0), abs(before.used - after.used))
     opened = [one for side in (base, head) for one in side.opened.values() if one.used]
     busy = median(one.seconds / one.used for one in opened) if opened else 1.0
     return tuple(cases), Costs(imports, costs, max(1.0, busy))
+
+
+def unequal(prepared: Mapping[str, Prepared]) -> set[str]:
+    """The cases whose counters differ between the sides: they may also differ from step to step."""
+    base, head = prepared["base"].opened, prepared["head"].opened
+    return {
+        name
+        for name, before in base.items()
+        if before.counters and name in head and (after := head[name].counters) and before.counters != after
+    }
+
+
+def counted_again(prepared: Mapping[str, Prepared], again: Mapping[str, Prepared]) -> dict[str, Prepared]:
+    """The same, with the counters of the cases that were counted again."""
+    return {
+        side: replace(
+            one,
+            opened=one.opened
+            | {
+                name: replace(one.opened[name], counters=opened.counters or one.opened[name].counters)
+                for name, opened in again[side].opened.items()
+            },
+        )
+        for side, one in prepared.items()
+    }
 
 
 def _status(before: Opened, after: Opened) -> tuple[CaseStatus, str | None]:

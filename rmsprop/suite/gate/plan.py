@@ -9,9 +9,11 @@ from statistics import median, stdev
 from scipy import stats
 
 from rmsprop.errors import UserError
+from rmsprop.suite.gate.cpus import load
+from rmsprop.suite.gate.turns import turns_of
 from rmsprop.suite.records.gate import GatePlan, GateRecord, Hypothesis, Policy
 from rmsprop.suite.verdicts.gate import judge_gate, log_ratios
-from rmsprop.suite.verdicts.gate_screen import choose
+from rmsprop.suite.verdicts.gate_screen import choose, choose_rare
 from rmsprop.suite.verdicts.gate_statistics import detectable, least_launches
 
 TURN_SECONDS = 0.003
@@ -45,11 +47,15 @@ class Cost:
         Until it can be measured.
     turn
         Of one turn.
+    dear, rare
+        Whether it takes fewer turns, or more because its sums are confirmed.
     """
 
     family: str
     ready: float
     turn: float
+    dear: bool = False
+    rare: bool = False
 
 
 @dataclass(frozen=True)
@@ -173,9 +179,39 @@ def make_plan(
             if plan := _best([found for found in plans if found[0] <= needed], policy):
                 return plan, tuple(name for name in costs.cases if name not in kept)
             kept.pop(_costliest(kept, costs.imports))
+    # Too little to confirm anything. What the screen sees is worth a run: the answer says what is undecided.
+    screen, confirm = _even(LEAST_SCREEN, pairs), _even(least_launches(policy.candidates, policy), pairs)
+    kept = dict(costs.cases)
+    while kept:
+        if screen / pairs * screen_seconds(replace(costs, cases=kept), TURNS[0]) <= seconds:
+            plan = GatePlan(budget, pairs, TURNS[0], TURN_SECONDS, screen, confirm)
+            return plan, tuple(name for name in costs.cases if name not in kept)
+        kept.pop(_costliest(kept, costs.imports))
+    minutes = needed_minutes(costs, budget - seconds, pairs, policy)
     raise UserError(
-        f"a budget of {budget:.0f} s is too small: {max(0, seconds):.0f} s are left after the preparation, "
-        "and one case takes more; allow more, or choose fewer cases with --case"
+        f"a budget of {budget:.0f} s is too small: {max(0, seconds):.0f} s are left after the preparation; "
+        f"{words_of(costs, None)}; try --budget {minutes}m, or choose fewer cases with --case"
+    )
+
+
+def needed_minutes(costs: Costs, spent: float, pairs: int, policy: Policy) -> int:
+    """The budget in minutes that leaves no case out, if `spent` seconds of it go to the preparation."""
+    minutes = 1
+    while minutes < 24 * 60:
+        plans = _plans(costs, (60 * minutes - spent) * (1 - SPARED), 60 * minutes, pairs, policy, 1.0)
+        if any(seen <= policy.gates_at for seen, *_ in plans):
+            break
+        minutes = math.ceil(1.2 * minutes)
+    return minutes
+
+
+def words_of(costs: Costs, plan: GatePlan | None) -> str:
+    """What a launch of the screen takes, of what, and under which load."""
+    turns = plan.turns if plan else TURNS[0]
+    whole, imports = screen_seconds(costs, turns), 2 * costs.busy * sum(costs.imports.values())
+    return (
+        f"a launch of the screen takes {whole:.1f} s, {imports:.1f} s of it for imports; others use the "
+        f"processors, so that everything takes {costs.busy:.1f} times as long (load {load()})"
     )
 
 
@@ -198,16 +234,24 @@ def second_stage(
     """What the screen's launches ask to be measured again, in the seconds left; one of `turns` in each."""
     plan, policy = record.plan, record.policy
     screened = {case.id: [*log_ratios(case, record, "screen").values()] for case in record.cases}
+    summed = {case.id: [*log_ratios(case, record, "screen", rare=True).values()] for case in record.cases}
     taken = sum(launch.seconds for launch in record.launches) / len(record.launches)
     # As the screen found the machine.
     busier = replace(costs, busy=costs.busy * max(1.0, taken / screen_seconds(costs, plan.turns)))
     case = launch_seconds(busier, costs.cases, TURNS[0], 3) / len(costs.cases)
     most = int(seconds * plan.pairs / case / least_launches(policy.candidates, policy))
-    tested, left = choose(screened, {case.id: case.family for case in record.cases}, policy, most)
+    rare = choose_rare(summed, screened, policy)
+    families = {case.id: case.family for case in record.cases}
+    tested, left = choose(screened, families, policy, max(0, most - len(rare)))
+    tested = (*tested, *rare)
     names = tuple(dict.fromkeys(name for hypothesis in tested for name in hypothesis.cases))
     if not names:
         return Confirmation(left, (), 0, 0, 0.0)
     sd = median(stdev(screened[name]) for name in names)
+    if rare:  # as many launches as there is time for
+        sd = max(sd, *(stdev(summed[one.name]) for one in rare))
+        rarely = {one.name: replace(busier.cases[one.name], rare=True) for one in rare}
+        busier = replace(busier, cases={**busier.cases, **rarely})
     time = seconds * (1 - SPARED_AGAIN)
     launches, chosen = plan_confirmation(busier, names, time, plan, len(tested), sd, policy, turns)
     return Confirmation((*tested, *left), names, launches, chosen, launch_seconds(busier, names, chosen, 3))
@@ -290,4 +334,4 @@ def _even(launches: int, pairs: int) -> int:
 
 
 def _case_seconds(cost: Cost, turns: int) -> float:
-    return cost.ready + (turns + 1) * cost.turn
+    return cost.ready + (turns_of(turns, dear=cost.dear, rare=cost.rare) + 1) * cost.turn

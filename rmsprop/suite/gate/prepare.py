@@ -1,8 +1,8 @@
 """Each side once, before anything is measured: what it has, what works, what is built on first use."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -26,6 +26,8 @@ class Opened:
         Why it cannot be measured: the suite's reason, or an error.
     counters
         What a step does; None if it was not, or cannot be, counted.
+    uncounted
+        Why it was not.
     """
 
     seconds: float = 0.0
@@ -35,6 +37,7 @@ class Opened:
     skipped: str | None = None
     failed: str | None = None
     counters: Counters | None = None
+    uncounted: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,15 @@ class Prepared:
         The family of each case, in the suite's order.
     opened
         How each case was made ready.
+    dear
+        The cases that the suite marks as dear.
     """
 
     python: str
     versions: dict[str, str]
     families: dict[str, str]
     opened: dict[str, Opened]
+    dear: frozenset[str] = frozenset()
 
 
 def prepare(
@@ -64,13 +70,16 @@ def prepare(
     *,
     again: bool = False,
     timed: bool = True,
+    only: Container[str] | None = None,
+    total: Callable[[int], None] = lambda cases: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Prepared:
     """Make every case ready once, in a process that is not measured.
 
     The second side (`again`) takes its cases in the opposite order, and is not calibrated. Unless it is to
-    be `timed`, only what can be counted is made ready. `advance` is
-    called after each case. StoppedError is raised once `stopped` returns True.
+    be `timed`, only what can be counted is made ready. `only` are the cases to count once more, and twice
+    each, so that what differs from step to step is known. `total` is told how many cases there are, and
+    `advance` is called after each. StoppedError is raised once `stopped` returns True.
 
     A case that kills the process has failed, and the next one gets a new process. UserError if the side
     does not start, or no case's id matches a pattern.
@@ -79,25 +88,30 @@ def prepare(
         worker, side = _start(arm, living, stopped)
         families = {
             case: family
-            for case, family, counted in side["cases"]
-            if counted or timed
+            for case, family, *_ in side["cases"]
+            if only is None or case in only
             if not patterns or any(fnmatchcase(case, pattern) for pattern in patterns)
         }
-        counted = {case for case, _, counted in side["cases"] if counted}
+        uncounted = {case: reason for case, _, reason, _ in side["cases"]}
+        dear = frozenset(case for case, _, _, dear in side["cases"] if dear)
         if not families:
             listed = ", ".join(case for case, *_ in side["cases"][:3]) or "no case at all"
             raise UserError(
                 f"no case of {arm.suite} matches {' or '.join(patterns) or '*'}; it has {listed}, ..."
             )
+        total(len(families))
         opened = {}
         for case in reversed(families) if again else families:
+            if uncounted[case] and not timed:
+                opened[case] = Opened(skipped=f"not counted: {uncounted[case]}")
+                continue
             try:
-                opened[case] = _open(worker, case, calibrate=timed and not again, count=case in counted)
+                opened[case] = _open(worker, case, timed, not again, uncounted[case], only is not None)
             except WorkerError as died:
                 opened[case] = Opened(failed=str(died).removeprefix(f"{arm.name}: "))
                 worker, _ = _start(arm, living, stopped)
             advance()
-    return Prepared(side["python"], side["versions"], families, opened)
+    return Prepared(side["python"], side["versions"], families, opened, dear)
 
 
 def _start(arm: Arm, living: ExitStack, stopped: Callable[[], bool]) -> tuple[WorkerClient, dict[str, Any]]:
@@ -116,20 +130,22 @@ def _start(arm: Arm, living: ExitStack, stopped: Callable[[], bool]) -> tuple[Wo
         raise UserError(f"nothing can be measured: {error}{hint}") from error
 
 
-def _open(worker: WorkerClient, case: str, *, calibrate: bool, count: bool) -> Opened:
-    answer = worker.ask(do="open", case=case)
+def _open(
+    worker: WorkerClient, case: str, timed: bool, calibrate: bool, uncounted: str | None, twice: bool
+) -> Opened:
+    answer = worker.ask(do="open", case=case, timed=timed)
     if "seconds" not in answer:
         return Opened(skipped=answer.get("skipped"), failed=answer.get("failed"))
-    counters = _counters(worker.ask(do="count")) if count else None
-    if not calibrate:
-        return Opened(answer["seconds"], answer["used"], counters=counters)
+    ready = Opened(answer["seconds"], answer["used"], uncounted=uncounted)
+    if uncounted is None:
+        counted = worker.ask(do="count", twice=twice)
+        if "uncounted" in counted:
+            ready = replace(ready, uncounted=counted["uncounted"])
+        else:
+            without_torch = {"operations": None, "allocated": None, "peak": None}
+            counters = Counters(**without_torch | counted | {"unstable": tuple(counted["unstable"])})
+            ready = replace(ready, counters=counters)
+    if not (timed and calibrate):
+        return ready
     steps = worker.ask(do="steps", seconds=TURN_SECONDS)["steps"]
-    turn = worker.ask(do="turn", steps=steps)["seconds"]
-    return Opened(answer["seconds"], answer["used"], steps, turn, counters=counters)
-
-
-def _counters(answer: dict[str, Any]) -> Counters | None:
-    if "uncounted" in answer:
-        return None
-    without_torch = {"operations": None, "allocated": None, "peak": None}
-    return Counters(**without_torch | answer | {"unstable": tuple(answer["unstable"])})
+    return replace(ready, steps=steps, turn=worker.ask(do="turn", steps=steps)["seconds"])

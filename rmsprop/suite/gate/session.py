@@ -1,10 +1,11 @@
 """One run of the gate: prepare both sides, plan, screen, confirm. Whatever was measured becomes a record."""
 
+import math
 import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -12,8 +13,8 @@ from pathlib import Path
 from typing import Protocol
 
 from rmsprop.errors import UserError
-from rmsprop.suite.gate.cpus import bind, cpus
-from rmsprop.suite.gate.matching import match
+from rmsprop.suite.gate.cpus import bind, cpus, load
+from rmsprop.suite.gate.matching import counted_again, match, unequal
 from rmsprop.suite.gate.plan import (
     LEAST_SCREEN,
     Costs,
@@ -22,6 +23,7 @@ from rmsprop.suite.gate.plan import (
     promises,
     screen_seconds,
     second_stage,
+    words_of,
 )
 from rmsprop.suite.gate.prepare import Prepared, prepare
 from rmsprop.suite.gate.request import GateRequest
@@ -32,6 +34,7 @@ from rmsprop.suite.measure.capture import capture_environment
 from rmsprop.suite.records.environment import Environment
 from rmsprop.suite.records.files import check_writable
 from rmsprop.suite.records.gate import (
+    CURRENT_POLICY,
     SIGNAL,
     GateCase,
     GatePlan,
@@ -121,7 +124,7 @@ class Session:
     show: Show
     noise: Noise = field(default_factory=Noise)
     begun: float = field(default_factory=time.monotonic)
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy = CURRENT_POLICY
     _sides: Mapping[str, Side] = field(default_factory=dict, init=False)
     _plan: GatePlan | None = field(default=None, init=False)
     _cases: dict[str, GateCase] = field(default_factory=dict, init=False)
@@ -150,6 +153,8 @@ class Session:
         is too small.
         """
         prepared = self._prepare()
+        if differing := unequal(prepared):
+            prepared = counted_again(prepared, self._prepare(differing))
         trees = {"base": self.trees.base, "head": self.trees.head}
         self._sides = {
             side: Side(tree.revision, tree.commit, tree.dirty, prepared[side].python, prepared[side].versions)
@@ -159,8 +164,9 @@ class Session:
         self._cases = {case.id: case for case in cases}
         if costs.cases and self.request.timed:
             costs = self._make_plan(costs)
-            self.show.plan(self._frozen(), promises(self._frozen(), self.noise), self.noise != Noise())
             try:
+                self.show.say(words_of(costs, self._plan))
+                self.show.plan(self._frozen(), promises(self._frozen(), self.noise), self.noise != Noise())
                 self._measure(costs)
             except KeyboardInterrupt:
                 self._interrupted = SIGNAL
@@ -176,20 +182,29 @@ class Session:
         """Whether a launch that is under way must end."""
         return self._stop.is_set() or time.monotonic() > self.end
 
-    def _prepare(self) -> dict[str, Prepared]:
-        """Both sides at once, each on a CPU of its own, if there are two."""
-        self.show.say("preparing both sides")
+    def _prepare(self, only: Container[str] | None = None) -> dict[str, Prepared]:
+        """Both sides at once, if there are two CPUs; `only` these cases, to count them again."""
+        self.show.say("counting again what differs" if only else "preparing both sides")
         self.show.begin("prepare", None)
         sides = list(self.arms)
+        ready: list[int] = []
+        totals: list[int] = []
+
+        def advance() -> None:
+            ready.append(1)
+            self.show.advance()
+
         with ThreadPoolExecutor(max(1, min(2, len(cpus())))) as pool:
             futures = [
                 pool.submit(
                     prepare,
                     self.arms[side],
                     self.request.patterns,
-                    self.show.advance,
+                    advance,
                     again=side == "head",
-                    timed=self.request.timed,
+                    timed=self.request.timed and only is None,
+                    only=only,
+                    total=totals.append,
                     stopped=self.stopped,
                 )
                 for side in sides
@@ -204,12 +219,24 @@ class Session:
         # The side that failed says why; the other one was only stopped.
         for error in sorted(errors, key=lambda error: isinstance(error, StoppedError)):
             if isinstance(error, StoppedError):
-                raise UserError(
-                    f"the budget of {self.request.budget:.0f} s ended before every case was made ready once; "
-                    "allow more, or choose fewer cases with --case"
-                )
+                raise UserError(self._unready(len(ready), sum(totals)))
             raise error
         return {side: future.result() for side, future in zip(sides, futures, strict=True)}
+
+    def _unready(self, ready: int, total: int) -> str:
+        """Why the preparation did not end, and which budget would do."""
+        budget = self.request.budget
+        whole = budget * max(2.0, 2 * total / ready) if ready else 4 * budget
+        minutes = max(1, math.ceil(whole / 60))
+        where = (
+            f"{ready} of {total} cases (both sides) were made ready"
+            if total
+            else "the sides had not been imported"
+        )
+        return (
+            f"the budget of {budget:.0f} s ended before every case was made ready once: {where}, with a load "
+            f"of {load()}; try --budget {minutes}m, or choose fewer cases with --case"
+        )
 
     def _make_plan(self, costs: Costs) -> Costs:
         """Plan, and return the costs of the cases that the budget has room for."""
@@ -239,8 +266,10 @@ class Session:
         assert self._plan is not None
         steps = {name: steps for name in names if (steps := self._cases[name].steps)}
         left: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        dear = frozenset(name for name in names if self._cases[name].dear)
+        rare = frozenset(one.name for one in self._hypotheses or () if one.rare)
         for _ in range(launches):
-            left.put(Job(stage, random.SystemRandom().randrange(2**32), steps, turns))
+            left.put(Job(stage, random.SystemRandom().randrange(2**32), steps, turns, dear, rare))
         self.show.begin(stage, launches * len(steps))
         done: list[Launched] = []
 

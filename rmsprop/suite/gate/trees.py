@@ -8,6 +8,8 @@ repository is only read: commits are checked out by an index of our own, and no 
 """
 
 import os
+import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -18,12 +20,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 import rmsprop.suite
 from rmsprop.errors import UserError
 from rmsprop.suite.gate import counting, worker
 from rmsprop.suite.gate.suite_files import copy_suite, find_suite
 from rmsprop.suite.git import git, git_or_none
+from rmsprop.suite.words import slug
 
+PREFIX = "rmsprop-gate-"
 WORKING_TREE = "working tree"
 BESIDE_THE_SUITE = ("errors.py", "book/programs.py")
 """Files of rmsprop that today's suite needs, whatever rmsprop is under test; see benchmarks/__init__.py."""
@@ -201,8 +207,9 @@ def _lacking(top: Path) -> Iterator[str]:
 
 @contextmanager
 def _temporary_folder() -> Iterator[Path]:
-    """It is removed whatever happens, undisturbed by a second signal."""
-    work = Path(tempfile.mkdtemp(prefix="rmsprop-gate-")).resolve()
+    """It is removed whatever happens, undisturbed by a second signal; so is what a killed gate left."""
+    _sweep(Path(tempfile.gettempdir()))
+    work = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{slug(platform.node())}-{os.getpid()}-")).resolve()
     try:
         yield work
     finally:
@@ -210,12 +217,23 @@ def _temporary_folder() -> Iterator[Path]:
             shutil.rmtree(work, ignore_errors=True)
 
 
+def _sweep(folder: Path) -> None:
+    """Remove the trees of gates of this machine that no longer run: SIGKILL cannot be caught."""
+    ours = re.compile(rf"{PREFIX}{re.escape(slug(platform.node()))}-(\d+)-\w+")
+    for left in folder.glob(f"{PREFIX}*"):
+        named = ours.fullmatch(left.name)
+        if named and not left.is_symlink() and not psutil.pid_exists(int(named[1])):
+            shutil.rmtree(left, ignore_errors=True)
+
+
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    former = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    former = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
         yield
     finally:

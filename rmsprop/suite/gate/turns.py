@@ -15,10 +15,18 @@ from rmsprop.suite.gate.cpus import own_cpu, stolen
 from rmsprop.suite.gate.worker_client import START_SECONDS, Arm, StoppedError, WorkerClient, WorkerError
 from rmsprop.suite.records.gate import Launch, Sample, Stage
 
+PHASE, PHASE_SECONDS = 100, 0.5
+"""Up to so many steps, for up to so many seconds, come before the turns; how many is drawn for each launch.
+If every hundredth step is slow and a turn is one step, all launches would meet one otherwise, or none."""
 TRIMMED = 0.2
 """Share of the turns that is left out at either end before the mean."""
 PADDING = 4096
 """The environment is made longer by up to this many bytes: its length moves the stack."""
+
+DEAR = 4
+"""A case that the suite marks as dear takes a quarter of the turns."""
+RARE_TURNS = 128
+"""Where sums are confirmed: every launch then meets a step that is slow every hundredth time."""
 
 Turns = dict[str, list[float]]
 """Seconds of each process's turns in one case; those at one place of the lists are neighbours."""
@@ -37,13 +45,19 @@ class Job:
     steps
         Of a turn, for each case.
     turns
-        Of each process, for each case.
+        Of each process, for each case that is not dear.
+    dear
+        The cases that are.
+    rare
+        The cases whose sums are confirmed.
     """
 
     stage: Stage
     seed: int
     steps: dict[str, int]
     turns: int
+    dear: frozenset[str] = frozenset()
+    rare: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -143,20 +157,38 @@ def take_turns(workers: Mapping[str, WorkerClient], case: str, job: Job, draw: r
         if "seconds" not in answer:
             why = answer.get("skipped") or answer.get("failed")
             raise WorkerError(f"{name}: {case} could be measured before, and cannot be any more: {why}")
+    steps = job.steps[case]
+    warm = [worker.ask(do="turn", steps=steps)["seconds"] for worker in workers.values()]
+    # By a share that is drawn, so that the seed alone decides all other draws.
+    if ahead := int(draw.random() * phase_steps(steps, max(warm) / steps)):
+        for worker in workers.values():
+            worker.ask(do="turn", steps=ahead)
     turns: Turns = {name: [] for name in workers}
-    orders = [*permutations(workers)] * -(-job.turns // math.factorial(len(workers)))
+    number = turns_of(job.turns, dear=case in job.dear, rare=case in job.rare)
+    orders = [*permutations(workers)] * -(-number // math.factorial(len(workers)))
     draw.shuffle(orders)
-    for order in (tuple(workers), *orders[: job.turns]):
+    for order in orders[:number]:
         for name in order:
-            turns[name].append(workers[name].ask(do="turn", steps=job.steps[case])["seconds"])
+            turns[name].append(workers[name].ask(do="turn", steps=steps)["seconds"])
     for worker in workers.values():
         worker.ask(do="close")
-    return {name: taken[1:] for name, taken in turns.items()}  # the first one only warms up again
+    return turns
 
 
 def log_ratio(over: Sequence[float], under: Sequence[float]) -> float:
     """The trimmed mean of log(over / under) over neighbouring turns."""
     return float(stats.trim_mean([math.log(a / b) for a, b in zip(over, under, strict=True)], TRIMMED))
+
+
+def turns_of(turns: int, *, dear: bool, rare: bool) -> int:
+    """The turns of a case in a launch of so many."""
+    turns = max(turns, RARE_TURNS) if rare else turns
+    return max(1, turns // DEAR) if dear else turns
+
+
+def phase_steps(steps: int, seconds: float) -> int:
+    """Most steps ahead of the turns, if a turn is so many steps and a step takes so long; at least 1."""
+    return 1 if steps >= PHASE else max(1, min(PHASE, int(PHASE_SECONDS / max(seconds, 1e-9))))
 
 
 def sample_of(turns: Turns, steps: int, launch: int) -> Sample:
@@ -168,6 +200,9 @@ def sample_of(turns: Turns, steps: int, launch: int) -> Sample:
         head=_rounded(statistics.median(turns["head"]) / steps),
         log_ratio=round(log_ratio(turns["head"], turns["base"]), 6),
         control=None if again is None else round(log_ratio(again, turns["base"]), 6),
+        base_sum=_rounded(math.fsum(turns["base"]), 7),
+        head_sum=_rounded(math.fsum(turns["head"]), 7),
+        again_sum=None if again is None else _rounded(math.fsum(again), 7),
     )
 
 
@@ -178,5 +213,5 @@ def shuffled(names: Iterable[str], draw: random.Random) -> list[str]:
     return drawn
 
 
-def _rounded(seconds: float) -> float:
-    return float(f"{seconds:.4g}")
+def _rounded(seconds: float, digits: int = 4) -> float:
+    return float(f"{seconds:.{digits}g}")

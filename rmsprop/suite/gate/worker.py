@@ -5,8 +5,8 @@ path: it imports nothing of rmsprop but what the suite does. A request is a line
 input, and has one answer on what was the standard output:
 
     {"do": "hello", "suite": name, "tree": path}   versions and the suite's cases; imports the package
-    {"do": "open", "case": id}                     makes the case ready; {"skipped": why} or {"failed": why}
-    {"do": "count"}                                the exact counters of a step, see counting.py
+    {"do": "open", "case": id, "timed": bool}      makes the case ready; {"skipped": why} or {"failed": why}
+    {"do": "count", "twice": bool}                 the exact counters of a step, see counting.py
     {"do": "steps", "seconds": s}                  how many steps take about that long
     {"do": "turn", "steps": n}                     takes them; the seconds
     {"do": "close"}                                gives the case back
@@ -38,6 +38,7 @@ class Worker:
         self.suite: Any = None
         self.run: Callable[[int], float | None] = lambda steps: None
         self.case = ExitStack()
+        self.counts = False
         self.schedule = _open("/proc/thread-self/schedstat")
 
     def hello(self, suite: str, tree: str) -> dict[str, Any]:
@@ -48,19 +49,21 @@ class Worker:
         if self.suite.PACKAGE is not None:
             _require(self.suite.PACKAGE, Path(tree))
         family = getattr(self.suite, "family", lambda case: "all")
-        counted = getattr(self.suite, "counted", lambda case: True)
+        uncounted = getattr(self.suite, "uncounted", lambda case: None)
+        dear = getattr(self.suite, "dear", lambda case: False)
         versions = {name: found for name in ("torch", "numpy") if (found := _version(name))}
         return {
             "python": platform.python_version(),
             "versions": versions,
-            "cases": [[case, family(case), bool(counted(case))] for case in self.suite.cases()],
+            "cases": [[case, family(case), uncounted(case), bool(dear(case))] for case in self.suite.cases()],
         }
 
-    def open(self, case: str) -> dict[str, Any]:
+    def open(self, case: str, timed: bool = True) -> dict[str, Any]:
         self.close()
         begin, used = time.perf_counter(), time.process_time()
         try:
-            self.run = self.case.enter_context(self.suite.make(case))
+            make = self.suite.make if timed else getattr(self.suite, "make_to_count", self.suite.make)
+            self.run = self.case.enter_context(make(case))
             self.run(1)
         except NotImplementedError as reason:
             return {"skipped": _line(reason)}
@@ -70,18 +73,30 @@ class Worker:
         gc.freeze()  # a collection in a turn then leaves out what was made ready
         return {"seconds": time.perf_counter() - begin, "used": time.process_time() - used}
 
-    def count(self) -> dict[str, Any]:
-        """The counters of a step, those of them that differ from step to step, and the suite's result."""
+    def count(self, twice: bool) -> dict[str, Any]:
+        """The counters of a step, those of them that differ from step to step, and the suite's result.
+
+        Whether some differ is not known unless they are counted `twice`.
+        """
         count = importlib.import_module("gate_counting").count
+        result = getattr(self.run, "result", None)
+
+        def counters() -> dict[str, Any]:
+            counted: dict[str, Any] = count(self.run)
+            return counted | {"result": None if result is None else str(result())}
+
         try:
-            once, again = count(self.run), count(self.run)
+            if not self.counts:  # what counting itself imports
+                count(lambda _steps: None)
+                self.counts = True
+            once = again = counters()
+            if twice:
+                again = counters()
             if once != again:  # the first step of a kind may import, or fill a cache
-                once, again = again, count(self.run)
-            result = getattr(self.run, "result", None)
-            answer: dict[str, Any] = again | {"result": None if result is None else str(result())}
+                once, again = again, counters()
         except Exception as error:
             return {"uncounted": f"{type(error).__name__}: {_line(error)}"}
-        return answer | {"unstable": sorted(name for name in once if once[name] != again[name])}
+        return again | {"unstable": sorted(name for name in once if once[name] != again[name])}
 
     def steps(self, seconds: float) -> dict[str, Any]:
         steps, taken = 1, self._time(1)

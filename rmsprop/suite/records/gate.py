@@ -70,6 +70,13 @@ class Policy:
         A pass needs more than this share of each family's cases not to be underpowered, those that the budget
         left out among them. A change of an implementation meets most of its cases, so that one of those that
         it meets could then detect it. None, in records of schema 1: one case of all is enough.
+    rare
+        Share of `alpha` for the tests of sums, which see steps that are slow now and then; the other tests
+        have the rest. 0, in records before 2026-11-27: sums are not tested.
+    rare_screen
+        Smallest estimate of the screen by sums that makes a case a candidate of those tests.
+    rare_candidates
+        Most cases that they confirm.
     more_work
         A counter of operations, or of peak memory, that is larger by more than this share is an alarm.
     """
@@ -84,7 +91,14 @@ class Policy:
     aim: float = 0.03
     gates_at: float = 0.05
     powered: float | None = 0.5
+    rare: float = 0.0
+    rare_screen: float = 0.02
+    rare_candidates: int = 2
     more_work: float = 0.05
+
+
+CURRENT_POLICY = Policy(candidates=8, rare=0.2)
+"""What the gate judges by today: ten launches are enough for 8 candidates, and for 2 of the rare ones."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -147,6 +161,9 @@ class Sample:
         log(head / base): the trimmed mean over pairs of neighbouring turns.
     control
         log(base again / base), likewise; in confirming launches.
+    base_sum, head_sum, again_sum
+        Seconds of all turns together: nothing is trimmed, so that they hold steps that are slow now and then.
+        None in records before 2026-11-27.
     """
 
     launch: int
@@ -154,6 +171,9 @@ class Sample:
     head: float
     log_ratio: float
     control: float | None
+    base_sum: float | None = None
+    head_sum: float | None = None
+    again_sum: float | None = None
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -167,11 +187,14 @@ class Counters:
     python_calls, c_calls
         Calls of Python functions, and of functions written in C.
     allocated, peak
-        Bytes that torch allocates on the CPU, and the most alive at a time; None without torch.
+        Bytes that torch allocates, and the most alive at a time: on CUDA once it is in use, else on the CPU.
+        None without torch.
     result
         What the suite says that the step computes, to the last bit; None if it says nothing.
     unstable
         The names of those that differ between two steps of the same tree.
+    kernels
+        How often each kernel is launched on CUDA, by its name; None where CUDA is not in use.
     """
 
     operations: dict[str, int] | None
@@ -181,6 +204,7 @@ class Counters:
     peak: int | None
     result: str | None
     unstable: tuple[str, ...]
+    kernels: dict[str, int] | None = None
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -204,6 +228,10 @@ class GateCase:
         One for each launch that measured it.
     base_counters, head_counters
         The exact counters of each side; None if it was not counted.
+    uncounted
+        Why it was not.
+    dear
+        Whether it takes fewer turns in a launch, since one of its turns is long.
     """
 
     id: str
@@ -214,6 +242,8 @@ class GateCase:
     samples: tuple[Sample, ...]
     base_counters: Counters | None = None
     head_counters: Counters | None = None
+    uncounted: str | None = None
+    dear: bool = False
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -229,6 +259,7 @@ class Hypothesis:
     name: str
     cases: tuple[str, ...]
     slower: bool
+    rare: bool = False
 
 
 @dataclass(frozen=True, config=_STRICT)

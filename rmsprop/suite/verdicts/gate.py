@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from rmsprop.suite.records.gate import GateCase, GateRecord, Hypothesis, Policy
+from rmsprop.suite.records.gate import GateCase, GateRecord, Hypothesis, Policy, Sample
 from rmsprop.suite.verdicts.gate_counters import CounterChange, counted_cases, counter_changes
-from rmsprop.suite.verdicts.gate_statistics import LEAST_SCREEN, detectable, holm, sign_flip
+from rmsprop.suite.verdicts.gate_statistics import LEAST_SCREEN, detectable, holm, level, sign_flip
 from rmsprop.suite.words import count
 
 Outcome = Literal["pass", "regression", "failed", "inconclusive"]
@@ -46,6 +46,8 @@ class Finding:
         Of the sign-flip test, with Holm's correction.
     control
         Change of base against itself in the same launches.
+    rare
+        Whether sums are tested, which hold steps that are slow now and then.
     """
 
     name: str
@@ -57,6 +59,12 @@ class Finding:
     high: float | None
     p_value: float | None
     control: float | None
+    rare: bool = False
+
+    @property
+    def title(self) -> str:
+        """The name, with what is slow now and then said of it."""
+        return f"{self.name}, now and then" if self.rare else self.name
 
 
 @dataclass(frozen=True)
@@ -136,9 +144,13 @@ class JudgedRun:
 def judge_gate(record: GateRecord) -> GateVerdict:
     """The verdict of a run: a command makes it once, and terminal, formats and pages take it."""
     findings = _findings(record)
-    by_case = {case: finding for finding in findings for case in finding.cases}
+    by_case = {case: finding for finding in findings if not finding.rare for case in finding.cases}
+    for finding in findings:
+        (name, *_) = finding.cases
+        if finding.rare and (name not in by_case or by_case[name].verdict != "slower"):
+            by_case[name] = finding
     asked = sum(
-        hypothesis.slower and finding.launches > 0
+        hypothesis.slower and not hypothesis.rare and finding.launches > 0
         for hypothesis, finding in zip(_in_order(record), findings, strict=True)
     )
     views = tuple(_view(case, record, by_case.get(case.id), max(1, asked)) for case in record.cases)
@@ -152,48 +164,59 @@ def judge_gate(record: GateRecord) -> GateVerdict:
     return GateVerdict(outcome, said, findings, views, counters)
 
 
-def log_ratios(case: GateCase, record: GateRecord, stage: str, control: bool = False) -> dict[int, float]:
-    """A case's log ratio (or base against itself) in each launch of a stage, by the launch's number."""
+def log_ratios(
+    case: GateCase, record: GateRecord, stage: str, control: bool = False, rare: bool = False
+) -> dict[int, float]:
+    """A case's log ratio in each launch of a stage, by the launch's number.
+
+    Of head to base, or of base to itself (`control`); the trimmed mean over turns, or of their sums (`rare`).
+    """
     found = {}
     for sample in case.samples:
-        value = sample.control if control else sample.log_ratio
+        value = _of_sums(sample, control) if rare else sample.control if control else sample.log_ratio
         if record.launches[sample.launch].stage == stage and value is not None:
             found[sample.launch] = value
     return found
 
 
+def _of_sums(sample: Sample, control: bool) -> float | None:
+    over = sample.again_sum if control else sample.head_sum
+    return math.log(over / sample.base_sum) if over and sample.base_sum else None
+
+
 def _findings(record: GateRecord) -> tuple[Finding, ...]:
-    """Slower and faster hypotheses are corrected apart: only the first can alarm.
+    """Slower and faster hypotheses are corrected apart: only the first can alarm. So are those of sums.
 
     Where the time was too short for so many hypotheses, those that the screen put first are tested: neither
     its order nor the number of launches knows what the confirming launches say.
     """
     found = []
     null = math.log1p(record.policy.margin)
-    for slower in (True, False):
+    for slower, rare in ((True, False), (True, True), (False, False)):
         sign = 1 if slower else -1
-        asked = [hypothesis for hypothesis in _in_order(record) if hypothesis.slower is slower]
+        alpha = level(record.policy, rare=rare)
+        asked = [one for one in _in_order(record) if (one.slower, one.rare) == (slower, rare)]
         means = [_mean_by_launch(hypothesis, record) for hypothesis in asked]
         measured = [number for number, mean in enumerate(means) if len(mean)]
         launches = min((len(means[number]) for number in measured), default=0)
-        tested = measured[: int(record.policy.alpha * 2**launches)]
+        tested = measured[: int(alpha * 2**launches)]
         corrected = holm([sign_flip(sign * means[number], null) for number in tested])
         p_values = dict(zip(tested, corrected, strict=True))
         for number, (hypothesis, mean) in enumerate(zip(asked, means, strict=True)):
             control = _mean_by_launch(hypothesis, record, control=True)
-            found.append(_finding(hypothesis, mean, control, p_values.get(number), record.policy))
+            found.append(_finding(hypothesis, mean, control, p_values.get(number), record.policy, alpha))
     return tuple(found)
 
 
 def _in_order(record: GateRecord) -> list[Hypothesis]:
-    """Slower before faster, as they are told."""
-    return sorted(record.hypotheses or (), key=lambda hypothesis: not hypothesis.slower)
+    """Slower before faster, and what is slow now and then between them, as they are told."""
+    return sorted(record.hypotheses or (), key=lambda one: (not one.slower, one.rare))
 
 
 def _mean_by_launch(hypothesis: Hypothesis, record: GateRecord, control: bool = False) -> NDArray[np.float64]:
     """The mean log ratio of its cases, the log of their geometric mean, in each launch that has them all."""
     cases = {case.id: case for case in record.cases}
-    each = [log_ratios(cases[name], record, "confirm", control) for name in hypothesis.cases]
+    each = [log_ratios(cases[name], record, "confirm", control, hypothesis.rare) for name in hypothesis.cases]
     launches = sorted(set.intersection(*(set(ratios) for ratios in each)))
     return np.array([np.mean([ratios[launch] for ratios in each]) for launch in launches])
 
@@ -204,6 +227,7 @@ def _finding(
     control: NDArray[np.float64],
     p_value: float | None,
     policy: Policy,
+    alpha: float,
 ) -> Finding:
     change, low, high = _interval(measured)
     itself = float(control.mean()) if len(control) else None
@@ -211,7 +235,7 @@ def _finding(
     verdict: Conclusion = "not confirmed"
     if p_value is None:
         verdict = "undecided"
-    elif p_value <= policy.alpha and sign * measured.mean() >= math.log1p(policy.alarm):
+    elif p_value <= alpha and sign * measured.mean() >= math.log1p(policy.alarm):
         moved = itself is not None and sign * itself >= sign * measured.mean() / 2
         verdict = "unsteady" if moved else "slower" if hypothesis.slower else "faster"
     return Finding(
@@ -224,6 +248,7 @@ def _finding(
         high=high,
         p_value=p_value,
         control=None if itself is None else math.expm1(itself),
+        rare=hypothesis.rare,
     )
 
 
@@ -278,7 +303,7 @@ def _reasons(
 ) -> dict[Outcome, list[str]]:
     """What speaks for each outcome but a pass, the gravest first."""
     policy = record.policy
-    slower = [f"{f.name}: {f.change:+.1%}" for f in findings if f.verdict == "slower"]
+    slower = [f"{f.title}: {f.change:+.1%}" for f in findings if f.verdict == "slower"]
     compared = [view for view in views if view.case.status == "compared"]
     of = {status: [v.case for v in views if v.case.status == status] for status in ("failed", "removed")}
     inconclusive = []
@@ -295,10 +320,10 @@ def _reasons(
     inconclusive += [f"{case.id}: {case.reason}" for case in of["removed"]]
     for finding in findings:
         if finding.verdict == "unsteady":
-            inconclusive.append(f"{finding.name}: base against itself moved by {finding.control:+.1%} too")
+            inconclusive.append(f"{finding.title}: base against itself moved by {finding.control:+.1%} too")
         if finding.verdict == "undecided":
             why = f"{finding.launches} launches are too few" if finding.launches else "there was no room"
-            inconclusive.append(f"{finding.name}: {why} to confirm it")
+            inconclusive.append(f"{finding.title}: {why} to confirm it")
     return {
         "regression": slower,
         "failed": [

@@ -1,9 +1,9 @@
 """Exact counters of base and head: which differ, by what, and which of them are alarms. Pure functions.
 
-More work is an alarm where it is certain to cost: operations dispatched, or peak memory, larger by more than
-`policy.more_work` (and memory by at least a page). Calls and allocated bytes are told, and so is a result
-that is not the same to the last bit. A counter that differs between two steps of the same tree is unstable:
-it is named, and not compared.
+More work is an alarm where it is certain to cost: operations dispatched, kernels launched, or peak memory,
+larger by more than `policy.more_work` (and memory by at least a page). Calls and allocated bytes are told,
+and so is a result that is not the same to the last bit. A counter that differs between two steps of the same
+tree is unstable: it is named, and not compared.
 """
 
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ from rmsprop.suite.words import size_of
 
 NAMES = {
     "operations": "operations",
+    "kernels": "kernel launches",
     "python_calls": "Python calls",
     "c_calls": "C calls",
     "allocated": "allocated memory",
@@ -36,7 +37,7 @@ class CounterChange:
     base, head
         What was counted, in words.
     detail
-        For operations, which were added and removed.
+        For operations and kernels, which were added and removed.
     unstable
         Whether it differs between two steps of one tree; then it is not compared.
     alarm
@@ -93,7 +94,7 @@ def _changes(case: GateCase, base: Counters, head: Counters, policy: Policy) -> 
 
 
 def _is_alarm(counter: str, before: object, after: object, policy: Policy) -> bool:
-    if before is None or after is None or counter not in ("operations", "peak"):
+    if before is None or after is None or counter not in ("operations", "kernels", "peak"):
         return False
     less, more = _number(before), _number(after)
     return more > less * (1 + policy.more_work) and (counter != "peak" or more - less >= PAGE)

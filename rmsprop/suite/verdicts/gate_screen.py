@@ -33,6 +33,27 @@ def choose(
     return (*chosen, *(Hypothesis(name, (name,), False) for name in list(faster)[:room])), left
 
 
+def choose_rare(
+    summed: Mapping[str, Sequence[float]], screened: Mapping[str, Sequence[float]], policy: Policy
+) -> tuple[Hypothesis, ...]:
+    """The cases whose sums of turns are tested, by the log ratios of the sums and of the trimmed means.
+
+    A step that is slow now and then moves the sum of few launches, so that most of them need not agree. What
+    moves the trimmed mean half as far is tested there. The largest change comes first.
+    """
+    if not policy.rare:
+        return ()
+    line = math.log1p(policy.rare_screen)
+    moved = {
+        name: float(np.mean(sums))
+        for name, sums in summed.items()
+        if len(sums) >= LEAST_SCREEN
+        if np.mean(sums) >= max(line, 2 * float(np.mean(screened[name])))
+    }
+    most = sorted(moved, key=lambda name: -moved[name])[: policy.rare_candidates]
+    return tuple(Hypothesis(name, (name,), True, rare=True) for name in most)
+
+
 def _moved(screened: Mapping[str, Sequence[float]], sign: int, policy: Policy) -> list[tuple[str, float]]:
     line = math.log1p(policy.screen)
     moved = []

@@ -36,9 +36,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected.tolist()
 
 
-def least_launches(hypotheses: int, policy: Policy) -> int:
+def level(policy: Policy, *, rare: bool = False) -> float:
+    """The share of alpha that the tests of trimmed means have, or of sums (`rare`)."""
+    return policy.alpha * (policy.rare if rare else 1 - policy.rare)
+
+
+def least_launches(hypotheses: int, policy: Policy, *, rare: bool = False) -> int:
     """The fewest launches with which a p value can be small enough: 2^-n <= alpha / hypotheses."""
-    return math.ceil(math.log2(max(1, hypotheses) / policy.alpha))
+    return math.ceil(math.log2(max(1, hypotheses) / level(policy, rare=rare)))
 
 
 def detectable(sd: float, screen: int, confirm: int, policy: Policy, hypotheses: int | None = None) -> float:
@@ -65,4 +70,4 @@ def detectable(sd: float, screen: int, confirm: int, policy: Policy, hypotheses:
 def _quantiles(confirm: int, hypotheses: int, policy: Policy) -> tuple[float, float]:
     """The normal quantile of one stage's share of the power, and Student's of Holm's strictest level."""
     share = (1 + policy.power) / 2
-    return float(stats.norm.ppf(share)), float(stats.t.ppf(1 - policy.alpha / hypotheses, confirm - 1))
+    return float(stats.norm.ppf(share)), float(stats.t.ppf(1 - level(policy) / hypotheses, confirm - 1))

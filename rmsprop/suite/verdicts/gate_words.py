@@ -67,7 +67,7 @@ def sentence_of(finding: Finding) -> str:
 
 
 def _change(finding: Finding) -> str:
-    return f"{finding.name} {percent(finding.change)}"
+    return f"{finding.title} {percent(finding.change)}"
 
 
 def _counted(record: GateRecord, verdict: GateVerdict) -> str:

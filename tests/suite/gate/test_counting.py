@@ -62,11 +62,12 @@ def test_the_steps_of_the_books_parameters(implementation, operations, python_ca
         once, again = counting.count(workload.run), counting.count(workload.run)
     assert once == again
     assert sum(once["operations"].values()) == operations
-    if torch.__version__.startswith("2.13.") and implementation.startswith("builtin"):
+    # Python 3.12 calls no comprehension, and each torch has its own wrappers.
+    if implementation == "fused" or (torch.__version__.startswith("2.13.") and sys.version_info < (3, 12)):
         assert once["python_calls"] == python_calls
-    assert once["python_calls"] <= python_calls + 1
     if implementation == "fused":
-        assert (once["allocated"], once["peak"]) == (0, 0)
+        # step and _step; _profiler_enabled, hasattr and the kernel.
+        assert (once["c_calls"], once["allocated"], once["peak"]) == (3, 0, 0)
 
 
 def test_a_profile_function_of_somebody_else_is_put_back():

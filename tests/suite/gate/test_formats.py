@@ -52,6 +52,10 @@ def test_junit_fails_what_is_slower_and_never_passes_what_was_not_gated(slower):
     assert all(
         results[f"b-{status}"] == ["skipped"] for status in ("added", "removed", "skipped", "left out")
     )
+    failure = next(case for case in suite if case.get("name") == "a-1")
+    assert failure.find("failure").get("type") == "slower"
+    assert "95% interval +" in failure.find("failure").text
+    assert float(failure.get("time")) == 0.0  # the records of these runs hold no sums
     assert suite.get("failures") == "2"
     assert int(suite.get("tests")) == len(suite.findall("testcase"))
     assert int(suite.get("skipped")) == len(suite.findall(".//skipped"))
@@ -73,6 +77,7 @@ def test_github_says_all_in_one_error_and_escapes_what_it_must(slower, monkeypat
     assert all(line.startswith("::") for line in lines)
     title = next(line for line in lines if "a|b" in line and "notice" in line).split("title=")[1]
     assert title.startswith("a|b*_`<c>%3A%2C%25%0A%0Dd-1::")
+    assert not any("\x1b" in line for line in lines)
     assert (tmp_path / "summary.md").read_text() == write("markdown", slower)
 
 
@@ -89,11 +94,22 @@ def test_github_has_no_error_for_a_pass_and_a_warning_for_what_is_inconclusive(s
 def test_markdown_keeps_every_row_whole(slower):
     text = write("markdown", slower)
     assert "a\\|b\\*\\_\\`\\<c\\>" in text
+    assert "\x1b" not in text
     tables = [line for line in text.splitlines() if line.startswith("| ")]
     assert len(tables) == 2 + len(judge_gate(slower).findings) + 2 + len(slower.cases)
     unescaped = {line.replace("\\|", "").count("|") for line in tables}
     assert unescaped == {6, 7}
     assert "with local changes, measured as it is" in text
+
+
+def test_markdown_mentions_nobody_and_links_no_address(slower):
+    name = "@everybody #1 https://example.org www.example.org a@b.org \x1b]0;title\x07 &amp; \ud800"
+    record = replace(slower, cases=(*slower.cases, GateCase(name, "b", "skipped", "why", None, ())))
+    text = write("markdown", record)
+    for linked in ("@everybody", "#1", "://", "www.", "a@b", "\x1b", "\x07", "\ud800"):
+        assert linked not in text
+    assert "&amp;amp;" in text
+    text.encode()
 
 
 def test_json_tells_the_decision(slower):
@@ -107,8 +123,9 @@ def test_json_tells_the_decision(slower):
 def test_dashboards_get_heads_step(slower):
     entries = {entry["name"]: entry for entry in json.loads(write("github-action-benchmark", slower))}
     assert set(entries) == {"a-1", "a-2", AWKWARD}
-    assert entries["a-2"]["unit"] == "us/step"
-    assert entries["a-2"]["value"] == pytest.approx(100, rel=0.01)
+    assert entries["a-1"]["unit"] == "of base"
+    assert entries["a-1"]["value"] == pytest.approx(1.08, rel=0.01)
+    assert entries["a-2"]["extra"].startswith("100")
     latency = json.loads(write("bencher", slower))["a-1"]["latency"]
     assert latency["lower_value"] <= latency["value"] <= latency["upper_value"]
     assert latency["value"] == pytest.approx(1.08e5, rel=0.01)

@@ -68,9 +68,28 @@ def test_a_small_budget_leaves_the_costliest_cases_out_and_still_promises_five_p
     assert detectable(spread(plan.turns), plan.screen, plan.confirm, POLICY) <= POLICY.gates_at
 
 
-def test_a_budget_that_is_too_small_for_one_case_says_so():
-    with pytest.raises(UserError, match=r"budget of 10 s is too small: 8 s .*--case"):
-        make_plan(COSTS, 8.0, 10.0, 2, POLICY)
+def test_a_budget_that_is_too_small_for_one_case_says_what_takes_how_long_and_which_would_do():
+    with pytest.raises(UserError, match=r"budget of 10 s is too small: 3 s .*imports.*load.*--case") as said:
+        make_plan(COSTS, 3.0, 10.0, 2, POLICY)
+    minutes = int(str(said.value).split("--budget ")[1].split("m")[0])
+    plan, left_out = make_plan(COSTS, minutes * 60 - 7.0, minutes * 60, 2, POLICY)
+    assert not left_out
+    assert plan.confirm >= 10
+
+
+def test_tiny_cases_whose_imports_are_slow_are_screened_at_least():
+    """Three cases of a millisecond with seven seconds of imports on a busy machine, in two minutes."""
+    tiny = Costs({"a": 7.0}, {f"a-{i}": Cost("a", 0.001, 0.003) for i in range(3)}, busy=2.0)
+    plan, left_out = make_plan(tiny, 100.0, 120.0, 2, POLICY)
+    assert not left_out
+    assert plan.screen / plan.pairs * screen_seconds(tiny, plan.turns) <= 100.0
+
+
+def test_a_dear_case_takes_fewer_turns_and_a_rare_one_more():
+    cheap = screen_seconds(Costs({"a": 0.0}, {"a": Cost("a", 0.0, 1.0)}), 16)
+    dear = screen_seconds(Costs({"a": 0.0}, {"a": Cost("a", 0.0, 1.0, dear=True)}), 16)
+    rare = screen_seconds(Costs({"a": 0.0}, {"a": Cost("a", 0.0, 1.0, rare=True)}), 16)
+    assert (cheap, dear, rare) == (34.0, 10.0, 258.0)
 
 
 def test_confirmation_takes_no_more_than_the_aim_asks_and_fewer_turns_where_time_is_little():

@@ -10,7 +10,7 @@ import pytest
 
 from rmsprop.suite.gate.prepare import prepare
 from rmsprop.suite.gate.trees import prepared_trees
-from rmsprop.suite.gate.turns import Job, log_ratio, run_launch, sample_of, take_turns
+from rmsprop.suite.gate.turns import PHASE, Job, log_ratio, phase_steps, run_launch, sample_of, take_turns
 from rmsprop.suite.gate.worker_client import Arm, WorkerError
 from studies.gate.sequential import run_sequential_launch
 from tests.repositories import make_repository, write_mine
@@ -69,6 +69,24 @@ def test_a_sample_holds_medians_of_a_step_and_both_ratios():
     assert sample.log_ratio == pytest.approx(math.log(1.1), abs=1e-6)
     assert sample.control == pytest.approx(math.log(0.9), abs=1e-6)
     assert sample_of({"base": [1.0] * 5, "head": [1.1] * 5}, 10, 3).control is None
+    assert (sample.base_sum, sample.head_sum, sample.again_sum) == (5.0, 5.5, 4.5)
+
+
+def test_steps_ahead_of_the_turns_are_drawn_for_each_launch_where_a_turn_is_few_steps():
+    def ahead(seed, seconds=1e-3):
+        log = []
+        workers = {name: Client(name, log, seconds) for name in ("base", "head")}
+        asked = []
+        for worker in workers.values():
+            worker.tell = lambda **request: asked.append(request.get("steps"))
+        take_turns(workers, "a", Job("screen", seed, {"a": 1}, 4), random.Random(seed))
+        return max(steps for steps in asked if steps)
+
+    drawn = {ahead(seed) for seed in range(20)}
+    assert len(drawn) > 10
+    assert max(drawn) <= PHASE
+    assert ahead(1, seconds=1.0) == 1  # a long step
+    assert phase_steps(100, 1e-5) == 1  # each turn meets a slow step anyway
 
 
 @pytest.fixture

@@ -48,11 +48,11 @@ def greeted(suite, tmp_path):
 
 def test_hello_tells_versions_and_cases_with_their_families(suite, tmp_path):
     answer = Worker().hello("a_suite", str(tmp_path))
-    assert answer["cases"] == [["one", "all", True], ["skipped", "all", True]]
+    assert answer["cases"] == [["one", "all", None, False], ["skipped", "all", None, False]]
     assert answer["python"] == ".".join(map(str, sys.version_info[:3]))
     assert set(answer["versions"]) == {"torch", "numpy"}
-    suite.family, suite.counted = str.upper, lambda case: False
-    assert Worker().hello("a_suite", str(tmp_path))["cases"][0] == ["one", "ONE", False]
+    suite.family, suite.uncounted, suite.dear = str.upper, lambda case: "why", lambda case: True
+    assert Worker().hello("a_suite", str(tmp_path))["cases"][0] == ["one", "ONE", "why", True]
 
 
 def test_a_package_from_elsewhere_and_a_suite_without_a_part_are_refused(suite, tmp_path):
@@ -74,21 +74,34 @@ def test_a_case_is_opened_measured_and_closed(greeted, suite):
 
 
 def test_a_step_is_counted_and_what_differs_from_step_to_step_is_named(greeted, monkeypatch):
-    calls = iter([1, 2, 2, 7, 8, 9])
+    calls = iter([0, 1, 2, 2, 7, 8, 9, 5])  # the first is of what counting itself imports
     counting = ModuleType("gate_counting")
     counting.count = lambda run: {"python_calls": next(calls), "c_calls": 3}
     monkeypatch.setitem(sys.modules, "gate_counting", counting)
     greeted.open("one")
-    stable, unstable = greeted.count(), greeted.count()
+    stable, unstable = greeted.count(twice=True), greeted.count(twice=True)
     assert stable == {"python_calls": 2, "c_calls": 3, "result": None, "unstable": []}
     assert unstable["unstable"] == ["python_calls"]
+    assert greeted.count(twice=False)["python_calls"] == 5
 
 
 def test_a_step_that_cannot_be_counted_says_why(greeted, monkeypatch):
     monkeypatch.setitem(sys.modules, "gate_counting", counting)
     greeted.open("one")
     greeted.run = None
-    assert greeted.count() == {"uncounted": "TypeError: 'NoneType' object is not callable"}
+    assert greeted.count(twice=True) == {"uncounted": "TypeError: 'NoneType' object is not callable"}
+
+
+def test_a_suite_may_make_a_case_otherwise_where_it_is_only_counted(greeted, suite):
+    @contextmanager
+    def make_to_count(case):
+        suite.log.append(f"count {case}")
+        yield lambda steps: None
+
+    suite.make_to_count = make_to_count
+    greeted.open("one", timed=False)
+    greeted.open("one")
+    assert suite.log == ["count one", "open one"]
 
 
 def test_the_next_case_closes_the_last_one(greeted, suite):
@@ -133,6 +146,6 @@ def test_what_a_suite_prints_does_not_mix_with_the_answers(tmp_path):
         check=True,
     )
     hello, wrong = map(json.loads, answer.stdout.splitlines())
-    assert hello["cases"] == [["a", "all", True]]
+    assert hello["cases"] == [["a", "all", None, False]]
     assert wrong["error"].startswith("TypeError: ")
     assert set(answer.stderr.split()) == {"loud", "louder", "loudest"}
