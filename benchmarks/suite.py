@@ -9,8 +9,10 @@ A suite is a module with
 
 The root of the tree and its src/ are on the path. A suite may have
 
-    family(case)   the name of the cases that a change meets together (all one family)
-    counted(case)  whether its exact counters are compared (all are): operations, calls and memory of a step
+    family(case)          the name of the cases that a change meets together (all one family)
+    dear(case)            whether a turn of it is long, so that a quarter of the turns is enough (none is)
+    uncounted(case)       why its exact counters are not compared; None if they are (all are)
+    make_to_count(case)   as make, for `--counters` alone: what it gives need not be proved right
 
 `run(steps)` takes that many steps. The gate times the call; if it returns seconds, as for a device that works
 on after it, those count. If `run` has an attribute `result`, that is called after the counting, and what it
@@ -19,66 +21,69 @@ NotImplementedError with the reason for a case that this machine or this commit 
 raises is the case's failure.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Any
 
+from benchmarks.fresh import START, start
 from rmsprop.suite.case import Case
 from rmsprop.suite.measure.matrix import cases as listed
 
 PACKAGE = "rmsprop"
 MOST_ELEMENTS = 1e6
-"""Larger cases are left out: a step outlasts a turn and is limited by shared memory bandwidth."""
-JOBS = {"job-scratch": "scratch", "job-concise": "builtin-loop"}
-"""The book's job with an implementation: two epochs of 1,500 rows, the training loop and its loss."""
+"""Of most cases: a larger step outlasts a turn, and shared memory bandwidth limits it."""
+BESIDE = tuple(
+    f"{implementation}-cpu-float32-{point}"
+    for implementation in ("builtin-foreach", "fused")
+    for point in ("1e6-single-all", "1e7-single-1t")
+)
+"""With all threads, and above a million elements: what a user of two implementations meets there."""
+JOBS = ("job-scratch", "job-concise", "job-ensemble")
+"""An epoch of the book's job: from scratch, with torch.optim.RMSprop, and of 128 seeds at once."""
 
 
 def cases() -> list[str]:
-    """The points of the regular profile on the CPU, up to a million elements, with one thread; the jobs."""
-    chosen = (case for case in listed("regular", device=("cpu",)) if case.elements <= MOST_ELEMENTS)
-    return [*dict.fromkeys(replace(case, threads=1).id for case in chosen), *JOBS]
+    """Up to a million elements with one thread; some beyond; the book's job; import and first step.
+
+    The points of the regular profile on the CPU and on CUDA.
+    """
+    chosen = (case for case in listed("regular", device=("cpu", "cuda")) if case.elements <= MOST_ELEMENTS)
+    return [*dict.fromkeys(replace(case, threads=1).id for case in chosen), *BESIDE, *JOBS, *START]
 
 
 def family(case: str) -> str:
-    """The implementation, or the book's job."""
-    return "job" if case in JOBS else Case.parse(case).implementation
+    """The implementation (on CUDA apart), the book's job, or the start of a process."""
+    if case in JOBS or case in START:
+        return case.partition("-")[0]
+    parsed = Case.parse(case)
+    return parsed.implementation if parsed.device == "cpu" else f"{parsed.implementation}-{parsed.device}"
 
 
-def counted(case: str) -> bool:
-    """All but the compiled step: what it dispatches is no operation of torch any more."""
-    return family(case) != "builtin-compiled"
+def dear(case: str) -> bool:
+    """An epoch, a process's start, and more than a million elements: each turn averages over much."""
+    return case in JOBS or case in START or case in BESIDE
 
 
-def make(case: str) -> Any:
-    """A context that gives `run`: of the book's job, or of a step that was checked against float64."""
-    return _job(JOBS[case]) if case in JOBS else _steps(Case.parse(case))
+def uncounted(case: str) -> str | None:
+    """Compiled steps, and what another process does."""
+    if case in START:
+        return "it runs in a process of its own"
+    compiled = "builtin-compiled" in family(case)
+    return "what a compiled step runs is no operation of torch any more" if compiled else None
 
 
-@contextmanager
-def _steps(case: Case) -> Iterator[Callable[[int], None]]:
-    from rmsprop.suite.measure.workload import Workload  # noqa: PLC0415 (listing the cases needs no torch)
-
-    with Workload(case) as workload:
-
-        def run(steps: int) -> None:
-            workload.rotate()
-            workload.run(steps)
-
-        yield run
+def make(case: str) -> AbstractContextManager[object]:
+    """A context that gives `run`: of a step that was checked against float64, of the job, or of a start."""
+    return _make(case, checked=True)
 
 
-@contextmanager
-def _job(implementation: str) -> Iterator[Callable[[int], None]]:
-    from rmsprop.suite.measure.metrics import book_job  # noqa: PLC0415
+def make_to_count(case: str) -> AbstractContextManager[object]:
+    """The same step, unchecked, which takes a quarter of the time."""
+    return _make(case, checked=False)
 
-    def train() -> float:
-        job = book_job(implementation, "cpu", "float32", threads=1, data="surrogate", seeds=(0,))
-        return job.losses[0]
 
-    def run(steps: int) -> None:
-        for _ in range(steps):
-            train()
+def _make(case: str, checked: bool) -> AbstractContextManager[object]:
+    from benchmarks import jobs  # noqa: PLC0415 (listing the cases needs no torch)
 
-    run.result = lambda: f"loss {train().hex()}"  # type: ignore[attr-defined]
-    yield run
+    if case in START:
+        return start(case)
+    return jobs.job(case) if case in JOBS else jobs.steps(Case.parse(case), checked=checked)

@@ -185,9 +185,32 @@ def book_job(
 ) -> BookJob:
     """Train once per seed in the book's own loop, with the matrix's hyperparameters, which are the book's.
 
+    `threads` is torch's (0: all); all else is as in `book_trainer`.
+    """
+    train, source = book_trainer(name, device, dtype, data=data, threads=threads)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        runs = [train(seed) for seed in seeds]
+    finally:
+        torch.set_num_threads(before)
+    return BookJob(tuple(run.sec_per_epoch for run in runs), tuple(run.loss for run in runs), source)
+
+
+def book_trainer(
+    name: str,
+    device: str,
+    dtype: str,
+    *,
+    threads: int = 0,
+    data: str = "auto",
+    epochs: int | None = None,
+) -> tuple[Callable[[int], Any], str]:
+    """What trains the book's job with an implementation by a seed, and the source of its rows.
+
     A torch optimizer goes through the concise loop, `train_pytorch_ch7`; what has `.step()` and no more
-    goes through the from-scratch loop, `train_ch7`. `threads` is torch's (0: all), `data` as `load_airfoil`
-    takes it. CaseSkippedError if this machine or this commit cannot.
+    goes through the from-scratch loop, `train_ch7`. `data` is as `load_airfoil` takes it, `epochs` the
+    book's if None. CaseSkippedError if this machine or this commit cannot.
     """
     try:
         from rmsprop.book import airfoil, training  # noqa: PLC0415 (the commit may have none)
@@ -198,7 +221,7 @@ def book_job(
     implementation, torch_dtype = find(name), getattr(torch, dtype)
     given = hyperparameters(implementation, dtype)
     book = program(MATRIX)
-    size = {"batch_size": book.batch_size, "num_epochs": book.num_epochs}
+    size = {"batch_size": book.batch_size, "num_epochs": epochs or book.num_epochs}
 
     def make(params: Iterable[Tensor]) -> Any:
         return implementation.make(list(params), **given)
@@ -220,10 +243,4 @@ def book_job(
             **size,
         )
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
-    try:
-        runs = [train(seed) for seed in seeds]
-    finally:
-        torch.set_num_threads(before)
-    return BookJob(tuple(run.sec_per_epoch for run in runs), tuple(run.loss for run in runs), table.source)
+    return train, table.source
