@@ -1,5 +1,6 @@
 """What the workflows run: each step is a script of .ci/, and each script does what its workflow needs."""
 
+import importlib.metadata
 import os
 import re
 import shutil
@@ -167,6 +168,69 @@ def test_what_is_no_number_is_not_commented_on(tmp_path, downloaded, number):
     assert comment(tmp_path) == ""
 
 
+@pytest.mark.parametrize("name", ["pull-request", "comment.md"])
+def test_a_link_to_another_file_is_not_commented(tmp_path, downloaded, name):
+    (tmp_path / "secret").write_text("17\n")
+    (downloaded / name).unlink()
+    (downloaded / name).symlink_to(tmp_path / "secret")
+    assert comment(tmp_path) == ""
+
+
+def test_a_pipe_does_not_hang_the_comment(tmp_path, downloaded):
+    (downloaded / "comment.md").unlink()
+    os.mkfifo(downloaded / "comment.md")
+    assert comment(tmp_path) == ""
+
+
+@pytest.mark.parametrize("path", [*WORKFLOWS, CHECKOUT / "action.yml"], ids=lambda path: path.name)
+def test_actions_are_pinned_by_commit_and_leave_no_credentials(path):
+    content = yaml.safe_load(path.read_text())
+    jobs = [content["runs"]] if "runs" in content else content["jobs"].values()
+    used = [step for job in jobs for step in job["steps"] if "uses" in step]
+    assert used
+    for step in used:
+        assert re.fullmatch(r"actions/[\w/-]+@[0-9a-f]{40}", step["uses"])
+        if step["uses"].startswith("actions/checkout@"):
+            assert step["with"]["persist-credentials"] is False
+
+
+LOADED = """
+import importlib.metadata, importlib.util, sys
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name == "torch" else found(name, package)
+import rmsprop.suite.cli.main, rmsprop.suite.cli.gate
+from rmsprop.suite.measure.capture import capture_environment
+capture_environment()
+assert "torch" not in sys.modules
+files = importlib.metadata.packages_distributions()
+print(*sorted({one for module in sys.modules if "." not in module for one in files.get(module, ())}))
+"""
+
+
+def test_what_judges_needs_no_torch_and_only_what_the_action_installs():
+    answer = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
+    named = (CHECKOUT / ".ci" / "judging.txt").read_text().splitlines()
+    installed = {name for name in named if not name.startswith("#")}
+    required = {
+        re.split(r"[^\w-]", requirement)[0].replace("_", "-")
+        for name in installed
+        for requirement in importlib.metadata.requires(name) or ()
+        if "extra ==" not in requirement
+    }
+    loaded = {name.replace("_", "-") for name in answer.stdout.split()}
+    ours = {"rmsprop-bench", "setuptools", "pip", "charset-normalizer"}  # taken where it is there, not needed
+    assert installed <= loaded
+    second = {re.split(r"[^\w-]", one)[0] for name in required for one in _requires(name)}
+    assert loaded - installed - ours <= required | second
+
+
+def _requires(name):
+    try:
+        return importlib.metadata.requires(name) or ()
+    except importlib.metadata.PackageNotFoundError:
+        return ()
+
+
 def test_what_a_fork_leaves_is_unpacked_beside_the_checkout():
     text = (CHECKOUT / ".github" / "workflows" / "gate-comment.yml").read_text()
     assert "path: ${{ runner.temp }}/downloaded" in text
@@ -232,8 +296,52 @@ def test_each_new_commit_is_gated_against_its_parent_once(tmp_path):
 def test_the_action_gates_somebody_elses_repository(repository, tmp_path):
     output = tmp_path / "output"
     answer = script(
-        "action", cwd=repository, BASE="HEAD~1", SUITE="speed", BUDGET="5m", GITHUB_OUTPUT=str(output)
+        "action",
+        cwd=repository,
+        BASE="HEAD~1",
+        SUITE="speed",
+        BUDGET="5m",
+        GITHUB_OUTPUT=str(output),
+        RUNNER_TEMP=str(tmp_path),
+        PULL_REQUEST="17",
     )
     assert answer.returncode == 1, answer.stdout + answer.stderr
     assert "::error title=Regression gate::Slower: heavy" in answer.stdout
-    assert output.read_text() == "code=1\n"
+    assert output.read_text().startswith("code=1\ncomment=")
+    assert "Slower: heavy" in (tmp_path / "rmsprop-gate" / "gate" / "comment.md").read_text()
+    assert (tmp_path / "rmsprop-gate" / "gate" / "pull-request").read_text() == "17\n"
+
+
+@pytest.mark.parametrize("python", ["no-such-python", "bin/python"])
+def test_the_action_takes_an_interpreter_relative_to_its_folder(repository, tmp_path, python):
+    seen = fake(tmp_path / "bin", "rmsprop", "exit 0")
+    output = tmp_path / "output"
+    if python == "bin/python":
+        fake(repository / "bin", "python", "exit 0")
+    answer = script(
+        "action",
+        cwd=repository,
+        path=seen,
+        PYTHON=python,
+        BASE="HEAD~1",
+        SUITE="speed",
+        BUDGET="5m",
+        GITHUB_OUTPUT=str(output),
+        RUNNER_TEMP=str(tmp_path),
+        RMSPROP=str(seen / "rmsprop"),
+    )
+    if python == "bin/python":
+        assert answer.returncode == 0, answer.stderr
+        assert f"--base-python {repository}/bin/python" in (seen / "calls.txt").read_text()
+        shutil.rmtree(repository / "bin")
+    else:
+        assert answer.returncode == 2
+        assert "there is no interpreter no-such-python" in answer.stdout
+
+
+def test_the_history_gates_against_the_last_release_too(tmp_path):
+    history(tmp_path)
+    subprocess.run([*GIT, "tag", "v1", "HEAD~3"], cwd=tmp_path, check=True)
+    (tmp_path / "bin" / "calls.txt").unlink()
+    _, calls = history(tmp_path)
+    assert [call.split()[3] for call in calls if " gate " in call][-1] == "v1"

@@ -4,11 +4,13 @@ import os
 import platform
 import re
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import psutil
-import torch
 
 import rmsprop
 from rmsprop.errors import UserError
@@ -19,10 +21,11 @@ _PACKAGES = ("rmsprop-bench", "torch", "numpy", "scipy", "pandas")
 
 
 def capture_environment() -> Environment:
-    """The environment of this process, now."""
+    """The environment of this process, now. (The gate also judges where there is no torch.)"""
+    torch: Any = import_module("torch") if find_spec("torch") else None
     processor = _processor()
     cpus = os.cpu_count() or 1
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    gpu = torch.cuda.get_device_name() if torch and torch.cuda.is_available() else None
     commit, dirty = _commit()
     return Environment(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -33,8 +36,8 @@ def capture_environment() -> Environment:
         gpu=gpu,
         platform=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
-        versions={package: version(package) for package in _PACKAGES},
-        threads=torch.get_num_threads(),
+        versions={package: found for package in _PACKAGES if (found := _version(package))},
+        threads=torch.get_num_threads() if torch else cpus,
         governor=_governor(),
         load=round(os.getloadavg()[0], 2),
         commit=commit,
@@ -74,6 +77,13 @@ def _processor() -> str:
     from cpuinfo import get_cpu_info  # noqa: PLC0415 (it starts processes; only a record needs it)
 
     return str(get_cpu_info().get("brand_raw") or platform.processor() or platform.machine())
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _governor() -> str | None:
