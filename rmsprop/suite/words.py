@@ -1,6 +1,8 @@
 """Numbers, times and names as people read them: the same words in terminal, formats and pages."""
 
 import re
+import statistics
+from collections.abc import Sequence
 from datetime import datetime
 
 
@@ -50,14 +52,29 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-UNSTABLE = 0.10
-"""Distance of the samples' quartiles over their median that is too much."""
+APART = 0.10
+"""Distance of the processes' medians, over their median, that is too much."""
+SCATTERED = 0.10
+"""Distance of the samples' quartiles, over their median, that is too much; of samples of one process."""
 
 
-def unstable(q25: float, median: float, q75: float) -> str | None:
-    """The warning of samples that scatter too much; None where they do not."""
+def unstable(medians: Sequence[float]) -> str | None:
+    """The warning of processes that gave different times; None where they agree, or there is only one."""
+    apart = (max(medians) - min(medians)) / statistics.median(medians)
+    if apart <= APART:
+        return None
+    return (
+        f"unstable: the processes differ by {apart:.0%}; measure again on a quieter machine, "
+        "and trust no smaller difference"
+    )
+
+
+def scattered(q25: float, median: float, q75: float) -> str | None:
+    """The warning of samples of one process that scatter too much; None where they do not."""
     spread = (q75 - q25) / median
-    return f"unstable: quartiles {spread:.0%} of the median apart" if spread > UNSTABLE else None
+    if spread <= SCATTERED:
+        return None
+    return f"unstable: quartiles {spread:.0%} of the median apart; measure again, and trust no smaller change"
 
 
 def percent(share: float | None) -> str:

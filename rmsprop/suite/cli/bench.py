@@ -33,13 +33,16 @@ def run(options: Bench) -> None:
     check_writable(options.output)
     with bench_progress(len(chosen)) as progress:
         try:
-            bench(
+            done = bench(
                 chosen,
                 options.output,
                 EFFORTS[options.profile],
+                profile=options.profile,
                 again=options.again,
                 progress=progress.update,
             )
+            if done.continued:
+                typer.echo(f"went on with the run {done.folder.name}, which was interrupted", err=True)
         except KeyboardInterrupt:
             progress.interrupted = True
     show_bench(progress.records, options.output)
@@ -90,7 +93,8 @@ def show_bench(records: list[BenchRecord], results: Path) -> None:
     for remark, names in said.items():
         shown = ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
         console.print(f"{escape(remark)} ({escape(shown)})", soft_wrap=True)
-    console.print(f"records: {escape(str(results / 'bench'))}", soft_wrap=True)
+    for folder in dict.fromkeys((one.environment.machine, one.run or "") for one in records):
+        console.print(f"records: {escape(str(results.joinpath('bench', *folder)))}", soft_wrap=True)
 
 
 def _bench_table(measured: list[BenchRecord]) -> Table:

@@ -145,7 +145,7 @@ class Bench:
     """Measure how long a step of each implementation takes.
 
     Each case is checked before it is timed, and its record is on disk when the case ends. If you interrupt
-    the command, run it again: it continues where it stopped. Exit code 0: every case was measured or skipped.
+    the command, run it again: it goes on with that run. Exit code 0: every case was measured or skipped.
     1: a case failed. 2: an option is wrong. 130: interrupted.
     """
 
@@ -172,7 +172,7 @@ class Bench:
     threads: Annotated[tuple[str, ...], _among(("1", "all"), "Measure only with so many threads")] = ()
     momentum: Annotated[tuple[str, ...], _among(("0", "0.9"), "Measure only with this momentum")] = ()
     optimizer: Optimizers = ()
-    again: Annotated[bool, Option("--again", help="Also measure the cases that have a record.")] = False
+    again: Annotated[bool, Option("--again", help="Begin a new run, also where one was interrupted.")] = False
     output: Records = Path("results")
 
     def __post_init__(self) -> None:

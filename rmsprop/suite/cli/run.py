@@ -169,5 +169,7 @@ def _bench(plan: Plan, results: Path, progress: Progress) -> bool:
     def show(case: Case, record: BenchRecord | None) -> None:
         progress("cases", 0 if record is None else 1, case.id)
 
-    records = bench(plan.cases, results, EFFORTS[plan.profile], again=True, progress=show)
-    return all(record.status != "failed" for record in records)
+    benched = bench(
+        plan.cases, results, EFFORTS[plan.profile], profile=plan.profile, again=True, progress=show
+    )
+    return all(record.status != "failed" for record in benched.records)

@@ -2,7 +2,7 @@
 
 import os
 import platform
-import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -15,41 +15,39 @@ import psutil
 import rmsprop
 from rmsprop.errors import UserError
 from rmsprop.suite.git import git_or_none
+from rmsprop.suite.measure.hardware import capture_hardware, machine_name
 from rmsprop.suite.records.environment import Environment
 
-_PACKAGES = ("rmsprop-bench", "torch", "numpy", "scipy", "pandas")
+SAME_MEMORY = 0.01
+"""Sizes of memory that differ by less are of one machine."""
+_PACKAGES = ("torch", "numpy", "scipy", "pandas")
 
 
 def capture_environment() -> Environment:
     """The environment of this process, now. (The gate also judges where there is no torch.)"""
     torch: Any = import_module("torch") if find_spec("torch") else None
-    processor = _processor()
+    processor, hardware = capture_hardware()
     cpus = os.cpu_count() or 1
     gpu = torch.cuda.get_device_name() if torch and torch.cuda.is_available() else None
     commit, dirty = _commit()
     return Environment(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
-        machine=machine_name(processor, cpus, gpu),
+        machine=machine_name(processor, cpus, gpu, hardware),
         processor=processor,
         cpus=cpus,
         memory_bytes=psutil.virtual_memory().total,
         gpu=gpu,
         platform=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
-        versions={package: found for package in _PACKAGES if (found := _version(package))},
+        versions={"rmsprop-bench": rmsprop.__version__}
+        | {package: found for package in _PACKAGES if (found := _version(package))},
         threads=torch.get_num_threads() if torch else cpus,
         governor=_governor(),
         load=round(os.getloadavg()[0], 2),
         commit=commit,
         dirty=dirty,
+        hardware=hardware,
     )
-
-
-def machine_name(processor: str, cpus: int, gpu: str | None) -> str:
-    """A folder name such as `amd-epyc-2cpu` or `intel-xeon-16cpu-nvidia-h200`."""
-    words = f"{processor} {cpus}cpu {gpu or ''}".lower()
-    words = re.sub(r"\((r|tm)\)|processor|\bcpu\b|@.*?ghz", " ", words)
-    return re.sub(r"[^a-z0-9]+", "-", words).strip("-")
 
 
 def describe_to_asv(environment: Environment) -> None:
@@ -60,6 +58,7 @@ def describe_to_asv(environment: Environment) -> None:
     """
     try:
         from asv.machine import MachineCollection  # noqa: PLC0415 (asv is an extra)
+        from asv.util import UserError as UnknownMachineError  # noqa: PLC0415
     except ImportError as error:
         raise UserError("asv is not installed: python -m pip install -e '.[bench]'") from error
     facts = {
@@ -70,13 +69,12 @@ def describe_to_asv(environment: Environment) -> None:
         "num_cpu": str(environment.cpus),
         "ram": str(environment.memory_bytes),
     }
+    with suppress(UnknownMachineError):
+        told = MachineCollection.load(environment.machine)
+        # After a reboot the kernel may keep some kilobytes more for itself: no other machine.
+        if abs(float(told.get("ram") or 0) / environment.memory_bytes - 1) < SAME_MEMORY:
+            facts["ram"] = told["ram"]
     MachineCollection.save(environment.machine, facts)
-
-
-def _processor() -> str:
-    from cpuinfo import get_cpu_info  # noqa: PLC0415 (it starts processes; only a record needs it)
-
-    return str(get_cpu_info().get("brand_raw") or platform.processor() or platform.machine())
 
 
 def _version(package: str) -> str | None:

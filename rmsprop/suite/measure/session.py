@@ -1,38 +1,31 @@
-"""Measures cases of the checkout's benchmarks/, and stores a record of each as soon as it ends.
+"""Measures cases as one run, and stores a record of each as soon as it ends.
 
-The implementations of one point of the matrix and the five passes over memory that they are held against
-take turns, sample by sample, so that a busy moment meets all of them and their ratios are of one machine.
-Runs from a checkout, with its root on the path: the harness comes from there, not from the wheel.
+Each point of the matrix is measured in several processes, one after the other. In each of them the point's
+implementations take turns (`measure.point`), so that their ratios are of one machine at one time.
 """
 
 import itertools
+import logging
 import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import ParamSpec
 
-from rmsprop.suite.case import IMPLEMENTATIONS, Case
+from rmsprop.suite.case import IMPLEMENTATIONS, REFERENCE, Case
 from rmsprop.suite.measure.capture import capture_environment
-from rmsprop.suite.measure.cold_start import cold_start
-from rmsprop.suite.measure.metrics import book_job, five_passes, peak_extra_bytes
+from rmsprop.suite.measure.point import Part, Parts, Task
+from rmsprop.suite.measure.processes import DiedError, Processes
 from rmsprop.suite.measure.subject import memory_available, memory_kept, memory_needed
-from rmsprop.suite.measure.trust import Watch
-from rmsprop.suite.measure.workload import CaseSkippedError, Workload
-from rmsprop.suite.records.bench import BenchRecord, Measurement, Quantity, Status
+from rmsprop.suite.measure.trust import Spent, judge
+from rmsprop.suite.records.bench import BenchRecord, Measurement, Quantity
 from rmsprop.suite.records.environment import Environment
 from rmsprop.suite.records.files import new_names
-from rmsprop.suite.records.store import read_bench, short_commit, write_bench
+from rmsprop.suite.records.store import begin_run, last_run, read_bench, write_bench
 
-SAMPLE_SECONDS = 0.005
-"""A sample takes as many steps as fill this time: far above the timer, and small against a case's time."""
-MIN_SAMPLES, MAX_SAMPLES = 7, 60
-
-P = ParamSpec("P")
+_log = logging.getLogger(__name__)
 Progress = Callable[[Case, BenchRecord | None], None]
 """Called with a case and None before it is measured, and with its record when that is on disk."""
 
@@ -44,24 +37,44 @@ class Effort:
     Attributes
     ----------
     case_seconds
-        Aimed at, for the samples of one case.
+        Aimed at, for the samples of one case in all processes together.
     book_runs
         Trainings of the book's job for each case of the book's layout.
     cold
         Whether the cold start is measured too, in a process of its own, for cases of the book's layout.
+    processes
+        Each case is measured in so many.
     """
 
     case_seconds: float
     book_runs: int
     cold: bool
+    processes: int
 
 
 EFFORTS = {
-    "smoke": Effort(case_seconds=0.25, book_runs=1, cold=False),
-    "regular": Effort(case_seconds=1.0, book_runs=5, cold=True),
-    "fused": Effort(case_seconds=1.0, book_runs=5, cold=True),
-    "full": Effort(case_seconds=2.0, book_runs=10, cold=True),
+    "smoke": Effort(case_seconds=0.3, book_runs=1, cold=False, processes=3),
+    "regular": Effort(case_seconds=1.0, book_runs=5, cold=True, processes=5),
+    "fused": Effort(case_seconds=1.0, book_runs=5, cold=True, processes=5),
+    "full": Effort(case_seconds=2.0, book_runs=10, cold=True, processes=5),
 }
+
+
+@dataclass(frozen=True)
+class Benched:
+    """What a run left.
+
+    Attributes
+    ----------
+    folder
+        Of the run; its name is the run's id.
+    continued
+        Whether it goes on with a run that was interrupted.
+    """
+
+    folder: Path
+    continued: bool
+    records: tuple[BenchRecord, ...]
 
 
 def bench(
@@ -69,230 +82,160 @@ def bench(
     results: Path,
     effort: Effort,
     *,
+    profile: str = "",
     again: bool = False,
     progress: Progress = lambda case, record: None,
-) -> list[BenchRecord]:
-    """Measure the cases; the records of one point are below results/bench/ before the next begins.
+) -> Benched:
+    """Measure the cases as one run; the records of one point are on disk before the next begins.
 
-    A case that was measured for this commit, machine and versions is read instead, unless `again`. With
-    local changes there is no commit to go by, and all are measured.
+    If the newest run that was asked for the same cases, on this machine and with the same commit and
+    versions, was interrupted, this one goes on with it, unless `again`: points that are whole are kept, and a
+    point that lacks a case is measured anew, whole. With local changes, or with somebody else's optimizer,
+    nobody knows what has changed since, and a new run begins.
     """
+    asked = list(cases)
+    names = tuple(case.id for case in asked)
     environment = capture_environment()
-    folder = results / "bench" / environment.machine / _run_name(environment)
-    records = []
-    for _, point in itertools.groupby(cases, key=lambda case: case.point):
-        todo = []
-        for case in point:
-            record = None if again else _measured_before(folder, case, environment)
-            if record is None:
-                todo.append(case)
+    known = not environment.dirty and all(case.implementation in IMPLEMENTATIONS for case in asked)
+    former = last_run(results, environment, profile, names) if known and not again else None
+    continued = former is not None and not _whole(former, asked)
+    folder = former if former and continued else begin_run(results, environment, profile, names)
+    records: list[BenchRecord] = []
+
+    def keep(case: Case, record: BenchRecord) -> None:
+        records.append(record)
+        progress(case, record)
+
+    with Processes(effort.processes) as processes:
+        for _, point in itertools.groupby(asked, key=lambda case: case.point):
+            of_point = list(point)
+            if continued and (kept := _measured(folder, of_point)) is not None:
+                for case, record in zip(of_point, kept, strict=True):
+                    keep(case, record)
                 continue
-            progress(case, record)
-            records.append(record)
-        for together in _fitting(todo):
-            progress(together[0], None)
-            for case, record in measure(together, environment, effort).items():
-                write_bench(folder / f"{_name(case)}.json", record)
-                progress(case, record)
-                records.append(record)
-    return records
+            for together, shown in _fitting(of_point):
+                progress(together[0], None)
+                measured = measure(together, environment, effort, processes)
+                for case, found in measured.items():
+                    record = replace(found, run=folder.name)
+                    write_bench(folder / f"{_name(case)}.json", record)
+                    if case in shown:
+                        keep(case, record)
+    return Benched(folder, continued, tuple(records))
 
 
-def measure(cases: Sequence[Case], environment: Environment, effort: Effort) -> dict[Case, BenchRecord]:
-    """Cases of one point in turns: each checked, timed, or skipped or failed with its reason.
-
-    Whatever a case raises is its own failure.
-    """
+def measure(
+    cases: Sequence[Case], environment: Environment, effort: Effort, processes: Processes
+) -> dict[Case, BenchRecord]:
+    """Cases of one point in turns, in each process: each checked, timed, or skipped or failed."""
     environment = replace(environment, started=_now(), load=round(os.getloadavg()[0], 2))
-    runs = [_Run(case) for case in cases]
-    passes = _Run(cases[0], five_passes)
-    with ExitStack() as workloads:
-        for run in runs:
-            run.attempt(run.enter, workloads)
-        playing = [run for run in runs if run.ended is None]
-        if playing:
-            passes.attempt(passes.enter, workloads)
-        with Watch() as watch:
-            _take_turns([run for run in (*playing, passes) if run.ended is None], effort)
-        for run in runs:
-            run.beside("peak memory", run.peak)
-    for run in runs:
-        run.beside("ceiling", run.hold_against, passes)
-        if run.case.layout == "book" and not run.case.momentum:  # the book has none
-            run.beside("book's job", run.book_job, effort)
-            if effort.cold:
-                run.beside("cold start", run.cold_start)
-    return {run.case: run.record(environment, watch) for run in runs}
+    parts: dict[Case, list[Part]] = {case: [] for case in cases}
+    failed: dict[Case, BenchRecord] = {}
+    answers: list[Parts] = []
+    for number in range(effort.processes):
+        answer = None
+        while answer is None and (playing := [case for case in cases if case not in failed]):
+            try:
+                answer = processes.measure(number, _task(playing, effort, answers))
+            except DiedError as died:
+                blamed = playing if died.at is None or died.at < 0 else [playing[died.at]]
+                for case in blamed:
+                    failed[case] = BenchRecord(environment, case, "failed", str(died), None, (), ())
+        if answer is None:
+            break
+        answers.append(answer)
+        for case, part in zip(playing, answer.parts, strict=True):
+            parts[case].append(part)
+            if part.ended:
+                if part.trace:
+                    _log.debug("%s failed:\n%s", case.id, part.trace)
+                failed[case] = BenchRecord(environment, case, *part.ended, None, (), ())
+    return {case: failed.get(case) or _record(environment, case, parts[case], answers) for case in cases}
 
 
-@dataclass
-class _Run:
-    """A case at work.
+def _task(cases: Sequence[Case], effort: Effort, answers: Sequence[Parts]) -> Task:
+    """What the next process does: the first finds out how many samples to take, and measures the rest too."""
+    first = not answers
+    return Task(
+        tuple(cases),
+        effort.case_seconds / effort.processes,
+        None if first else answers[0].rounds,
+        effort.book_runs if first else 0,
+        effort.cold and first,
+    )
 
-    Attributes
-    ----------
-    ended
-        Skipped or failed, and why.
-    steps
-        In a sample.
-    samples
-        Of all but the steps.
+
+def _record(
+    environment: Environment, case: Case, parts: Sequence[Part], answers: Sequence[Parts]
+) -> BenchRecord:
+    seconds = [second for part in parts for second in part.seconds]
+    steps: dict[Quantity, tuple[float, ...]] = {"step": tuple(seconds)}
+    notes = dict.fromkeys(note for part in parts for note in part.notes)
+    without = next((answer.passes.ended for answer in answers if answer.passes.ended), None)
+    if without:
+        notes[f"ceiling not measured: {without[1]}"] = None
+    return BenchRecord(
+        environment=environment,
+        axes=case,
+        status="measured",
+        reason=None,
+        measurement=Measurement(
+            elements=case.elements,
+            tensors=len(case.shapes),
+            steps_per_sample=parts[0].steps,
+            samples=steps | parts[0].samples,
+            ceiling_seconds=None if without else median(median(one.passes.seconds) for one in answers),
+            processes=len(parts),
+        ),
+        notes=tuple(notes),
+        warnings=judge(
+            [part.seconds for part in parts],
+            min(part.steps for part in parts),
+            Spent.together(answer.spent for answer in answers),
+        ),
+    )
+
+
+def _fitting(cases: Sequence[Case]) -> Iterator[tuple[list[Case], list[Case]]]:
+    """The cases of one point in groups that the memory holds at once, and which of each are new.
+
+    The reference is measured again in each group: a ratio is of one turn. One case needs working copies at a
+    time.
     """
-
-    case: Case
-    prepare: Callable[[Case], Workload] = Workload
-    ended: tuple[Status, str] | None = None
-    steps: int = 0
-    seconds: list[float] = field(default_factory=list)
-    samples: dict[Quantity, tuple[float, ...]] = field(default_factory=dict)
-    ceiling: float | None = None
-    notes: list[str] = field(default_factory=list)
-
-    def attempt(self, action: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Do it, unless the case has ended; it ends if this raises."""
-        if self.ended is None:
-            try:
-                action(*args, **kwargs)
-            except CaseSkippedError as reason:
-                self.ended = "skipped", str(reason)
-            except (Exception, SystemExit) as error:  # someone else's optimizer may raise anything
-                self.ended = "failed", _line(error)
-
-    def beside(self, name: str, action: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Do it, unless the case has ended; if this raises, a note says so: the steps were measured."""
-        if self.ended is None:
-            try:
-                action(*args, **kwargs)
-            except Exception as error:
-                self.notes.append(f"{name} not measured: {_line(error)}")
-
-    def enter(self, workloads: ExitStack) -> None:
-        """Check it, warm it up, and find how many steps make a sample."""
-        self.workload = workloads.enter_context(self.prepare(self.case))
-        self.steps = self.workload.steps_for(SAMPLE_SECONDS)
-
-    def turn(self) -> None:
-        """Take one sample."""
-        if self.steps > 1:  # the others' turns have taken the cache; a longer step fills none
-            self.workload.run(1)
-        self.seconds.append(self.workload.time(self.steps) / self.steps)
-
-    def peak(self) -> None:
-        """Extra memory of a step."""
-        self.notes += self.workload.notes
-        if (peak := peak_extra_bytes(self.workload)) is not None:
-            self.samples["peak"] = (float(peak),)
-
-    def hold_against(self, passes: "_Run") -> None:
-        """What five passes over as many bytes took, as a median like that of the steps."""
-        if passes.ended:
-            raise RuntimeError(passes.ended[1])
-        self.ceiling = median(passes.seconds)
-
-    def book_job(self, effort: Effort) -> None:
-        """The book's training: seconds of the last epoch and final losses."""
-        # The surrogate has the real rows' loss surface, and needs neither a file nor a network.
-        job = book_job(
-            self.case.implementation,
-            self.case.device,
-            self.case.dtype,
-            threads=self.case.threads,
-            data="surrogate",
-            seeds=range(effort.book_runs),
-        )
-        self.samples |= {"epoch": job.epoch_seconds, "loss": job.losses}
-
-    def cold_start(self) -> None:
-        """Imports, first step and what of it is beyond a steady one, in a process of its own."""
-        cold = cold_start(self.case)
-        self.samples |= {
-            "import": (cold.import_torch + cold.import_rmsprop,),
-            "first_step": (cold.construct + cold.first_step,),
-            "compile": (cold.compile,),
-        }
-
-    def record(self, environment: Environment, watch: Watch) -> BenchRecord:
-        """What is stored of it."""
-        status, reason = self.ended or ("measured", None)
-        record = BenchRecord(environment, self.case, status, reason, None, (), ())
-        if self.ended:
-            return record
-        steps: dict[Quantity, tuple[float, ...]] = {"step": tuple(self.seconds)}
-        return replace(
-            record,
-            measurement=Measurement(
-                self.case.elements, len(self.case.shapes), self.steps, steps | self.samples, self.ceiling
-            ),
-            notes=tuple(self.notes),
-            warnings=watch.warnings(self.seconds, self.steps),
-        )
-
-
-def _take_turns(runs: Sequence[_Run], effort: Effort) -> None:
-    """A sample of each, round after round; another one begins each round."""
-
-    def play(number: int) -> None:
-        first = number % max(1, len(runs))
-        for run in (*runs[first:], *runs[:first]):
-            run.attempt(run.turn)
-
-    begin = time.perf_counter()
-    play(0)
-    rounds = int(effort.case_seconds * len(runs) / (time.perf_counter() - begin))
-    for run in runs:
-        run.seconds.clear()  # the first round only shows how long one takes
-    for number in range(min(MAX_SAMPLES, max(MIN_SAMPLES, rounds))):
-        play(number)
-
-
-def _fitting(cases: Sequence[Case]) -> Iterator[list[Case]]:
-    """The cases of one point in groups that the memory holds at once; one needs working copies at a time."""
     waiting = list(cases)
+    reference = [case for case in cases if case.implementation == REFERENCE]
     while waiting:
         copies = memory_needed(waiting[0]) - memory_kept(waiting[0])
         room = (memory_available(waiting[0].device) - copies) // max(1, memory_kept(waiting[0]))
-        together = max(1, room - 1)  # the five passes keep as much as a case
-        yield waiting[:together]
-        waiting = waiting[together:]
+        # The five passes keep as much as a case.
+        beside = [case for case in reference if case not in waiting and room > 2]
+        shown = waiting[: max(1, room - 1 - len(beside))]
+        yield beside + shown, shown
+        waiting = waiting[len(shown) :]
 
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
 
 
-def _run_name(environment: Environment) -> str:
-    state = "-dirty" if environment.dirty else ""
-    return f"{short_commit(environment)}{state}-torch{environment.versions['torch']}"
-
-
 def _name(case: Case) -> str:
-    """Of the case's record; records of later runs stand beside it with a number."""
+    """Of the case's record; a later record of the same case stands beside it with a number."""
     return re.sub(r"[^A-Za-z0-9.+-]+", "_", case.id)
 
 
-def _measured_before(folder: Path, case: Case, environment: Environment) -> BenchRecord | None:
-    """The latest record of the case, if it holds numbers that another run here would give again.
+def _whole(folder: Path, cases: Iterable[Case]) -> bool:
+    """Whether the run has a record of each case; the folder is listed, and no record is read."""
+    there = {path.name for path in folder.glob("*.json")}
+    return all(f"{_name(case)}.json" in there for case in cases)
 
-    What was skipped or failed is tried again, and someone else's optimizer, which may have changed.
-    """
-    if environment.dirty or case.implementation not in IMPLEMENTATIONS:
-        return None
-    latest = None
-    for path in itertools.takewhile(Path.exists, new_names(folder, _name(case))):
+
+def _measured(folder: Path, point: Sequence[Case]) -> list[BenchRecord] | None:
+    """The newest records of a point in this run; None where one is absent or damaged."""
+    records = []
+    for case in point:
+        paths = list(itertools.takewhile(Path.exists, new_names(folder, _name(case))))
         try:
-            latest = read_bench(path)
-        except ValueError:
-            continue  # damaged: measured anew, and named by whoever reads all
-    if latest is None or latest.status != "measured" or latest.axes != case:
-        return None
-    then, now = latest.environment, environment
-    return (
-        latest
-        if (then.python, then.threads, then.versions) == (now.python, now.threads, now.versions)
-        else None
-    )
-
-
-def _line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0]
+            records.append(read_bench(paths[-1]))
+        except (IndexError, OSError, ValueError):
+            return None  # a damaged one is named by whoever reads all
+    return records

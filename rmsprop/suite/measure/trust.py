@@ -1,12 +1,14 @@
-"""Why a number cannot be trusted: unstable samples, a busy or stolen processor, a clock, a timer."""
+"""Why a number cannot be trusted: processes that differ, a busy or stolen processor, a clock, a timer."""
 
 import time
-from collections.abc import Sequence
-from statistics import quantiles
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median, quantiles
+from typing import Self
 
 import psutil
 
-from rmsprop.suite.words import unstable
+from rmsprop.suite.words import scattered, unstable
 
 STOLEN = 0.02
 """Share of processor time that the hypervisor may give to others."""
@@ -16,10 +18,39 @@ CLOCK = 0.90
 """Least clock at the end over the clock at the start."""
 TICKS = 1_000
 """Least length of a sample in steps of the timer: the reading is then good to a thousandth."""
+LEAST_SAMPLES = 4
+"""Of a process."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What the processors did in a stretch of time.
+
+    Attributes
+    ----------
+    all, busy, stolen, own
+        Seconds of all processors together; busy with processes, taken by the hypervisor, and spent by us.
+    clock
+        The rate at the end over that at the start; 1 where unknown.
+    """
+
+    all: float
+    busy: float
+    stolen: float
+    own: float
+    clock: float
+
+    @classmethod
+    def together(cls, parts: Iterable[Self]) -> "Spent":
+        """Of several stretches: the sums, and the lowest clock."""
+        found = list(parts)
+        names = ("all", "busy", "stolen", "own")
+        sums = {name: sum(getattr(part, name) for part in found) for name in names}
+        return Spent(**sums, clock=min(part.clock for part in found))
 
 
 class Watch:
-    """What the machine did between entering and leaving; `warnings` says what speaks against the samples."""
+    """What the machine did between entering and leaving; `spent` tells it afterwards."""
 
     def __enter__(self) -> "Watch":
         """Start to watch."""
@@ -30,44 +61,56 @@ class Watch:
         """Stop to watch."""
         self._end = _readings()
 
+    @property
+    def spent(self) -> Spent:
+        """The readings at the end less those at the start."""
+        start, end = self._start, self._end
+        took = {name: end[name] - start[name] for name in ("all", "busy", "stolen", "own")}
+        return Spent(**took, clock=end["clock"] / start["clock"] if start["clock"] else 1.0)
+
     def warnings(self, step_seconds: Sequence[float], steps_per_sample: int) -> tuple[str, ...]:
-        """Each reason in a few words; none if the samples can be trusted."""
-        spent = {name: self._end[name] - self._start[name] for name in self._start}
-        return judge(
-            step_seconds,
-            steps_per_sample,
-            stolen=spent["stolen"] / spent["all"] if spent["all"] else 0.0,
-            others=max(0.0, spent["busy"] - spent["own"]) / spent["all"] if spent["all"] else 0.0,
-            clock=self._end["clock"] / self._start["clock"] if self._start["clock"] else 1.0,
-            tick=time.get_clock_info("perf_counter").resolution,
-        )
+        """Each reason in a few words; none if the samples of this process can be trusted."""
+        return judge([step_seconds], steps_per_sample, self.spent)
 
 
 def judge(
-    step_seconds: Sequence[float],
-    steps_per_sample: int,
-    *,
-    stolen: float,
-    others: float,
-    clock: float,
-    tick: float,
+    step_seconds: Sequence[Sequence[float]], steps_per_sample: int, spent: Spent, *, tick: float | None = None
 ) -> tuple[str, ...]:
-    """The warnings, each behind a keyword, for samples taken under such a load and clock."""
+    """The warnings, each behind a keyword and with what to do.
+
+    Parameters
+    ----------
+    step_seconds
+        The samples of each process.
+    tick
+        Seconds of a step of the timer; None for that of this system.
+    """
+    tick = tick or time.get_clock_info("perf_counter").resolution
+    every = spent.all or 1.0
+    others = max(0.0, spent.busy - spent.own) / every
     found = []
-    if len(step_seconds) < 4:
-        found.append(f"few: {len(step_seconds)} samples")
+    fewest = min(map(len, step_seconds), default=0)
+    if fewest < LEAST_SAMPLES:
+        found.append(f"few: {fewest} samples of a process; choose a longer profile")
+    elif len(step_seconds) == 1:
+        q25, middle, q75 = quantiles(step_seconds[0], n=4)
+        found += filter(None, [scattered(q25, middle, q75)])
     else:
-        q25, median, q75 = quantiles(step_seconds, n=4)
-        if scatter := unstable(q25, median, q75):
-            found.append(scatter)
-    if min(step_seconds, default=1.0) * steps_per_sample < TICKS * tick:
-        found.append(f"timer: too coarse, a sample is below {TICKS} of its steps of {tick:.0e} s")
-    if stolen > STOLEN:
-        found.append(f"stolen: the hypervisor took {stolen:.0%} of the processor time")
+        found += filter(None, [unstable([median(seconds) for seconds in step_seconds])])
+    least = min((second for seconds in step_seconds for second in seconds), default=1.0)
+    if least * steps_per_sample < TICKS * tick:
+        found.append(
+            f"timer: too coarse, a sample is below {TICKS} of its steps of {tick:.0e} s; choose another clock"
+        )
+    if spent.stolen / every > STOLEN:
+        found.append(
+            f"stolen: the hypervisor took {spent.stolen / every:.0%} of the processor time; "
+            "measure on a machine of your own, or again later"
+        )
     if others > OTHERS:
-        found.append(f"busy: other processes took {others:.0%} of the processors")
-    if clock < CLOCK:
-        found.append(f"clock: it fell to {clock:.0%}")
+        found.append(f"busy: other processes took {others:.0%} of the processors; end them and measure again")
+    if spent.clock < CLOCK:
+        found.append(f"clock: it fell to {spent.clock:.0%}; fix the clock rate, or let the machine cool")
     return tuple(found)
 
 

@@ -8,8 +8,9 @@ from pydantic.dataclasses import dataclass
 from rmsprop.suite.case import Case
 from rmsprop.suite.records.environment import Environment
 
-SCHEMA = 2
-"""2: a case has a momentum; one of schema 1 has 0."""
+SCHEMA = 3
+"""2: a case has a momentum; one of schema 1 has 0. 3: a record names its run, the processes that took its
+samples, and the hardware; older ones name no run, and one process took their samples."""
 _STRICT = ConfigDict(extra="forbid", ser_json_inf_nan="strings")  # JSON has no NaN
 
 Status = Literal["measured", "skipped", "failed"]
@@ -39,6 +40,8 @@ class Measurement:
         Raw, in `UNITS`. A sample of `step` is the mean over `steps_per_sample` steps in a row.
     ceiling_seconds
         The same run's time for five passes over as many elements: the least a step could take.
+    processes
+        How many processes took the samples of `step`: equally many each, one process after the other.
     """
 
     elements: int
@@ -46,6 +49,7 @@ class Measurement:
     steps_per_sample: int
     samples: dict[Quantity, tuple[float, ...]]
     ceiling_seconds: float | None
+    processes: int = 1
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -60,6 +64,8 @@ class BenchRecord:
         What a reader of the numbers must know, such as another ε.
     warnings
         Why the numbers cannot be trusted; empty when they can.
+    run
+        The id of the run, which is the name of its folder; None in records of older schemas.
     """
 
     environment: Environment
@@ -69,5 +75,6 @@ class BenchRecord:
     measurement: Measurement | None
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
+    run: str | None = None
     kind: Literal["bench"] = "bench"
     schema: int = SCHEMA

@@ -8,6 +8,7 @@ COLUMNS: dict[str, tuple[type | str, str]] = {
     "benchmark": (str, "name that the runner gave; missing for bench, whose cases are their axes"),
     "parameters": (str, "of a benchmark that is not of this project, such as n=10; missing elsewhere"),
     "version": (str, "of the benchmark, which separates histories; missing where the runner keeps none"),
+    "run": (str, "id of the run, the name of its folder; missing for other runners and older records"),
     "environment": (str, "interpreter and packages, as the runner names them"),
     "machine": (str, "folder name of the machine"),
     "processor": (str, "as the system names it"),
@@ -41,6 +42,11 @@ COLUMNS: dict[str, tuple[type | str, str]] = {
     "q75": (float, "upper quartile"),
     "minimum": (float, "of the samples"),
     "count": ("Int64", "number of samples"),
+    "processes": (
+        "Int64",
+        "processes that took the samples, equally many each and one process after the "
+        "other; missing where the file does not say",
+    ),
     "samples": (object, "the raw samples, an array; empty where the file keeps none"),
     "elements": ("Int64", "parameters of the case; missing where the file does not say"),
     "ceiling": (float, "seconds of five passes over as many elements in the same run"),

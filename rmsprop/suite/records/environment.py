@@ -5,6 +5,29 @@ from pydantic.dataclasses import dataclass
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Hardware:
+    """What tells one processor from another, as far as the system tells; it stays the same after a reboot.
+
+    Attributes
+    ----------
+    features
+        Instruction sets that choose kernels, such as avx2, avx512f, amx_tile and bf16; sorted.
+    l3_bytes
+        The last cache that the first processor has.
+    virtual
+        Whether a hypervisor runs the system.
+    """
+
+    vendor: str | None
+    family: str | None
+    model: str | None
+    stepping: str | None
+    features: tuple[str, ...]
+    l3_bytes: int | None
+    virtual: bool | None
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Environment:
     """The facts that a reader needs to compare two records. Holds no host name, user or path.
 
@@ -13,7 +36,8 @@ class Environment:
     started
         UTC, ISO 8601 with seconds.
     machine
-        Folder name under results/<kind>/: processor, processors and GPU, as a slug.
+        Folder name under results/<kind>/: processor, processors, GPU and a fingerprint of the hardware, as a
+        slug. Records without `hardware` have no fingerprint.
     cpus
         Logical processors.
     threads
@@ -26,6 +50,8 @@ class Environment:
         Of the checkout that rmsprop was imported from; None for an installed wheel.
     dirty
         Whether rmsprop/ or benchmarks/ differed from that commit.
+    hardware
+        None in records of older schemas.
     """
 
     started: str
@@ -42,3 +68,4 @@ class Environment:
     load: float
     commit: str | None
     dirty: bool | None
+    hardware: Hardware | None = None

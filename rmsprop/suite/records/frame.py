@@ -19,6 +19,7 @@ from rmsprop.suite.records.readers.bench import bench_rows
 from rmsprop.suite.records.readers.foreign import ForeignReader
 from rmsprop.suite.records.readers.pytest_benchmark import pytest_rows
 from rmsprop.suite.records.readers.rows import Row, Rows
+from rmsprop.suite.records.store import case_files
 
 __all__ = ["COLUMNS", "Row", "Rows", "read_frame", "read_rows"]
 
@@ -83,7 +84,8 @@ def read_rows(results: Path, problems: list[Problem]) -> Iterator[Rows]:
         readers = ((results, ForeignReader()),)
     left_out: dict[str, list[Path]] = {}
     for folder, read in readers:
-        for rows in read_each(json_files(folder, problems), read, problems):
+        list_files = case_files if read is bench_rows else json_files
+        for rows in read_each(list_files(folder, problems), read, problems):
             for reason in rows.left_out:
                 left_out.setdefault(reason, []).append(rows.file)
             if len(rows):

@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from rmsprop.suite.records.environment import Environment
 
-SCHEMA = 2
+SCHEMA = 3
 _STRICT = ConfigDict(extra="forbid")
 
 Stage = Literal["screen", "confirm"]

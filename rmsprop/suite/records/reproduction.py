@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 from rmsprop.book.programs import PROGRAMS, Program
 from rmsprop.suite.records.environment import Environment
 
-SCHEMA = 2
+SCHEMA = 3
 """1: section 7.6 alone, its programs named scratch and concise, without their hyperparameters."""
 _FIRST_NAMES = {"scratch": "rmsprop-scratch", "concise": "rmsprop-concise"}
 _STRICT = ConfigDict(extra="forbid", ser_json_inf_nan="strings")  # JSON has no NaN

@@ -1,22 +1,36 @@
 """Records on disk: each kind written to its folder, and read with the damaged ones named."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from rmsprop.suite.records import bench, gate, peers, reproduction
+from rmsprop.errors import UserError
+from rmsprop.suite.records import bench, gate, peers, reproduction, run
 from rmsprop.suite.records.bench import BenchRecord
 from rmsprop.suite.records.environment import Environment
-from rmsprop.suite.records.files import Problem, read_folder, read_json, write_new
+from rmsprop.suite.records.files import (
+    Problem,
+    json_files,
+    new_names,
+    read_folder,
+    read_json,
+    write_atomically,
+    write_new,
+)
 from rmsprop.suite.records.gate import GateRecord
 from rmsprop.suite.records.peers import PeersRecord
 from rmsprop.suite.records.reproduction import ReproductionRecord
+from rmsprop.suite.records.run import RunRecord
 
 _REPRODUCTION = TypeAdapter(ReproductionRecord)
 _BENCH = TypeAdapter(BenchRecord)
 _GATE = TypeAdapter(GateRecord)
 _PEERS = TypeAdapter(PeersRecord)
+_RUN = TypeAdapter(RunRecord)
+RUN_FILE = "run.json"
+"""In a run's folder, beside the records of its cases."""
 
 Record = TypeVar("Record")
 
@@ -43,6 +57,62 @@ def write_bench(path: Path, record: BenchRecord) -> Path:
 def read_bench(path: Path) -> BenchRecord:
     """One record; ValueError with the reason, in one line, where it is damaged, foreign or newer."""
     return _read(path, _BENCH, "bench", bench.SCHEMA)
+
+
+def begin_run(results: Path, environment: Environment, profile: str, cases: tuple[str, ...]) -> Path:
+    """Make the folder of a new run below results/bench/<machine>/, with its record; the folder.
+
+    The name is taken in one step: runs that begin in one second have folders of their own.
+    """
+    folder = results / "bench" / environment.machine
+    name = f"{_stamp(environment)}-{_suffix(environment)}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = next(
+            filter(_made, (folder / new.name.removesuffix(".json") for new in new_names(folder, name)))
+        )
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}; choose another folder") from error
+    record = RunRecord(path.name, environment, profile, cases)
+    write_atomically(path / RUN_FILE, _RUN.dump_json(record).decode() + "\n")
+    return path
+
+
+def read_run(path: Path) -> RunRecord:
+    """One record; ValueError with the reason, in one line, where it is damaged, foreign or newer."""
+    return _read(path, _RUN, "run", run.SCHEMA)
+
+
+def last_run(results: Path, environment: Environment, profile: str, cases: tuple[str, ...]) -> Path | None:
+    """The folder of the newest run here that was asked for the same, of the same commit and versions.
+
+    Folders are listed, and only those whose name fits are read.
+    """
+    folder = results / "bench" / environment.machine
+    names = sorted(folder.glob(f"*Z-{_suffix(environment)}*/{RUN_FILE}"), reverse=True)
+    for path in names:
+        try:
+            found = read_run(path)
+        except (OSError, ValueError):
+            continue  # whoever reads all names it
+        asked = (found.profile, found.cases)
+        if asked == (profile, cases) and _software(found.environment) == _software(environment):
+            return path.parent
+    return None
+
+
+def case_files(folder: Path, problems: list[Problem]) -> list[Path]:
+    """The files of cases below results/bench/; a run whose record cannot be read joins `problems`, whole."""
+    files = json_files(folder, problems)
+    damaged = set()
+    for path in files:
+        if path.name == RUN_FILE:
+            try:
+                read_run(path)
+            except (OSError, ValueError) as error:
+                problems.append(Problem(path.parent, f"the run is left out: {RUN_FILE}: {error}"))
+                damaged.add(path.parent)
+    return [path for path in files if path.name != RUN_FILE and path.parent not in damaged]
 
 
 def write_gate(folder: Path, record: GateRecord) -> Path:
@@ -92,6 +162,25 @@ def read_reproductions(results: Path) -> tuple[list[ReproductionRecord], list[Pr
 def read_reproduction(path: Path) -> ReproductionRecord:
     """One record; ValueError with the reason, in one line, where it is damaged, foreign or newer."""
     return _read(path, _REPRODUCTION, "reproduction", reproduction.SCHEMA)
+
+
+def _made(folder: Path) -> bool:
+    """Make the folder; False where it is there already."""
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return False
+    return True
+
+
+def _suffix(environment: Environment) -> str:
+    state = "-dirty" if environment.dirty else ""
+    return f"{short_commit(environment)}{state}-torch{environment.versions['torch']}"
+
+
+def _software(environment: Environment) -> Environment:
+    """What must be the same for a run to go on: all but the moment."""
+    return replace(environment, started="", load=0.0, memory_bytes=0, governor=None)
 
 
 def _read(path: Path, adapter: TypeAdapter[Record], kind: str, newest: int) -> Record:

@@ -2,9 +2,11 @@
 
 Two times are compared only where they were measured in turns, since only there has the same noise met both.
 The rows of one turn are those that `rmsprop bench` measured together, or those of one file of asv's or
-pytest-benchmark's. A run is one invocation: turns of the same machine, commit and versions.
+pytest-benchmark's. A run is one invocation. Records of `rmsprop bench` name it; of older ones, the turns
+of one machine, commit and versions are a run where no pause separates them.
 """
 
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -14,11 +16,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from rmsprop.suite.case import AXES, DEVICES, IMPLEMENTATIONS, ITEMSIZE, LAYOUTS, REFERENCE, Case
-from rmsprop.suite.records.bench import BenchRecord
+from rmsprop.suite.records.bench import BenchRecord, Measurement
 from rmsprop.suite.records.frame import Row
-from rmsprop.suite.verdicts.medians import median_interval
 from rmsprop.suite.words import commit_name, when
 
 RUNNERS = ("bench", "pytest-benchmark", "asv")
@@ -28,10 +30,11 @@ POINT = [axis for axis in AXES if axis != "implementation"]
 
 _ALL_THREADS = 10**6
 """Stands after every number of threads."""
-_SIDES = 0.975
-"""Confidence of either median's interval, so that their ratio's has 95%."""
+LEAST_PROCESSES = 3
+"""Fewer say nothing of how much processes differ."""
+_CONFIDENCE = 0.95
 _PAUSE = pd.Timedelta(minutes=30)
-"""Records do not name their run: between two turns of one run less time passes than this."""
+"""In records that do not name their run, less time than this passes between two turns of one run."""
 _SOFTWARE = ["machine", "runner", "commit", "dirty", "torch", "python"]
 
 
@@ -42,44 +45,59 @@ class SpeedUp:
     Attributes
     ----------
     ratio
-        The reference's median time over the implementation's: above 1 the implementation is faster.
+        The reference's time over the implementation's: above 1 the implementation is faster. The geometric
+        mean over the processes, in each of which it is the ratio of the two medians.
     interval
-        At least 95%: the ends of either median's 97.5% interval against each other. None where either has
-        fewer than seven samples. It speaks of these samples, not of another hour.
+        Student's 95% interval of the logarithm over the processes. None where fewer than three measured: the
+        samples of one process say little of the next one. studies/coverage.py says how often it holds.
     """
 
     ratio: float
     interval: tuple[float, float] | None
 
 
-def speed_up(reference: Sequence[float] | np.ndarray, own: Sequence[float] | np.ndarray) -> SpeedUp:
+def speed_up(
+    reference: Sequence[float] | np.ndarray, own: Sequence[float] | np.ndarray, processes: int = 1
+) -> SpeedUp:
     """Compare the times of two implementations that were measured in turns.
 
     Parameters
     ----------
     reference, own
         Samples in seconds, one at least and all above 0.
+    processes
+        How many took them: equally many each, one process after the other.
     """
-    ends = [median_interval(np.asarray(samples, dtype=float), _SIDES) for samples in (reference, own)]
-    interval = None
-    if ends[0] and ends[1]:
-        interval = ends[0][0] / ends[1][1], ends[0][1] / ends[1][0]
-    return SpeedUp(float(np.median(reference) / np.median(own)), interval)
+    logs = np.log(_medians(reference, processes)) - np.log(_medians(own, processes))
+    middle, interval = float(logs.mean()), None
+    if processes >= LEAST_PROCESSES:
+        half = stats.t.ppf((1 + _CONFIDENCE) / 2, processes - 1) * logs.std(ddof=1) / math.sqrt(processes)
+        interval = math.exp(middle - half), math.exp(middle + half)
+    return SpeedUp(math.exp(middle), interval)
+
+
+def _medians(samples: Sequence[float] | np.ndarray, processes: int) -> np.ndarray:
+    """Of each process."""
+    medians: np.ndarray = np.median(np.asarray(samples, dtype=float).reshape(processes, -1), axis=1)
+    return medians
 
 
 def speed_ups(records: Iterable[BenchRecord]) -> dict[Case, SpeedUp]:
     """The speed-up of each measured case whose reference was measured in turns with it."""
-    turns: dict[Any, dict[Case, Sequence[float]]] = defaultdict(dict)
+    turns: dict[Any, dict[Case, Measurement]] = defaultdict(dict)
     for record in records:
         if record.measurement:
-            turn = (record.environment.machine, record.environment.started)
-            turns[turn][record.axes] = record.measurement.samples["step"]
+            turn = (record.environment.machine, record.run, record.environment.started)
+            turns[turn][record.axes] = record.measurement
     found = {}
-    for samples in turns.values():
-        for axes, own in samples.items():
-            reference = samples.get(replace(axes, implementation=REFERENCE))
-            if reference and statistics.median(own) > 0:
-                found[axes] = speed_up(reference, own)
+    for measured in turns.values():
+        for axes, own in measured.items():
+            reference = measured.get(replace(axes, implementation=REFERENCE))
+            if reference and statistics.median(own.samples["step"]) > 0:
+                both = {reference.processes, own.processes}
+                found[axes] = speed_up(
+                    reference.samples["step"], own.samples["step"], own.processes if len(both) == 1 else 1
+                )
     return found
 
 
@@ -217,12 +235,13 @@ def _with_turns(rows: pd.DataFrame) -> pd.DataFrame:
     # A record of the bench is one case and says when its turn began; the other runners' file is a turn.
     file = rows["file"].where(rows["runner"] != "bench", "")
     began = rows["started"].where(rows["runner"] == "bench", pd.NaT)
-    software = rows[_SOFTWARE].assign(file=file)
+    software = rows[_SOFTWARE].assign(file=file, name=rows["run"])
     keys = [software[name] for name in software] + [began]
     turn = rows.groupby(keys, dropna=False, sort=False).ngroup()
     order = rows["started"].sort_values(kind="stable").index
     environment = software.groupby(list(software), dropna=False, sort=False).ngroup().loc[order]
-    pauses = began.loc[order].groupby(environment).diff() > _PAUSE
+    unnamed = rows["run"].loc[order].isna()
+    pauses = (began.loc[order].groupby(environment).diff() > _PAUSE) & unnamed
     number = pauses.groupby(environment).cumsum()
     run = pd.DataFrame({"environment": environment, "number": number})
     return rows.assign(turn=turn, run=run.groupby(["environment", "number"], sort=False).ngroup())
@@ -267,19 +286,22 @@ def _letters(number: int) -> str:
 def _with_ratios(rows: pd.DataFrame) -> pd.DataFrame:
     steps = measured_steps(rows)
     base = steps[steps["implementation"] == REFERENCE].drop_duplicates(["turn", *POINT], keep="last")
-    base = base[["turn", *POINT, "quantity", "median", "samples", "warnings"]]
+    base = base[["turn", *POINT, "quantity", "median", "samples", "processes", "warnings"]]
     joined = rows.merge(base, how="left", on=["turn", *POINT, "quantity"], suffixes=("", "_base"))
     found: list[tuple[float, float, float]] = []
     compared = joined["median_base"].notna() & (joined["median"] > 0)
-    columns = ["median", "samples", "median_base", "samples_base"]
+    columns = ["median", "samples", "processes", "median_base", "samples_base", "processes_base"]
     for known, row in zip(compared, joined[columns].itertuples(index=False), strict=True):
         if not known:
             found.append((np.nan,) * 3)
             continue
-        median, samples, median_base, samples_base = row
+        median, samples, processes, median_base, samples_base, processes_base = row
+        alike = pd.notna(processes) and pd.notna(processes_base) and processes == processes_base
         # asv keeps the samples only when it is told to; their median is then all that there is.
         one = speed_up(
-            samples_base if len(samples_base) else [median_base], samples if len(samples) else [median]
+            samples_base if len(samples_base) else [median_base],
+            samples if len(samples) else [median],
+            int(processes) if alike else 1,
         )
         found.append((one.ratio, *(one.interval or (np.nan, np.nan))))
     ratio, low, high = np.array(found, dtype=float).reshape(-1, 3).T
@@ -290,7 +312,7 @@ def _with_ratios(rows: pd.DataFrame) -> pd.DataFrame:
         high=high,
         trusted=trusted,
         ratio_trusted=trusted & (joined["warnings_base"].fillna("") == ""),
-    ).drop(columns=["median_base", "samples_base", "warnings_base"])
+    ).drop(columns=["median_base", "samples_base", "processes_base", "warnings_base"])
 
 
 def _described(rows: pd.DataFrame) -> pd.DataFrame:

@@ -8,20 +8,7 @@ import pytest
 import torch
 
 import rmsprop
-from rmsprop.suite.measure.capture import capture_environment, describe_to_asv, machine_name
-
-
-@pytest.mark.parametrize(
-    ("processor", "cpus", "gpu", "name"),
-    [
-        ("AMD EPYC", 2, None, "amd-epyc-2cpu"),
-        ("Intel(R) Xeon(R) CPU @ 2.20GHz", 16, "NVIDIA H200", "intel-xeon-16cpu-nvidia-h200"),
-        ("AMD EPYC 7763 64-Core Processor", 128, None, "amd-epyc-7763-64-core-128cpu"),
-        ("../evil <b>", 1, None, "evil-b-1cpu"),
-    ],
-)
-def test_a_machine_name_is_a_plain_folder_name(processor, cpus, gpu, name):
-    assert machine_name(processor, cpus, gpu) == name
+from rmsprop.suite.measure.capture import capture_environment, describe_to_asv
 
 
 def test_the_environment_names_this_checkouts_commit(pytestconfig):
@@ -55,3 +42,16 @@ def test_asv_is_told_of_the_machine_under_our_name_and_not_the_hosts(tmp_path, m
     assert told["example-2cpu"]["cpu"] == "Example with NVIDIA H200"
     assert told["example-2cpu"]["num_cpu"] == "2"
     assert platform.node() not in told
+
+
+def test_some_kilobytes_of_memory_after_a_reboot_change_nothing_that_asv_is_told(
+    tmp_path, monkeypatch, make_environment
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    told = tmp_path / ".asv-machine.json"
+    describe_to_asv(make_environment(memory_bytes=24_684_092 * 1024))
+    before = told.read_bytes()
+    describe_to_asv(make_environment(memory_bytes=24_684_092 * 1024 - 48 * 1024))
+    assert told.read_bytes() == before
+    describe_to_asv(make_environment(memory_bytes=2 * 24_684_092 * 1024))
+    assert told.read_bytes() != before

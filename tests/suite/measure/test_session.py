@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,16 +13,19 @@ import pytest
 import torch
 
 from rmsprop.suite.case import Case
+from rmsprop.suite.measure import point
 from rmsprop.suite.measure import session as runner
 from rmsprop.suite.measure.matrix import PROFILES, cases
 from rmsprop.suite.measure.session import EFFORTS, Effort, bench, measure
 from rmsprop.suite.measure.workload import CaseSkippedError
+from rmsprop.suite.records import store
 from rmsprop.suite.records.frame import read_frame
-from rmsprop.suite.records.store import read_bench
+from rmsprop.suite.records.store import begin_run, read_bench, read_run
+from rmsprop.suite.verdicts.speed import Runs, measured_steps
 
 COMMAND = Path(sys.executable).with_name("rmsprop")
 CHECKOUT = Path(__file__).parents[3]
-QUICK = Effort(case_seconds=0.02, book_runs=1, cold=False)
+QUICK = Effort(case_seconds=0.02, book_runs=1, cold=False, processes=2)
 LOOP = Case("builtin-loop", "cpu", "float32", "1e3", "single", 1)
 SCRATCH = replace(LOOP, implementation="scratch")
 ABSENT = replace(LOOP, device="mps" if not torch.backends.mps.is_available() else "cuda")
@@ -63,6 +67,34 @@ not_an_optimizer = 3
 """
 
 
+class Here:
+    """In place of `Processes`: what they would do, in this process, which starts no other."""
+
+    def __init__(self, number=0):
+        self.tasks = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        pass
+
+    def measure(self, number, task):
+        self.tasks.append((number, task))
+        return point.measure_point(task)
+
+
+@pytest.fixture(autouse=True)
+def one_process(request, monkeypatch):
+    """All but the tests of processes measure in this one: to start another takes seconds."""
+    if "processes" not in request.node.name:
+        monkeypatch.setattr(runner, "Processes", Here)
+
+
+def measured(cases, environment, effort):
+    return measure(cases, environment, effort, Here())
+
+
 @pytest.fixture
 def clean_commit(monkeypatch, make_environment):
     """As on a commit without local changes."""
@@ -81,19 +113,19 @@ def rmsprop(*arguments, cwd=CHECKOUT, **environment):
 
 
 def test_a_measured_case_has_samples_a_ceiling_and_its_extra_memory(make_environment):
-    record = measure([LOOP], make_environment(), QUICK)[LOOP]
+    record = measured([LOOP], make_environment(), QUICK)[LOOP]
     assert record.status == "measured"
-    measured = record.measurement
-    assert (measured.elements, measured.tensors) == (1000, 1)
-    assert len(measured.samples["step"]) >= runner.MIN_SAMPLES
-    assert all(seconds > 0 for seconds in measured.samples["step"])
-    assert 4000 <= measured.samples["peak"][0] < 4100  # one temporary of float32, and a step counter
-    assert measured.ceiling_seconds > 0
+    found = record.measurement
+    assert (found.elements, found.tensors, found.processes) == (1000, 1, 2)
+    assert len(found.samples["step"]) >= 2 * point.MIN_SAMPLES
+    assert all(seconds > 0 for seconds in found.samples["step"])
+    assert 4000 <= found.samples["peak"][0] < 4100  # one temporary of float32, and a step counter
+    assert found.ceiling_seconds > 0
 
 
 def test_the_books_layout_also_runs_the_books_job_and_the_cold_start(make_environment):
     case = Case("builtin-loop", "cpu", "float32", "6", "book", 1)
-    record = measure([case], make_environment(), replace(QUICK, cold=True, book_runs=2))[case]
+    record = measured([case], make_environment(), replace(QUICK, cold=True, book_runs=2))[case]
     samples = record.measurement.samples
     assert len(samples["epoch"]) == len(samples["loss"]) == 2
     assert all(0.2416 < loss < 0.256 for loss in samples["loss"])
@@ -110,26 +142,26 @@ def test_the_records_of_a_point_are_on_disk_before_the_next_point_begins(tmp_pat
 
     bench([LOOP, SCRATCH, larger], tmp_path, QUICK, progress=progress)
     assert seen == [
-        (LOOP, False, 0),
-        (LOOP, True, 1),
-        (SCRATCH, True, 2),
-        (larger, False, 2),
-        (larger, True, 3),
+        (LOOP, False, 1),
+        (LOOP, True, 2),
+        (SCRATCH, True, 3),
+        (larger, False, 3),
+        (larger, True, 4),
     ]
 
 
 def test_the_implementations_of_a_point_and_the_five_passes_take_turns(monkeypatch, make_environment):
     turns = []
-    take = runner._Run.turn
+    take = point._Run.turn
     monkeypatch.setattr(
-        runner._Run, "turn", lambda run: (turns.append(run.workload.case.implementation), take(run))
+        point._Run, "turn", lambda run: (turns.append(run.workload.case.implementation), take(run))
     )
-    records = measure([LOOP, SCRATCH], make_environment(), QUICK)
+    records = measured([LOOP, SCRATCH], make_environment(), QUICK)
     rounds = [tuple(turns[i : i + 3]) for i in range(0, len(turns), 3)]
     loop, scratch, passes = "builtin-loop", "scratch", "five-passes"
     assert set(rounds) == {(loop, scratch, passes), (scratch, passes, loop), (passes, loop, scratch)}
     counted = {len(record.measurement.samples["step"]) for record in records.values()}
-    assert counted == {len(rounds) - 1}
+    assert counted == {len(rounds) - 2}  # the first of each process only shows how long one takes
     assert len({record.measurement.ceiling_seconds for record in records.values()}) == 1
 
 
@@ -137,85 +169,163 @@ def test_without_a_ceiling_the_steps_are_measured_and_a_note_says_why(monkeypatc
     def refuse(case):
         raise CaseSkippedError("out of memory")
 
-    monkeypatch.setattr(runner, "five_passes", refuse)
-    record = measure([LOOP], make_environment(), QUICK)[LOOP]
+    monkeypatch.setattr(point, "five_passes", refuse)
+    record = measured([LOOP], make_environment(), QUICK)[LOOP]
     assert record.measurement.samples["step"]
     assert record.measurement.ceiling_seconds is None
     assert record.notes == ("ceiling not measured: out of memory",)
 
 
-def test_what_the_memory_does_not_hold_at_once_is_measured_in_groups(tmp_path, monkeypatch, clean_commit):
+def test_what_the_memory_does_not_hold_at_once_is_measured_in_groups_each_with_the_reference(
+    tmp_path, monkeypatch, clean_commit
+):
     together = []
     kept, needed = runner.memory_kept(LOOP), runner.memory_needed(LOOP)
     monkeypatch.setattr(runner, "memory_available", lambda device: needed + 2 * kept)
     real = runner.measure
     monkeypatch.setattr(runner, "measure", lambda cases, *rest: together.append(cases) or real(cases, *rest))
-    point = [replace(LOOP, implementation=name) for name in ("scratch", "builtin-loop", "builtin-foreach")]
-    records = bench(point, tmp_path, QUICK)
-    assert together == [point[:2], point[2:]]
-    assert [record.status for record in records] == ["measured"] * 3
-
-
-def test_a_rerun_measures_only_what_is_not_on_record(tmp_path, clean_commit):
-    first = bench([LOOP], tmp_path, QUICK)
-    measured = []
-    records = bench(
-        [LOOP, SCRATCH], tmp_path, QUICK, progress=lambda case, record: measured.append((case, record))
+    loop, *others = (
+        replace(LOOP, implementation=name) for name in ("builtin-loop", "scratch", "builtin-foreach")
     )
-    assert [case for case, record in measured if record is None] == [SCRATCH]
-    assert records[0] == first[0]
-    assert len(bench([LOOP], tmp_path, QUICK, again=True)) == 1
-    assert len(list(tmp_path.rglob("builtin-loop*.json"))) == 2
+    records = bench([loop, *others], tmp_path, QUICK).records
+    assert together == [[loop, others[0]], [loop, others[1]]]
+    assert [record.axes for record in records] == [loop, *others]
+    runs = Runs.of(read_frame(tmp_path)[0])
+    assert measured_steps(runs.latest)["ratio"].notna().all()
 
 
-def test_other_versions_and_other_peoples_optimizers_are_measured_again(
-    tmp_path, monkeypatch, make_environment
-):
+def test_an_invocation_is_a_run_and_each_record_names_it(tmp_path, clean_commit):
+    first, second = (bench([LOOP], tmp_path, QUICK, profile="smoke") for _ in range(2))
+    assert first.folder != second.folder
+    for done in (first, second):
+        assert not done.continued
+        run = read_run(done.folder / "run.json")
+        assert (run.id, run.profile, run.cases) == (done.folder.name, "smoke", (LOOP.id,))
+        [path] = done.folder.glob("builtin*.json")
+        assert read_bench(path).run == done.folder.name
+    assert set(read_frame(tmp_path)[0]["run"]) == {first.folder.name, second.folder.name}
+
+
+def test_an_interrupted_run_goes_on_and_measures_a_point_that_is_not_whole_anew(tmp_path, clean_commit):
+    larger = [replace(LOOP, size="1e5"), replace(SCRATCH, size="1e5")]
+    asked = [LOOP, SCRATCH, *larger]
+    first = bench(asked, tmp_path, QUICK)
+    (first.folder / f"{larger[1].id}.json").unlink()
+    measured = []
+    second = bench(
+        asked, tmp_path, QUICK, progress=lambda case, record: measured.append(case) if not record else None
+    )
+    assert second.continued
+    assert second.folder == first.folder
+    assert measured == [larger[0]]  # and with it the whole point
+    assert second.records[:2] == first.records[:2]
+    assert len(list(first.folder.glob(f"{larger[0].id}*.json"))) == 2
+    third = bench(asked, tmp_path, QUICK)
+    assert third.folder != first.folder  # it was whole
+
+
+def test_again_begins_a_new_run(tmp_path, clean_commit):
+    first = bench([LOOP, SCRATCH], tmp_path, QUICK)
+    (first.folder / f"{LOOP.id}.json").unlink()
+    assert bench([LOOP, SCRATCH], tmp_path, QUICK, again=True).folder != first.folder
+
+
+def test_other_versions_and_other_peoples_optimizers_begin_a_new_run(tmp_path, monkeypatch, make_environment):
     theirs = replace(LOOP, implementation="torch.optim:RMSprop")
+    folders = set()
     for python in ("3.11.7", "3.12.1"):
         monkeypatch.setattr(
             runner, "capture_environment", lambda python=python: make_environment(python=python)
         )
-        bench([LOOP, theirs], tmp_path, QUICK)
-    assert len(list(tmp_path.rglob("builtin-loop*.json"))) == 2
-    bench([LOOP, theirs], tmp_path, QUICK)
-    assert len(list(tmp_path.rglob("builtin-loop*.json"))) == 2
-    assert len(list(tmp_path.rglob("torch.optim*.json"))) == 3
+        for asked in ([LOOP], [LOOP, theirs], [LOOP, theirs]):
+            done = bench(asked, tmp_path, QUICK)
+            (done.folder / f"{LOOP.id}.json").unlink()
+            folders.add(done.folder)
+    assert len(folders) == 6
+
+
+def test_two_runs_at_once_have_folders_of_their_own(tmp_path, make_environment):
+    with ThreadPoolExecutor(8) as pool:
+        folders = list(pool.map(lambda _: begin_run(tmp_path, make_environment(), "smoke", ()), range(24)))
+    assert len(set(folders)) == 24
+    assert all(read_run(folder / "run.json").id == folder.name for folder in folders)
+
+
+def test_a_damaged_run_is_named_and_left_out_whole(tmp_path, clean_commit):
+    good, bad, newer = (bench([LOOP], tmp_path, QUICK).folder for _ in range(3))
+    (bad / "run.json").write_text("{")
+    (newer / "run.json").write_text((newer / "run.json").read_text().replace('"schema":1', '"schema":99'))
+    frame, problems = read_frame(tmp_path)
+    assert {problem.path for problem in problems} == {bad, newer}
+    assert set(frame["run"]) == {good.name}
+    assert not bench([LOOP], tmp_path, QUICK).continued
+
+
+def test_among_thousands_of_runs_only_those_that_were_asked_for_the_same_are_read(
+    tmp_path, monkeypatch, make_environment
+):
+    folder = begin_run(tmp_path, make_environment(), "smoke", (LOOP.id,))
+    for number in range(2_000):
+        other = folder.parent / f"20250101T000000Z-{number:09}-torch2.13.0"
+        other.mkdir()
+        (other / "run.json").write_text("{")
+    read = []
+    monkeypatch.setattr(store, "read_run", lambda path, real=store.read_run: read.append(path) or real(path))
+    assert store.last_run(tmp_path, make_environment(), "smoke", (LOOP.id,)) == folder
+    assert read == [folder / "run.json"]
+
+
+@pytest.mark.slow
+def test_processes_of_their_own_take_the_samples_and_one_that_dies_fails_one_case(
+    tmp_path, monkeypatch, clean_commit
+):
+    (tmp_path / "deadly.py").write_text(
+        "import os, torch\n\nclass Dies(torch.optim.RMSprop):\n"
+        "    def step(self, closure=None):\n        os.kill(os.getpid(), 9)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    theirs = replace(LOOP, implementation="deadly:Dies")
+    dead, loop = bench([theirs, LOOP], tmp_path / "results", QUICK).records
+    assert (dead.status, dead.reason) == ("failed", "the process that measured it died (SIGKILL)")
+    assert (loop.status, loop.measurement.processes) == ("measured", 2)
 
 
 def test_what_is_measured_beside_the_steps_may_fail_without_losing_them(make_environment, monkeypatch):
     def fails(*_arguments):
         raise RuntimeError("no profiler here")
 
-    monkeypatch.setattr(runner, "peak_extra_bytes", fails)
-    record = measure([LOOP], make_environment(), QUICK)[LOOP]
+    monkeypatch.setattr(point, "peak_extra_bytes", fails)
+    record = measured([LOOP], make_environment(), QUICK)[LOOP]
     assert record.status == "measured"
     assert record.notes == ("peak memory not measured: no profiler here",)
 
 
 def test_with_local_changes_everything_is_measured_again(tmp_path, monkeypatch, make_environment):
     monkeypatch.setattr(runner, "capture_environment", lambda: make_environment(dirty=True))
-    for _ in range(2):
-        bench([LOOP], tmp_path, QUICK)
-    assert len(list(tmp_path.rglob("*dirty*/*.json"))) == 2
+    first = bench([LOOP, SCRATCH], tmp_path, QUICK).folder
+    (first / f"{LOOP.id}.json").unlink()
+    assert bench([LOOP, SCRATCH], tmp_path, QUICK).folder != first
+    assert "dirty" in first.name
 
 
 def test_a_damaged_record_is_measured_anew_and_not_overwritten(tmp_path, clean_commit):
-    bench([LOOP], tmp_path, QUICK)
-    [path] = tmp_path.rglob("*.json")
+    asked = [LOOP, replace(LOOP, size="1e5")]
+    folder = bench(asked, tmp_path, QUICK).folder
+    path = folder / f"{LOOP.id}.json"
     path.write_text("{")
-    bench([LOOP], tmp_path, QUICK)
+    (folder / f"{asked[1].id}.json").unlink()
+    assert bench(asked, tmp_path, QUICK).continued
     assert path.read_text() == "{"
     frame, [problem] = read_frame(tmp_path)
     assert problem.path == path
-    assert set(frame.implementation) == {"builtin-loop"}
+    assert len(frame[frame["quantity"] == "step"]) == 2
 
 
 def test_what_cannot_run_here_is_skipped_with_its_reason_and_on_record(tmp_path, clean_commit):
-    [record] = bench([ABSENT], tmp_path, QUICK)
+    [record] = bench([ABSENT], tmp_path, QUICK).records
     assert record.status == "skipped"
     assert "no device" in record.reason
-    [path] = tmp_path.rglob("*.json")
+    [path] = tmp_path.rglob("builtin*.json")
     assert read_bench(path) == record
 
 
@@ -236,7 +346,7 @@ def test_someone_elses_optimizer_gets_a_record_and_fails_alone(
     (tmp_path / "plugins.py").write_text(PLUG_INS)
     monkeypatch.syspath_prepend(tmp_path)
     theirs = replace(LOOP, implementation=name)
-    records = bench([theirs, LOOP], tmp_path / "results", QUICK)
+    records = bench([theirs, LOOP], tmp_path / "results", QUICK).records
     assert [record.status for record in records] == [status, "measured"]
     assert records[0].reason is None if reason is None else reason in records[0].reason
 
@@ -262,7 +372,7 @@ def test_outside_a_checkout_it_measures_too(tmp_path):
         "--output", tmp_path / "results", cwd=tmp_path,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr
-    [record] = (tmp_path / "results" / "bench").rglob("*.json")
+    [record] = (tmp_path / "results" / "bench").rglob("builtin*.json")
     assert record.is_file()
 
 
@@ -287,7 +397,7 @@ def test_killed_anywhere_everything_finished_is_still_there(tmp_path):
         stderr=subprocess.DEVNULL,
     ) as process:
         deadline = time.monotonic() + 60
-        while len(list(tmp_path.rglob("[!.]*.json"))) < 2 and time.monotonic() < deadline:
+        while len(list(tmp_path.rglob("[!.]*.json"))) < 3 and time.monotonic() < deadline:
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
     frame, problems = read_frame(tmp_path)

@@ -109,10 +109,12 @@ def store_bench(
     facts = {"device": "cpu", "dtype": "float32", "size": "1e5", "layout": "single", "threads": 1}
     facts |= {key: changes.pop(key) for key in list(changes) if key in facts}
     axes = Case(implementation, **facts)
-    samples = {"step": changes.pop("steps", (step,) * 7), **changes.pop("samples", {})}
+    samples = {"step": changes.pop("steps", (step,) * 9), **changes.pop("samples", {})}
+    processes = changes.pop("processes", 3 if len(samples["step"]) % 3 == 0 else 1)
+    run = changes.pop("run", None)
     elements, warnings = int(float(axes.size)), changes.pop("warnings", ())
     notes = changes.pop("notes", ())
-    measured = Measurement(elements, 1, 50, samples, changes.pop("ceiling", 1e-5))
+    measured = Measurement(elements, 1, 50, samples, changes.pop("ceiling", 1e-5), processes)
     record = BenchRecord(
         environment=environment(**changes),
         axes=axes,
@@ -121,6 +123,7 @@ def store_bench(
         measurement=measured if status == "measured" else None,
         notes=notes,
         warnings=warnings,
+        run=run,
     )
     made = record.environment
     stem = re.sub(r"\W+", "_", "-".join(map(str, (implementation, *facts.values()))))

@@ -1,4 +1,6 @@
+import numpy as np
 import pytest
+from scipy import stats
 
 from rmsprop.suite.records.files import read_folder
 from rmsprop.suite.records.frame import read_frame
@@ -96,14 +98,37 @@ def test_a_record_without_its_reference_in_the_same_turn_has_no_speed_up(tmp_pat
     assert {axes.implementation for axes in speed_ups(records)} == {"builtin-loop"}
 
 
-def test_a_ratios_interval_holds_it_and_is_that_of_the_two_medians(tmp_path, put):
-    put("builtin-loop", steps=(1.9, 2.0, 2.0, 2.0, 2.0, 2.0, 2.2))
-    put("scratch", steps=(0.9, 1.0, 1.0, 1.0, 1.0, 1.0, 1.1))
-    put("builtin-foreach", steps=(1.0, 1.0, 1.0))
+def test_a_ratios_interval_is_students_over_the_processes(tmp_path, put):
+    put("builtin-loop", steps=(2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.2, 2.2, 2.2))
+    put("scratch", steps=(0.9, 1.0, 1.1, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0))
     found = steps(tmp_path)
-    assert found.loc["scratch", ["low", "ratio", "high"]].tolist() == pytest.approx([1.9 / 1.1, 2, 2.2 / 0.9])
-    assert found.loc["builtin-foreach", "ratio"] == 2.0
-    assert found.loc["builtin-foreach", ["low", "high"]].isna().all()
+    logs = np.log([2.0, 2.0, 2.2])
+    expected = stats.ttest_1samp(logs, 0).confidence_interval(0.95)
+    shown = found.loc["scratch", ["low", "ratio", "high"]].astype(float)
+    assert np.log(shown).tolist() == pytest.approx([expected.low, logs.mean(), expected.high])
+
+
+def test_samples_of_one_process_have_a_ratio_and_no_interval(tmp_path, put):
+    put("builtin-loop", steps=(2.0,) * 60, processes=1)
+    put("scratch", steps=(1.0,) * 60, processes=1)
+    found = steps(tmp_path)
+    assert found.loc["scratch", "ratio"] == pytest.approx(2.0)
+    assert found["low"].isna().all()
+
+
+def test_two_runs_of_one_minute_are_told_apart_by_their_names_and_never_compared(tmp_path, put):
+    put("builtin-loop", 4e-4, name="a", run="20260101T000000Z-a")
+    put("scratch", 2e-4, name="b", run="20260101T000000Z-b")
+    found = steps(tmp_path)
+    assert np.isnan(found.loc["scratch", "ratio"])
+    assert len(Runs.of(read_frame(tmp_path / "results")[0]).runs) == 2
+
+
+def test_turns_of_a_named_run_are_one_run_however_long_it_paused(tmp_path, put):
+    for size, started in (("1e3", OLDER), ("1e5", NEWER)):
+        put(size=size, started=started, run="20260101T000000Z-a")
+    [run] = Runs.of(read_frame(tmp_path / "results")[0]).runs
+    assert run.cases == 2
 
 
 def test_a_reference_that_cannot_be_trusted_marks_each_ratio_against_it(tmp_path, put):

@@ -19,6 +19,7 @@ def bench_rows(path: Path) -> Rows:
         "benchmark": None,
         "parameters": None,
         "version": None,
+        "run": record.run,
         "environment": f"py{environment.python}-torch{torch}",
         "machine": environment.machine,
         "processor": environment.processor,
@@ -43,6 +44,9 @@ def bench_rows(path: Path) -> Rows:
     columns: dict[str, list[Any]] = {
         "quantity": list(samples),
         "unit": [UNITS[quantity] for quantity in samples],
+        "processes": [
+            measured.processes if measured and quantity == "step" else None for quantity in samples
+        ],
         "ceiling": [ceiling if quantity == "step" else None for quantity in samples],
     }
     return Rows(path, shared, columns | columns_of(map(statistics_of, samples.values())))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from rmsprop.suite.words import unstable
+from rmsprop.suite.words import scattered
 
 Row = dict[str, Any]
 """A row of the frame: column -> value. What is missing is None."""
@@ -78,7 +78,7 @@ def spread_warning(found: Statistics) -> str:
     """The one warning that bare quartiles allow, since nobody watched the machine."""
     if not found.median or found.q25 is None or found.q75 is None:
         return ""
-    return unstable(found.q25, found.median, found.q75) or ""
+    return scattered(found.q25, found.median, found.q75) or ""
 
 
 def time_of(when: str | float | None) -> pd.Timestamp | None:

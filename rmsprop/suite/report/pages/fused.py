@@ -47,8 +47,8 @@ def pages(inputs: Inputs) -> Iterable[Page]:
         paragraph(
             f"FusedRMSprop on {machine}; the runs and all other numbers stand on the page ",
             Link("Performance", f"{performance_tables.PATH}#{performance_tables.machine_anchor(machine)}"),
-            ". Each row compares what was measured in turns in one run. Ratios are of medians, with 95% "
-            f"intervals. {performance.WHAT_IS_REFERENCE}",
+            ". Each row compares what was measured in turns in one run. Ratios have 95% "
+            f"intervals over the processes that measured. {performance.WHAT_IS_REFERENCE}",
         ),
         rivals_table(turns),
         note(

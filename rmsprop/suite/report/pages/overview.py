@@ -155,8 +155,8 @@ def _speed(inputs: Inputs) -> Iterator[Block]:
     yield from tables
     if tables:
         yield note(
-            "Each table is of one run. Ratios are of medians that were measured in turns, with the 95% "
-            f"interval of that run. {MARK} A warning speaks against one of the two numbers. ",
+            "Each table is of one run. Ratios are of times that were measured in turns, with the 95% "
+            f"interval over that run’s processes. {MARK} A warning speaks against one of the two numbers. ",
             Link("Performance", performance_tables.PATH),
             " has every case, ",
             Link("and what the warnings say", performance_tables.PATH),

@@ -105,7 +105,9 @@ class Section:
         if self.crossovers:
             yield Heading("Crossover sizes", level=3)
             yield Sentences(self.crossovers)
-            yield note("Level: the 95% interval of the ratio of the two medians holds 1.")
+            yield note(
+                "Level: the 95% interval of the ratio holds 1, or, without an interval, it is within 2% of 1."
+            )
         yield from self.tables[:1]
         yield Detail(self.tables[1:])
         if self.marked:
