@@ -6,7 +6,7 @@ asv imports this module too, in an environment without pytest: hence no import o
 from pathlib import Path
 
 from rmsprop.suite.case import AXES
-from rmsprop.suite.measure.matrix import PROFILES, cases
+from rmsprop.suite.measure.matrix import PROFILES, cases, others
 
 CHECKOUT = Path(__file__).parents[1]
 
@@ -14,6 +14,9 @@ CHECKOUT = Path(__file__).parents[1]
 def pytest_addoption(parser):
     group = parser.getgroup("rmsprop", "the benchmark matrix")
     group.addoption("--profile", default="regular", choices=list(PROFILES), help="which cases (regular)")
+    group.addoption(
+        "--optimizer", action="append", default=[], help="measure package.module:Class too; repeatable"
+    )
     for axis in AXES:
         group.addoption(f"--{axis}", action="append", default=[], help=f"keep this {axis}; repeatable")
 
@@ -25,11 +28,16 @@ def pytest_configure(config):
     from rmsprop.errors import UserError  # noqa: PLC0415
     from rmsprop.suite.measure.capture import capture_environment  # noqa: PLC0415
     from rmsprop.suite.measure.metrics import Ceilings  # noqa: PLC0415
+    from rmsprop.suite.measure.registry import load_optimizers  # noqa: PLC0415
     from rmsprop.suite.records.store import short_commit  # noqa: PLC0415
 
     option = config.option
+    filters = {axis: getattr(option, axis) for axis in AXES}
+    if filters["implementation"]:
+        filters["implementation"] = [*filters["implementation"], *option.optimizer]
     try:
-        config.rmsprop_cases = cases(option.profile, **{axis: getattr(option, axis) for axis in AXES})
+        load_optimizers(option.optimizer)
+        config.rmsprop_cases = cases(option.profile, others=[*others(), *option.optimizer], **filters)
     except UserError as error:
         raise pytest.UsageError(str(error)) from None
     config.rmsprop_environment = environment = capture_environment()

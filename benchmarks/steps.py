@@ -9,11 +9,12 @@ sample is one call of a `time_N_steps`: N steps in a row, so that a step of 10 u
 import torch._dynamo  # noqa: F401
 
 from rmsprop.suite.case import IMPLEMENTATIONS, Case
-from rmsprop.suite.measure.matrix import cases
+from rmsprop.suite.measure.matrix import cases, others
 from rmsprop.suite.measure.metrics import book_job, peak_extra_bytes
 from rmsprop.suite.measure.workload import Workload
 
-_CASES = cases("regular")
+_NAMES = (*IMPLEMENTATIONS, *others())
+_CASES = cases("regular", others=_NAMES)
 _IDS = {case.id for case in _CASES}
 
 
@@ -49,7 +50,7 @@ class _Matrix:
 class Small(_Matrix):
     """Up to 1,000 elements: what a call costs."""
 
-    params = (IMPLEMENTATIONS, _points(0, 1e3))
+    params = (_NAMES, _points(0, 1e3))
 
     def time_1000_steps(self, implementation: str, point: str) -> None:
         self._run(1000)
@@ -58,7 +59,7 @@ class Small(_Matrix):
 class Medium(_Matrix):
     """Up to 100,000 elements: in the cache."""
 
-    params = (IMPLEMENTATIONS, _points(1e3, 1e5))
+    params = (_NAMES, _points(1e3, 1e5))
 
     def time_100_steps(self, implementation: str, point: str) -> None:
         self._run(100)
@@ -67,7 +68,7 @@ class Medium(_Matrix):
 class Large(_Matrix):
     """Up to a million elements: at the edge of the cache, in other dtypes, or in many tensors."""
 
-    params = (IMPLEMENTATIONS, _points(1e5, 1e6))
+    params = (_NAMES, _points(1e5, 1e6))
 
     def time_10_steps(self, implementation: str, point: str) -> None:
         self._run(10)
@@ -76,7 +77,7 @@ class Large(_Matrix):
 class Huge(_Matrix):
     """More: memory's speed."""
 
-    params = (IMPLEMENTATIONS, _points(1e6, 1e9))
+    params = (_NAMES, _points(1e6, 1e9))
     # To prepare such a case takes longer than to time it: once, not once in each of two rounds.
     rounds = 1
 
@@ -87,7 +88,7 @@ class Huge(_Matrix):
 class Memory(_Matrix):
     """The largest extra memory alive during a step, at a million elements."""
 
-    params = (IMPLEMENTATIONS, _points(5e5, 2e6))
+    params = (_NAMES, _points(5e5, 2e6))
 
     def track_peak(self, implementation: str, point: str) -> int | None:
         return peak_extra_bytes(self.workload)
@@ -99,7 +100,7 @@ class Book:
     """Section 7.6's job: two epochs of linear regression on 1500 rows, in batches of 10."""
 
     param_names = ("implementation", "point")
-    params = (IMPLEMENTATIONS, ["cpu-float32-6-book-all", "cuda-float32-6-book-all"])
+    params = (_NAMES, ["cpu-float32-6-book-all", "cuda-float32-6-book-all"])
     version = "1"
     timeout = 600
 

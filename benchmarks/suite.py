@@ -27,6 +27,7 @@ from dataclasses import replace
 from benchmarks.fresh import START, start
 from rmsprop.suite.case import Case
 from rmsprop.suite.measure.matrix import cases as listed
+from rmsprop.suite.measure.matrix import others
 
 PACKAGE = "rmsprop"
 MOST_ELEMENTS = 1e6
@@ -46,7 +47,8 @@ def cases() -> list[str]:
 
     The points of the regular profile on the CPU and on CUDA.
     """
-    chosen = (case for case in listed("regular", device=("cpu", "cuda")) if case.elements <= MOST_ELEMENTS)
+    points = listed("regular", others=others(), device=("cpu", "cuda"))
+    chosen = (case for case in points if case.elements <= MOST_ELEMENTS)
     return [*dict.fromkeys(replace(case, threads=1).id for case in chosen), *BESIDE, *JOBS, *START]
 
 

@@ -14,12 +14,12 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from rmsprop.suite.case import Case
-from rmsprop.suite.cli.optimizers import load_optimizers
 from rmsprop.suite.cli.options import Bench
 from rmsprop.suite.cli.progress import bars
 from rmsprop.suite.cli.tables import show_table
-from rmsprop.suite.measure.registry import implementations
+from rmsprop.suite.measure.registry import implementations, load_optimizers
 from rmsprop.suite.measure.session import EFFORTS, bench
+from rmsprop.suite.measure.subject import skip_reason
 from rmsprop.suite.records.bench import BenchRecord
 from rmsprop.suite.records.files import check_writable
 from rmsprop.suite.verdicts.speed import speed_ups
@@ -30,6 +30,9 @@ def run(options: Bench) -> None:
     """Measure the chosen cases and show them."""
     load_optimizers(options.optimizer)
     chosen = options.cases(implementations())
+    if options.listed:
+        _list(chosen)
+        return
     check_writable(options.output)
     with bench_progress(len(chosen)) as progress:
         try:
@@ -50,6 +53,16 @@ def run(options: Bench) -> None:
         typer.echo("interrupted; what was measured is kept, and the same command continues", err=True)
         raise typer.Exit(130)
     raise typer.Exit(1 if any(record.status == "failed" for record in progress.records) else 0)
+
+
+def _list(cases: list[Case]) -> None:
+    """The implementations with what they are, then each case, with the reason where it cannot run here."""
+    for name, found in implementations().items():
+        typer.echo(f"{name}: {found.summary}")
+    typer.echo("")
+    for case in cases:
+        reason = skip_reason(case)
+        typer.echo(f"{case.id}: skipped, {reason}" if reason else case.id)
 
 
 @dataclass

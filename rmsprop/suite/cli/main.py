@@ -5,6 +5,7 @@ what it needs at its top. That module is imported when the command runs, after i
 """
 
 import inspect
+import logging
 import signal
 import sys
 import traceback
@@ -103,6 +104,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill keeps what was finished too
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
+    logging.basicConfig(format="%(message)s")
+    if debug:  # what failed while it was measured, too
+        logging.getLogger("rmsprop").setLevel(logging.DEBUG)
     try:
         app(args=arguments)
     except Exception as error:  # Python's own exit code would be 1, which says that something is slower

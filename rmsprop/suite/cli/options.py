@@ -172,6 +172,10 @@ class Bench:
     threads: Annotated[tuple[str, ...], _among(("1", "all"), "Measure only with so many threads")] = ()
     momentum: Annotated[tuple[str, ...], _among(("0", "0.9"), "Measure only with this momentum")] = ()
     optimizer: Optimizers = ()
+    listed: Annotated[
+        bool,
+        Option("--list", help="Measure nothing: list the implementations and the cases."),
+    ] = False
     again: Annotated[bool, Option("--again", help="Begin a new run, also where one was interrupted.")] = False
     output: Records = Path("results")
 

@@ -13,12 +13,11 @@ from rich.markup import escape
 from rmsprop.book.airfoil import Airfoil
 from rmsprop.book.claims import claims
 from rmsprop.suite.case import Case
-from rmsprop.suite.cli.optimizers import load_optimizers
 from rmsprop.suite.cli.options import Run
 from rmsprop.suite.cli.progress import bars
 from rmsprop.suite.cli.rows import load_rows
 from rmsprop.suite.measure.matrix import cases
-from rmsprop.suite.measure.registry import implementations
+from rmsprop.suite.measure.registry import implementations, load_optimizers
 from rmsprop.suite.measure.reproduction import reproduce
 from rmsprop.suite.measure.session import EFFORTS, bench
 from rmsprop.suite.measure.tasks import COUNTS, RANKS

@@ -5,8 +5,10 @@ never missing from the list. This module imports no torch.
 """
 
 import math
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from itertools import product
 
 from rmsprop.errors import UserError
@@ -14,6 +16,7 @@ from rmsprop.suite.case import DEVICES, IMPLEMENTATIONS, ITEMSIZE, Case
 
 GROUP = "rmsprop.optimizers"
 """The group of entry points by which other packages add implementations."""
+VARIABLE = "RMSPROP_OPTIMIZERS"
 SIZES = {
     "single": ("1e3", "1e5", "1e6", "1e7", "1e8", "1e9"),
     "book": ("6",),
@@ -26,6 +29,16 @@ THREADS = (1, 0)
 """torch's intra-op threads; 0 stands for all, as many as torch takes by default."""
 MOMENTA = (0.0, 0.9)
 """Of the step; 0 is the book's and torch's default, 0.9 what most people set who set one."""
+
+
+def others() -> list[str]:
+    """Other people's implementations: those of installed packages, and those that `RMSPROP_OPTIMIZERS` names.
+
+    The variable holds package.module:Class, or several with spaces between them. It is for what has no
+    option: asv, and the suite of the gate.
+    """
+    named = os.environ.get(VARIABLE, "").split()
+    return list(dict.fromkeys([*(entry.name for entry in entry_points(group=GROUP)), *named]))
 
 
 @dataclass(frozen=True)

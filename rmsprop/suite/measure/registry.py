@@ -6,18 +6,23 @@ A package joins with an entry point in the group `rmsprop.optimizers`, whose val
     [project.entry-points."rmsprop.optimizers"]
     mine = "package.module:MyRMSprop"
 
-Without one, `package.module:MyRMSprop` itself is a name. A class is constructed with those of the
-matrix's hyperparameters that its signature names: `lr`; `alpha`, else `gamma`, else `rho`; `eps`, else
-`epsilon`; and `momentum`, in cases that have one. All other arguments keep the class's defaults.
+Without one, `package.module:MyRMSprop` itself is a name; so is a function that makes an optimizer. Either is
+called with those of the matrix's hyperparameters that its signature names: `lr`; `alpha`, else `gamma`, else
+`rho`; `eps`, else `epsilon`; and `momentum`, in cases that have one. All other arguments keep their defaults.
+
+If it has an attribute `reference_step`, the suite checks the optimizer by that formula (`ReferenceStep`).
+A `step` that needs a closure gets one that returns 0 and leaves the gradients as they are.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, NoReturn, Protocol
+from pathlib import Path
+from typing import Any, NoReturn, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -53,6 +58,15 @@ class Make(Protocol):
         """`alpha` is the decay of the squared average, called γ in the book and rho elsewhere."""
 
 
+class ReferenceStep(Protocol):
+    """One step by the author's formula, on float64 tensors on the CPU."""
+
+    def __call__(
+        self, params: list[Tensor], gradients: list[Tensor], state: dict[str, Any], **hyperparameters: float
+    ) -> None:
+        """Change `params` in place. `state` is empty before the first step, and kept from step to step."""
+
+
 def _anywhere(_device: torch.device, _dtype: torch.dtype) -> str | None:
     return None
 
@@ -68,12 +82,14 @@ class Implementation:
     eps
         The ε that it is run with.
     eps_inside_sqrt
-        The formula to check it by: g / sqrt(s + ε) if True, g / (sqrt(s) + ε) if False, first s = 0. None: no
-        formula is known, and it is checked against itself in float64 on the CPU.
+        The formula to check it by: g / sqrt(s + ε) if True, g / (sqrt(s) + ε) if False, first s = 0. None:
+        `formula` is what it is checked by, or itself in float64 on the CPU where there is none.
     unavailable
         Why it cannot run on a device in a dtype (no compiler, not on this device); None if it can.
     momentum
         Whether `make` takes `momentum` too, which it is given in cases with one alone.
+    formula
+        The author's.
     """
 
     name: str
@@ -83,6 +99,7 @@ class Implementation:
     eps_inside_sqrt: bool | None = False
     unavailable: Callable[[torch.device, torch.dtype], str | None] = _anywhere
     momentum: bool = False
+    formula: ReferenceStep | None = None
 
 
 class Scratch:
@@ -182,6 +199,14 @@ def implementation(name: str) -> Implementation:
     )
 
 
+def load_optimizers(specs: Iterable[str]) -> None:
+    """Import each `package.module:Class`, from this folder too; UserError before anything is measured."""
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    for spec in specs:
+        load_optimizer(spec)
+
+
 def load_optimizer(spec: str) -> Implementation:
     """The implementation that `package.module:Class` names; UserError says why it is none."""
     module, _, attribute = spec.partition(":")
@@ -198,16 +223,17 @@ def load_optimizer(spec: str) -> Implementation:
     return _implementation(spec, found)
 
 
-def _implementation(name: str, found: object) -> Implementation:
+def _implementation(name: str, found: Any) -> Implementation:
     if isinstance(found, Implementation):
         return replace(found, name=name)
-    if not (isinstance(found, type) and issubclass(found, Optimizer)):
+    is_class = isinstance(found, type) and issubclass(found, Optimizer)
+    if not (is_class or inspect.isfunction(found)):
         what = f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
         raise UserError(f"{name!r} is no torch.optim.Optimizer subclass and no Implementation, but {what}")
     accepted = inspect.signature(found).parameters
     chosen = {ours: next((n for n in theirs if n in accepted), None) for ours, theirs in _NAMES.items()}
     taken = {ours: theirs for ours, theirs in chosen.items() if theirs}
-    optimizer: Callable[..., Optimizer] = found
+    optimizer: Callable[..., Optimizer] = _without_closure(found) if isinstance(found, type) else found
 
     def make(params: list[Tensor], **hyperparameters: float) -> Optimizer:
         return optimizer(
@@ -220,7 +246,27 @@ def _implementation(name: str, found: object) -> Implementation:
         )
 
     summary = f"{found.__module__}.{found.__qualname__}"
-    return Implementation(name, summary, make, eps_inside_sqrt=None, momentum="momentum" in taken)
+    return Implementation(
+        name,
+        summary,
+        make,
+        eps_inside_sqrt=None,
+        momentum="momentum" in taken,
+        formula=getattr(found, "reference_step", None),
+    )
+
+
+def _without_closure(found: type[Optimizer]) -> type[Optimizer]:
+    """The class, or where its step needs a closure, a subclass whose step has one."""
+    _, *parameters = inspect.signature(found.step).parameters.values()
+    needed = [one for one in parameters if one.default is one.empty]
+    if all(one.kind in {one.VAR_POSITIONAL, one.VAR_KEYWORD} for one in needed):
+        return found
+
+    def step(self: Optimizer, closure: Callable[[], Any] | None = None) -> Any:
+        return found.step(self, cast(Any, closure or (lambda: torch.zeros(()))))
+
+    return type(found.__name__, (found,), {"step": step, "__module__": found.__module__})
 
 
 def _broken(name: str, error: str) -> Implementation:

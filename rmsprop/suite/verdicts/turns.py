@@ -52,7 +52,8 @@ def turns_of(rows: pd.DataFrame, name: str, other: str) -> list[pd.DataFrame]:
 def compare(turn: pd.DataFrame, name: str, other: str) -> Comparison:
     """One implementation of a turn at one point against another of it."""
     own, rival = row_of(turn, name), row_of(turn, other)
-    found = speed_up(_samples(rival), _samples(own))
+    alike = own["processes"] is not None and own["processes"] == rival["processes"]
+    found = speed_up(_samples(rival), _samples(own), int(own["processes"]) if alike else 1)
     return Comparison(other, found.ratio, found.interval, bool(own["trusted"] and rival["trusted"]))
 
 

@@ -1,0 +1,143 @@
+"""How often the interval of one run covers another run of the same code, and what warnings are worth.
+
+    rmsprop bench --profile smoke --output studies/results/coverage     # at least three times
+    python -m studies.coverage studies/results/coverage
+
+reads the runs of one machine, commit and torch, compares each with each other one, and writes README.md
+beside them. If every run drew its processes from one distribution, the interval of one, m ± t s / sqrt(n),
+would hold the mean of another one with probability P(|T| < t / sqrt(2)), since that mean varies as well.
+"""
+
+import argparse
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations, permutations
+from pathlib import Path
+
+import pandas as pd
+from scipy import stats
+
+from rmsprop.suite.case import AXES, REFERENCE
+from rmsprop.suite.records.files import write_atomically
+from rmsprop.suite.records.frame import read_frame
+from rmsprop.suite.verdicts.speed import LEAST_PROCESSES, Runs, measured_steps
+
+CASE = list(AXES)
+LARGE, SMALL = 0.20, 0.05
+"""Changes of a step's time, between two runs of the same code, that warnings should and should not meet."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What pairs of runs of the same code say.
+
+    Attributes
+    ----------
+    ratios
+        Ordered pairs of speed-ups: each run's interval and another run's ratio.
+    covered
+        How many of them: the interval holds the other's ratio.
+    expected
+        The share that would if processes of all runs had one distribution.
+    disjoint
+        How many of the unordered pairs have intervals without a common point.
+    changes
+        Size of the change of a step's time -> pairs, and pairs in which a warning stands at either.
+    """
+
+    ratios: int
+    covered: int
+    expected: float
+    disjoint: int
+    changes: dict[str, tuple[int, int]]
+
+
+def coverage(runs: Sequence[pd.DataFrame]) -> Coverage:
+    """Compare each run with each other one; a run is its measured steps, as `Runs.rows` has them."""
+    pairs = [
+        one.merge(other, on=CASE, suffixes=("", "_other"), how="inner")
+        for one, other in permutations(runs, 2)
+    ]
+    ordered = pd.concat(pairs, ignore_index=True)
+    known = ordered[
+        (ordered["implementation"] != REFERENCE) & ordered["low"].notna() & ordered["low_other"].notna()
+    ]
+    covered = known["ratio_other"].between(known["low"], known["high"])
+    apart = (known["high"] < known["low_other"]) | (known["high_other"] < known["low"])
+    processes = int(known["processes"].min()) if len(known) else LEAST_PROCESSES
+    t = stats.t.ppf(0.975, processes - 1)
+    once = pd.concat(
+        [one.merge(other, on=CASE, suffixes=("", "_other")) for one, other in combinations(runs, 2)],
+        ignore_index=True,
+    )
+    change = (once["median_other"] / once["median"]).map(lambda ratio: abs(math.log(ratio)))
+    flagged = ~once["trusted"].astype(bool) | ~once["trusted_other"].astype(bool)
+    groups = {
+        f"above {LARGE:.0%}": change > math.log1p(LARGE),
+        "between": (change <= math.log1p(LARGE)) & (change >= math.log1p(SMALL)),
+        f"below {SMALL:.0%}": change < math.log1p(SMALL),
+    }
+    return Coverage(
+        len(known),
+        int(covered.sum()),
+        float(2 * stats.t.cdf(t / math.sqrt(2), processes - 1) - 1),
+        int(apart.sum()) // 2,
+        {name: (int(members.sum()), int((members & flagged).sum())) for name, members in groups.items()},
+    )
+
+
+def steps_by_run(results: Path) -> tuple[list[pd.DataFrame], list[str]]:
+    """The measured steps of each run, the oldest first, and their words; ValueError for several codes."""
+    frame, _ = read_frame(results)
+    if (
+        frame["run"].nunique() < 3
+        or len(frame[["machine", "commit", "dirty", "torch"]].drop_duplicates()) > 1
+    ):
+        raise ValueError("expected at least three runs of one machine, commit and torch")
+    parts, words = [], []
+    for name, rows in frame.groupby("run", sort=True):
+        parts.append(measured_steps(Runs.of(rows.reset_index(drop=True)).rows))
+        loads = rows["load"]
+        words.append(
+            f"{name}: load {loads.min():.1f} to {loads.max():.1f}, {rows['processes'].max()} processes"
+        )
+    return parts, words
+
+
+def page(found: Coverage, words: Iterable[str]) -> str:
+    """The README beside the records."""
+    share = found.covered / max(1, found.ratios)
+    lines = [
+        "# Runs of the same code",
+        "",
+        "Made by `python -m studies.coverage`. The runs:",
+        "",
+        *(f"- {word}" for word in words),
+        "",
+        "| question | found |",
+        "| --- | --- |",
+        f"| the 95% interval of a run's speed-up holds another run's | {found.covered} of {found.ratios} "
+        f"({share:.0%}; {found.expected:.0%} if all processes had one distribution) |",
+        f"| the intervals of two runs have no common point | {found.disjoint} of {found.ratios // 2} |",
+        *(
+            f"| a warning stands at a step whose time changed by {name} | {flagged} of {number} |"
+            for name, (number, flagged) in found.changes.items()
+        ),
+    ]
+    return "\n".join([*lines, ""])
+
+
+def main() -> None:
+    """Read the runs, and write the README."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("results", type=Path)
+    results: Path = parser.parse_args().results
+    runs, words = steps_by_run(results)
+    text = page(coverage(runs), words)
+    write_atomically(results / "README.md", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""What pairs of runs say, where the truth is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from rmsprop.suite.case import AXES
+from studies.coverage import Coverage, coverage, page
+
+CASES = 400
+
+
+def run(draw, *, processes=5, drift=0.0, sd=0.05):
+    """Speed-ups of a made-up run: normal over processes, with `drift` between runs."""
+    logs = draw.normal(0, drift, (CASES, 1)) + draw.normal(0, sd, (CASES, processes))
+    half = stats.t.ppf(0.975, processes - 1) * logs.std(1, ddof=1) / np.sqrt(processes)
+    middle = logs.mean(1)
+    axes = dict.fromkeys(AXES, "x") | {"implementation": [f"one{number}" for number in range(CASES)]}
+    numbers = {
+        "ratio": np.exp(middle),
+        "low": np.exp(middle - half),
+        "high": np.exp(middle + half),
+        "median": np.exp(middle),
+        "processes": processes,
+        "trusted": np.abs(middle) < 0.1,
+    }
+    return pd.DataFrame(axes | numbers)
+
+
+def test_runs_of_one_distribution_cover_each_other_as_expected():
+    draw = np.random.default_rng(0)
+    found = coverage([run(draw) for _ in range(4)])
+    assert found.ratios == 12 * CASES
+    assert found.expected == pytest.approx(2 * stats.t.cdf(stats.t.ppf(0.975, 4) / 2**0.5, 4) - 1)
+    assert found.covered / found.ratios == pytest.approx(found.expected, abs=0.02)
+
+
+def test_runs_that_drift_cover_less_and_are_more_often_disjoint():
+    draw = np.random.default_rng(0)
+    still, drifting = (coverage([run(draw, drift=drift) for _ in range(4)]) for drift in (0.0, 0.2))
+    assert drifting.covered < 0.6 * still.covered
+    assert drifting.disjoint > 3 * still.disjoint
+
+
+def test_the_reference_is_compared_with_nothing():
+    draw = np.random.default_rng(0)
+    runs = [run(draw).assign(implementation="builtin-loop", layout=range(CASES)) for _ in range(3)]
+    assert coverage(runs).ratios == 0
+
+
+def test_the_page_states_the_counts():
+    text = page(Coverage(100, 83, 0.88, 4, {"above 20%": (10, 9)}), ["a: load 1.0 to 2.0, 3 processes"])
+    assert "83 of 100 (83%; 88% if all processes had one distribution)" in text
+    assert "| a warning stands at a step whose time changed by above 20% | 9 of 10 |" in text
