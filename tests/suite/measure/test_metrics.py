@@ -1,5 +1,4 @@
 import os
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,6 +8,7 @@ from rmsprop.suite.case import Case
 from rmsprop.suite.measure import metrics
 from rmsprop.suite.measure.cold_start import cold_start
 from rmsprop.suite.measure.metrics import Ceilings, FivePasses, book_job, ceiling_seconds, peak_extra_bytes
+from rmsprop.suite.measure.registry import Implementation
 from rmsprop.suite.measure.workload import CaseSkippedError, Workload
 
 BYTES = 4 * 10**5
@@ -90,7 +90,7 @@ def test_a_step_without_temporaries_has_no_peak_and_a_known_one_has_its_size():
             del first, second
 
     for make, expected in ((FivePasses, 0), (Takes, 1.5 * BYTES + 4000)):
-        found = SimpleNamespace(make=make, eps=1.0, eps_inside_sqrt=None)
+        found = Implementation("mine", "", make, eps=1.0, eps_inside_sqrt=None)
         with Workload(case(), found) as workload:
             assert peak_extra_bytes(workload) == pytest.approx(expected, abs=64)
 
