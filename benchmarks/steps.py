@@ -1,4 +1,4 @@
-"""asv: one step of each implementation over the regular profile, and the book's job.
+"""asv: one step of each implementation over the regular profile, the book's job, and the book's chapter.
 
 The parameters are the same on every machine and for every commit; what cannot run is skipped in `setup`. A
 sample is one call of a `time_N_steps`: N steps in a row, so that a step of 10 us is measured and not a call.
@@ -8,9 +8,10 @@ sample is one call of a `time_N_steps`: N steps in a row, so that a step of 10 u
 # Constructing the first optimizer imports this for a second: asv's fork server does so once for all.
 import torch._dynamo  # noqa: F401
 
+from rmsprop.book.programs import PROGRAMS
 from rmsprop.suite.case import IMPLEMENTATIONS, Case
 from rmsprop.suite.measure.matrix import cases, others
-from rmsprop.suite.measure.metrics import book_job, peak_extra_bytes
+from rmsprop.suite.measure.metrics import book_job, peak_extra_bytes, program_job
 from rmsprop.suite.measure.workload import Workload
 
 _NAMES = (*IMPLEMENTATIONS, *others())
@@ -114,6 +115,28 @@ class Book:
         return sorted(self.job.epoch_seconds)[len(self.job.epoch_seconds) // 2]
 
     def track_loss(self, implementation: str, point: str) -> float:
+        return sum(self.job.losses) / len(self.job.losses)
+
+    track_epoch.unit = "seconds"  # type: ignore[attr-defined]
+    track_loss.unit = "half mean squared error"  # type: ignore[attr-defined]
+
+
+class Chapter:
+    """A training of the book's chapter on optimization as its section calls it, on a CPU in float32."""
+
+    param_names = ("program",)
+    params = (list(PROGRAMS),)
+    version = "1"
+    timeout = 600
+
+    def setup(self, program: str) -> None:
+        if not hasattr(self, "job"):
+            self.job = program_job(program, data="surrogate", seeds=range(5))
+
+    def track_epoch(self, program: str) -> float:
+        return sorted(self.job.epoch_seconds)[len(self.job.epoch_seconds) // 2]
+
+    def track_loss(self, program: str) -> float:
         return sum(self.job.losses) / len(self.job.losses)
 
     track_epoch.unit = "seconds"  # type: ignore[attr-defined]

@@ -24,6 +24,7 @@ from rmsprop.suite.measure.tasks import Progress
 from rmsprop.suite.records.files import check_writable
 from rmsprop.suite.records.reproduction import ReproductionRecord
 from rmsprop.suite.records.store import read_reproductions, short_commit, write_reproduction
+from rmsprop.suite.verdicts.exclusion import worth
 from rmsprop.suite.verdicts.reproduction import Judgement, Verdict, judge, subject
 from rmsprop.suite.verdicts.seconds import COMPARED, Counted, compared_counts
 
@@ -148,7 +149,8 @@ def reproduction_json(judgement: Judgement, path: Path) -> str:
             {"curve": f.curve.name, "p": f.p, "status": f.status, "words": f.words, "decides": f.decides}
             for f in judgement.fits
         ],
-        "exclusions": [asdict(e) | {"excluded": e.excluded} for e in judgement.exclusions],
+        "exclusions": [asdict(e) | {"p": e.p, "excluded": e.excluded} for e in judgement.exclusions],
+        "worth": [asdict(one) for one in worth(judgement.exclusions)],
         "editions_together": judgement.joint,
         "nothing_excludes": [e.change for e in judgement.exclusions if not e.excluded],
         "counts": {
@@ -204,15 +206,17 @@ def _curves_table(judgement: Judgement) -> Table:
 
 
 def _exclusions_table(judgement: Judgement) -> Table:
-    table = Table(title="Other programs, and how many of each kind of evidence exclude them (p < 1%)")
-    for column in ("program", "trace", "loss", "editions", "curves"):
+    table = Table(title="Other programs in the place of RMSProp: excluded, or the power that there was")
+    for column in ("program", "trace", "loss", "editions", "curves", "all"):
         table.add_column(column, justify="left" if column == "program" else "right")
     for exclusion in judgement.exclusions:
         cells = []
         for kind in ("trace", "loss", "editions", "curve"):
-            of_kind = [e for e in exclusion.evidence if e.kind == kind]
-            cells.append(f"{sum(e.excludes for e in of_kind)} of {len(of_kind)}" if of_kind else "–")
+            excludes = exclusion.by(kind)
+            power = exclusion.power(kind)
+            cells.append("–" if excludes is None else "excluded" if excludes else f"{power:.0%}")
         name = escape(exclusion.change) + (" (diverged)" if exclusion.diverged > 0.5 else "")
+        cells.append("excluded" if exclusion.excluded else "no")
         table.add_row(name if exclusion.excluded else f"[yellow]{name}[/]", *cells)
     return table
 

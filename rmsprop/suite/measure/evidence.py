@@ -34,6 +34,7 @@ ALPHA = 0.01
 """A program is excluded when p is below this."""
 LEAST_SEEDS = 400
 """Half are held out, and p below .01 takes a hundred."""
+_LEVELS = np.linspace(0, 1, 51)
 _LARGEST = 1e9
 """A diverged loss counts as this, so that no run is left out."""
 
@@ -63,12 +64,15 @@ def ranker(losses: Array, claimed: Array, precision: float, *, own: bool) -> Cal
         statistic: Statistic = _Normal(right.fitted)
         held_out = statistic(right.held_out)
         told = tells = ALPHA
+        told_p: tuple[float, ...] = ()
     else:
         other = _halves(losses, precision, seed=1)
         statistic = _log_odds(other.fitted, right.fitted)
         held_out, of_right = statistic(other.held_out), statistic(right.held_out)
         # As p < ALPHA, of each program's held-out runs by those of the other.
-        told = float(np.mean(_p(-held_out, -of_right) < ALPHA))
+        of_others = _p(-held_out, -of_right)
+        told = float(np.mean(of_others < ALPHA))
+        told_p = tuple(float(f"{p:.3g}") for p in np.quantile(of_others, _LEVELS, method="inverted_cdf"))
         tells = float(np.mean(_p(of_right, held_out) < ALPHA))
 
     def ranked(curve: Curve) -> CurveRank:
@@ -80,6 +84,7 @@ def ranker(losses: Array, claimed: Array, precision: float, *, own: bool) -> Cal
             as_extreme=int(np.count_nonzero(held_out <= here)),
             told=told,
             tells=tells,
+            told_p=told_p,
         )
 
     return ranked

@@ -244,3 +244,23 @@ def book_trainer(
         )
 
     return train, table.source
+
+
+def program_job(name: str, *, data: str = "auto", seeds: Sequence[int] = (0,)) -> BookJob:
+    """Train a program of the book's chapter once per seed on the CPU in float32, as its section does.
+
+    CaseSkippedError if this commit has no such program.
+    """
+    try:
+        from rmsprop.book import airfoil  # noqa: PLC0415 (the commit may have none)
+        from rmsprop.book.chapter import OPTIMIZERS  # noqa: PLC0415
+        from rmsprop.book.training import train  # noqa: PLC0415
+    except ImportError as missing:
+        raise CaseSkippedError(f"{NOT_HERE}: {missing}") from None
+    book = program(name)
+    if book.optimizer not in OPTIMIZERS:
+        raise CaseSkippedError(f"{NOT_HERE}: the optimizer {book.optimizer}")
+    table = airfoil.load_airfoil(data)
+    features, labels = table.to("cpu", torch.float32)
+    runs = [train(book, features, labels, seed) for seed in seeds]
+    return BookJob(tuple(run.sec_per_epoch for run in runs), tuple(run.loss for run in runs), table.source)

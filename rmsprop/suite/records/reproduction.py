@@ -70,6 +70,9 @@ class CurveRank:
         The power: the share of the program's own curves that would exclude the claimed program.
     tells : float
         The share of the claimed program's curves that would exclude this one.
+    told_p : tuple of float
+        p of the program's own curves among the claimed program's, at equal steps from the least to the
+        largest; empty in older records, for the claimed program, and where none is held out.
     """
 
     curve: str
@@ -78,6 +81,7 @@ class CurveRank:
     as_extreme: int
     told: float
     tells: float
+    told_p: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, config=_STRICT)

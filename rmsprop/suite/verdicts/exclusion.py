@@ -2,21 +2,23 @@
 
 A program is excluded by a piece of evidence when p is below 1%: among its own runs, fewer than one in a
 hundred stand where the book's value stands. The power says how often that evidence would tell, had the book
-run the other program.
+run the other program. Where several pieces are asked, the least p is multiplied by their number (Bonferroni),
+so that a program which the book did run is excluded by mistake in 1% of cases, and not by each piece once.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
-from rmsprop.book.claims import PRIMARY, Claim, Claims, Curve
+from rmsprop.book.claims import PRIMARY, Claim, Claims
+from rmsprop.book.wrong import CHANGES
 from rmsprop.suite.records.reproduction import CurveRank, EnsembleSummary, ReproductionRecord, WrongRecord
+from rmsprop.suite.verdicts.curves import ALPHA, p_of
 
-ALPHA = 0.01
-"""Below this p a program is excluded."""
-RARE = 0.05
-"""Below this p a curve of the claimed program is told as a rare one."""
+KINDS = ("trace", "loss", "editions", "curves together")
+"""Of evidence, from the sharpest to the widest; a single curve is of the kind `curve`."""
 _DRAWS = 2_000
 
 Array = np.ndarray
@@ -29,7 +31,7 @@ class Evidence:
     Attributes
     ----------
     name : str
-        `trace`, `loss`, `editions` or a curve's name.
+        `trace`, `loss, ` and the claimed program, `editions`, `curves together` or a curve's name.
     p : float
         Of the printed value among the runs of the other program; 0 for other digits or number of points.
     power : float
@@ -42,9 +44,9 @@ class Evidence:
 
     @property
     def kind(self) -> str:
-        """`trace`, `loss`, `editions` or `curve`."""
+        """`trace`, `loss`, `editions`, `curves together` or `curve`."""
         first = self.name.partition(",")[0]
-        return first if first in ("trace", "loss", "editions") else "curve"
+        return first if first in KINDS else "curve"
 
     @property
     def excludes(self) -> bool:
@@ -61,7 +63,7 @@ class Exclusion:
     change : str
         How it differs from the claimed program.
     evidence : tuple of Evidence
-        In the order trace, loss, editions, curves; those that can show the change.
+        In the order trace, loss, editions, curves, curves together; those that can show the change.
     diverged : float
         The share of its seeds whose loss did not fall.
     """
@@ -72,125 +74,70 @@ class Exclusion:
 
     @property
     def excluded(self) -> bool:
-        """Whether anything excludes it."""
-        return any(evidence.excludes for evidence in self.evidence)
+        """Whether all evidence taken together excludes it."""
+        return self.p < ALPHA
 
     @property
-    def by_curve(self) -> bool:
-        """Whether a training curve excludes it."""
-        return any(e.excludes for e in self.evidence if e.kind == "curve")
+    def p(self) -> float:
+        """The least p of all evidence, times how many pieces have chance in them; digits have none."""
+        return _least(self.evidence)
 
-    @property
-    def by_loss(self) -> bool:
-        """Whether a final loss of the primary edition excludes it."""
-        return any(e.excludes for e in self.evidence if e.kind == "loss")
+    def by(self, kind: str) -> bool | None:
+        """Whether evidence of this kind excludes it; None where no such evidence can show the change.
+
+        Of the curves all together, where the record holds what that takes.
+        """
+        found = self._of(kind)
+        return _least(found) < ALPHA if found else None
+
+    def power(self, kind: str) -> float:
+        """The largest power of evidence of this kind; 0 where there is none."""
+        return max((e.power for e in self._of(kind)), default=0.0)
+
+    def _of(self, kind: str) -> list[Evidence]:
+        found = [e for e in self.evidence if e.kind == kind]
+        return [e for e in self.evidence if kind == "curve" and e.kind == "curves together"] or found
 
 
 @dataclass(frozen=True)
-class Fit:
-    """A printed curve among the held-out runs of its own program.
+class Worth:
+    """What one kind of evidence excludes of all other programs.
 
     Attributes
     ----------
-    curve : Curve
-    p : float or None
-        None where the record has no curves of the program.
-    status : str
-        `fits`, `does not fit`, or `not judged`.
-    words : str
-        Why, in a few words.
+    kind : str
+        `trace`, `loss`, `editions`, `curve` or `all`.
+    tried : int
+        How many programs this kind of evidence could show.
+    excluded : int
+        How many of them it excludes.
+    optimizers_tried, optimizers_excluded : int
+        The same of the other optimizers of the chapter alone.
     """
 
-    curve: Curve
-    p: float | None
-    status: str
-    words: str
-
-    @property
-    def remark(self) -> str:
-        """A sentence on a curve that is rare for its own program, p below 5%; empty for the others."""
-        if self.p is None or self.p >= RARE:
-            return ""
-        said = "it does not fit" if self.status == "does not fit" else "it still counts as one that fits"
-        who = "" if self.curve.primary else ". It is not of the primary edition, and does not decide"
-        return (
-            f"The curve of {self.curve.name} (printed loss {self.curve.printed_loss}) is rare for its own "
-            f"program: p = {self.p:.4f}, so that {said}, as several curves are judged together{who}."
-        )
-
-    @property
-    def decides(self) -> bool:
-        """Whether it counts for the exit code: the primary edition prints it, and it was judged."""
-        return self.curve.primary and self.status != "not judged"
+    kind: str
+    tried: int
+    excluded: int
+    optimizers_tried: int
+    optimizers_excluded: int
 
 
-def p_of(rank: CurveRank) -> float:
-    """(1 + as extreme) / (1 + held out); 0 where a curve of the program has another number of points."""
-    return (1 + rank.as_extreme) / (1 + rank.held_out) if rank.held_out else 0.0
+def worth(found: Sequence[Exclusion]) -> tuple[Worth, ...]:
+    """Each kind of evidence that was tried, and all together."""
+    optimizers = {change.name for change in CHANGES if change.kind == "optimizer"}
+    rows = []
+    for kind in ("trace", "loss", "editions", "curve", "all"):
+        said = {e.change: e.excluded if kind == "all" else e.by(kind) for e in found}
+        known = {change: excludes for change, excludes in said.items() if excludes is not None}
+        of_optimizers = [excludes for change, excludes in known.items() if change in optimizers]
+        if known:
+            rows.append(Worth(kind, len(known), sum(known.values()), len(of_optimizers), sum(of_optimizers)))
+    return tuple(rows)
 
 
-def fits(record: ReproductionRecord, claimed: Claims) -> tuple[Fit, ...]:
-    """Each printed curve of the section against its own program.
-
-    A curve does not fit when p is below 1%, divided by the number of curves that are judged together, so that
-    one run in a hundred is called wrong by mistake and not one curve.
-    """
-    together = sum(curve.primary for curve in claimed.curves) or 1
-    return tuple(_fit(curve, record, together) for curve in claimed.curves)
-
-
-def _fit(curve: Curve, record: ReproductionRecord, together: int) -> Fit:
-    if record.data.source != "real":
-        return Fit(curve, None, "not judged", "the surrogate rows train along other curves")
-    measured = record.programs.get(curve.program)
-    rank = next((r for r in measured.curves if r.curve == curve.name), None) if measured else None
-    if rank is None:
-        return Fit(curve, None, "not judged", "the record has no curves, or too few seeds")
-    p = p_of(rank)
-    words = f"{(1 - p) * 100:.0f}% of {rank.held_out:,} held-out runs are more typical, p = {p:.4f}"
-    if rank.held_out == 0:
-        words = f"the program has {rank.points} points, the figure has {len(curve.losses)}"
-    return Fit(curve, p, "does not fit" if p < ALPHA / together else "fits", words)
-
-
-@dataclass(frozen=True)
-class MatrixCell:
-    """A printed curve against one program of the chapter.
-
-    Attributes
-    ----------
-    curve, claimed, program : str
-        The curve's name, the program that it is claimed of, and the program that it is held against.
-    p : float
-        Of the curve among the program's held-out runs; 0 where its curves have another number of points.
-    points : bool
-        Whether the number of points is the same.
-    status : str
-        `fits` or `does not fit` for its own program, `excluded` or `not excluded` for another.
-    """
-
-    curve: str
-    claimed: str
-    program: str
-    p: float
-    points: bool
-    status: str
-
-
-def matrix(record: ReproductionRecord, fits_of: Sequence[Fit]) -> tuple[MatrixCell, ...]:
-    """Every printed curve that was ranked against every program of the record, row by row."""
-    ranks = {
-        (rank.curve, name): rank for name, measured in record.programs.items() for rank in measured.curves
-    }
-    cells = []
-    for fit in fits_of:
-        for name in record.programs:
-            if (rank := ranks.get((fit.curve.name, name))) is None:
-                continue
-            p, own = p_of(rank), name == fit.curve.program
-            status = fit.status if own else "excluded" if p < ALPHA else "not excluded"
-            cells.append(MatrixCell(fit.curve.name, fit.curve.program, name, p, rank.held_out > 0, status))
-    return tuple(cells)
+def _least(evidence: Sequence[Evidence]) -> float:
+    chances = sum(e.kind != "trace" for e in evidence)
+    return min((min(1.0, e.p * (1 if e.kind == "trace" else chances)) for e in evidence), default=1.0)
 
 
 def exclusions(record: ReproductionRecord, claimed: Claims) -> tuple[Exclusion, ...]:
@@ -221,7 +168,10 @@ def _exclusion(change: str, record: ReproductionRecord, claimed: Claims) -> Excl
         together = [c for c in printed if c.same_program and not c.repeated]
         if len(together) > 2:
             found.append(_editions(together, right, other))
-    found += [Evidence(r.curve, p_of(r), r.told) for wrong in tried for r in wrong.curves]
+    ranks = [rank for wrong in tried for rank in wrong.curves]
+    found += [Evidence(rank.curve, p_of(rank), rank.told) for rank in ranks]
+    if len(ranks) > 1 and all(rank.told_p or not rank.held_out for rank in ranks):
+        found.append(_curves_together(ranks))
     diverged = max((wrong.diverged / wrong.seeds for wrong in tried), default=0.0)
     return Exclusion(change, tuple(found), diverged)
 
@@ -231,6 +181,24 @@ def _trace(end: Sequence[float], printed: Sequence[Claim]) -> Evidence:
     claims = {str(c.quantity): c for c in printed if c.program == "rmsprop_2d"}
     same = all(f"{value:.6f}" == claims[name].printed for name, value in zip(("x1", "x2"), end, strict=True))
     return Evidence("trace", 1.0 if same else 0.0, 0.0 if same else 1.0)
+
+
+def _curves_together(ranks: Sequence[CurveRank]) -> Evidence:
+    """Fisher's sum of log p over the figures, which are of independent runs: no run is drawn twice."""
+    p = [p_of(rank) for rank in ranks]
+    if 0.0 in p:  # its curves have another number of points
+        return Evidence("curves together", 0.0, 1.0)
+
+    def fisher(logs: Array) -> Array:
+        return np.asarray(stats.chi2.sf(-2 * logs, 2 * len(ranks)))
+
+    rng = np.random.default_rng(3)
+    of_other = sum(
+        np.log(np.interp(rng.uniform(size=_DRAWS), np.linspace(0, 1, len(rank.told_p)), rank.told_p))
+        for rank in ranks
+    )
+    together = float(fisher(np.log(p).sum()))
+    return Evidence("curves together", together, float(np.mean(fisher(np.asarray(of_other)) < ALPHA)))
 
 
 @dataclass(frozen=True)

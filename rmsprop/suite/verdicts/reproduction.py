@@ -11,10 +11,11 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from rmsprop.book.claims import PRIMARY, Claim, Claims, claims
+from rmsprop.book.claims import CHAPTER, PRIMARY, Claim, Claims, claims
 from rmsprop.book.programs import PROGRAMS, TRACES, Trace, noisy_end
 from rmsprop.suite.records.reproduction import EnsembleSummary, ProgramRecord, ReproductionRecord
-from rmsprop.suite.verdicts.exclusion import Exclusion, Fit, exclusions, fits, joint_p
+from rmsprop.suite.verdicts.curves import Fit, fits, matrix
+from rmsprop.suite.verdicts.exclusion import Exclusion, exclusions, joint_p, worth
 from rmsprop.suite.verdicts.seconds import Order, block_interval, order, sec_per_epoch
 
 CENTRAL = 0.99
@@ -33,6 +34,13 @@ Status = Literal[
 """`reproduced` is said of digits alone. `consistent`: a draw that the program could have given, which
 excludes little by itself. `placed`: a loss of another program, which has a percentile here and no verdict."""
 HOLDS: tuple[Status, ...] = ("reproduced", "consistent")
+_EVIDENCE = {
+    "trace": "by the digits of the trace",
+    "loss": "by the final losses",
+    "editions": "by the losses of all editions",
+    "curve": "by the curves",
+    "all": "by all evidence",
+}
 FAILS: tuple[Status, ...] = ("not reproduced", "not consistent")
 
 
@@ -129,36 +137,37 @@ class Judgement:
     @property
     def headline(self) -> str:
         """What was shown, and what that excludes."""
-        digits = [v for v in self.deciding if v.claim.quantity in ("x", "x1", "x2")]
+        ends = [v for v in self.deciding if v.claim.quantity in ("x", "x1", "x2")]
+        noisy = [v for v in ends if TRACES[v.claim.program].noisy]
         losses = [v for v in self.deciding if v.claim.quantity == "loss"]
-        said = [
-            _held(digits, ("reproduced", "consistent"), "printed coordinate", "to the last digit"),
-            _held(losses, ("consistent",), "final loss", "consistent", plural="final losses"),
-        ]
         judged = [fit for fit in self.fits if fit.status != "not judged"]
-        if judged:
-            said.append(_held(judged, ("fits",), "printed curve", "as their own program draws them"))
-        elif self.fits:
+        said = [
+            _held([v for v in ends if v not in noisy], "reproduced", "printed coordinates to the last digit"),
+            _held(noisy, "consistent", "coordinates of a noisy trace consistent"),
+            _held(losses, "consistent", "final losses consistent"),
+            _held(judged, "fits", "printed curves as their own program draws them"),
+        ]
+        if self.fits and not judged:
             said.append(f"no curve is judged ({self.fits[0].words})")
         if self.exclusions:
-            by_loss, by_curve, by_any = (
-                sum(getattr(e, name) for e in self.exclusions) for name in ("by_loss", "by_curve", "excluded")
+            excluded_by = ", ".join(
+                f"{_EVIDENCE[one.kind]} {one.excluded} of {one.tried}" for one in worth(self.exclusions)
             )
+            said.append(f"of other programs in the place of RMSProp are excluded: {excluded_by}")
+        pairs = [cell for cell in matrix(self.record, self.fits) if cell.program != cell.claimed]
+        if self.record.section == CHAPTER and pairs:
+            excluded = sum(cell.status == "excluded" for cell in pairs)
             said.append(
-                f"of {len(self.exclusions)} other programs the final losses of the primary edition exclude "
-                f"{by_loss}, the curves {by_curve}, all evidence {by_any}"
+                f"{excluded} of {len(pairs)} pairs of a printed curve and another program of the chapter "
+                "are excluded"
             )
         return "; ".join(filter(None, said)) + ("; interrupted" if self.record.interrupted else "")
 
 
-def _held(
-    verdicts: Sequence[Verdict | Fit], good: Sequence[str], noun: str, words: str, plural: str = ""
-) -> str:
-    """Such as `2 of 2 printed coordinates to the last digit`."""
-    if not verdicts:
-        return ""
-    held = sum(verdict.status in good for verdict in verdicts)
-    return f"{held} of {len(verdicts)} {plural or noun + 's'} {words}"
+def _held(verdicts: Sequence[Verdict | Fit], good: str, words: str) -> str:
+    """Such as `2 of 2 printed coordinates to the last digit`; empty where there are none."""
+    held = sum(verdict.status == good for verdict in verdicts)
+    return f"{held} of {len(verdicts)} {words}" if verdicts else ""
 
 
 def subject(claim: Claim) -> str:

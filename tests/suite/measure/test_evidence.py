@@ -5,7 +5,7 @@ import pytest
 
 from rmsprop.book.claims import Curve, claims
 from rmsprop.suite.measure.evidence import LEAST_SEEDS, rank, rank_all, ranker
-from rmsprop.suite.verdicts.exclusion import p_of
+from rmsprop.suite.verdicts.curves import p_of
 
 NAME = "rmsprop-scratch"
 

@@ -3,11 +3,22 @@ import os
 import pytest
 import torch
 
+from rmsprop.book.airfoil import load_airfoil
+from rmsprop.book.chapter import OPTIMIZERS
+from rmsprop.book.programs import PROGRAMS
+from rmsprop.book.training import train
 from rmsprop.optimizers import builtin
 from rmsprop.suite.case import Case
 from rmsprop.suite.measure import metrics
 from rmsprop.suite.measure.cold_start import cold_start
-from rmsprop.suite.measure.metrics import Ceilings, FivePasses, book_job, ceiling_seconds, peak_extra_bytes
+from rmsprop.suite.measure.metrics import (
+    Ceilings,
+    FivePasses,
+    book_job,
+    ceiling_seconds,
+    peak_extra_bytes,
+    program_job,
+)
 from rmsprop.suite.measure.registry import Implementation
 from rmsprop.suite.measure.workload import CaseSkippedError, Workload
 
@@ -158,3 +169,27 @@ def test_a_cold_start_that_fails_says_why_in_one_line():
     with pytest.raises(RuntimeError, match=r"cold start of nope-.*unknown implementation 'nope'") as failed:
         cold_start(case("nope", layout="book", size="6"))
     assert "\n" not in str(failed.value)
+
+
+@pytest.mark.parametrize("name", ["momentum-scratch", "adam-concise"])
+def test_any_program_of_the_chapter_is_trained_as_its_section_does(name):
+    rows = load_airfoil("surrogate").to("cpu", torch.float32)
+    job = program_job(name, data="surrogate", seeds=(3,))
+    assert job.losses == (train(PROGRAMS[name], *rows, 3).loss,)
+    assert len(job.epoch_seconds) == 1
+    assert job.data == "surrogate"
+
+
+def test_a_commit_without_the_program_s_optimizer_is_skipped(monkeypatch):
+    monkeypatch.delitem(OPTIMIZERS, "adam")
+    with pytest.raises(CaseSkippedError, match="not in this commit: the optimizer adam"):
+        program_job("adam-concise", data="surrogate")
+
+
+def test_asv_takes_every_program_of_the_chapter():
+    from benchmarks import steps  # noqa: PLC0415 (what only this test needs)
+
+    assert steps.Chapter.params == (list(PROGRAMS),)
+    one = steps.Chapter()
+    one.setup("adagrad-scratch")
+    assert one.track_loss("adagrad-scratch") == pytest.approx(0.2437, abs=0.01)

@@ -8,7 +8,16 @@ import pytest
 from rmsprop.book.claims import Claim, Curve, claims
 from rmsprop.book.programs import PROGRAMS
 from rmsprop.suite.records.reproduction import CurveRank, WrongRecord
-from rmsprop.suite.verdicts.exclusion import ALPHA, Distribution, Evidence, exclusions, fits, joint_p, matrix
+from rmsprop.suite.verdicts.curves import ALPHA, fits, matrix
+from rmsprop.suite.verdicts.exclusion import (
+    Distribution,
+    Evidence,
+    Exclusion,
+    Worth,
+    exclusions,
+    joint_p,
+    worth,
+)
 from rmsprop.suite.verdicts.reproduction import judge
 
 NAME = "rmsprop-scratch"
@@ -96,14 +105,50 @@ def test_a_program_that_diverged_is_kept_and_told(make_record):
     [found] = exclusions(replace(make_record(), wrong=(lost,)), claims())
     assert found.diverged == 1
     assert found.excluded
-    assert found.by_loss
+    assert found.by("loss")
 
 
 def test_what_nothing_excludes_is_named(make_record):
     record = replace(make_record(), wrong=(wrong("far", 0.3), wrong("the same", 0.2443)))
     judgement = judge(record)
     assert judgement.nothing_excludes == "Nothing that the book prints excludes 1 of them: the same."
-    assert "of 2 other programs" in judgement.headline
+    assert judgement.headline.endswith(
+        "excluded: by the final losses 1 of 2, by the losses of all editions 1 of 2, by all evidence 1 of 2"
+    )
+
+
+def test_two_curves_that_exclude_nothing_alone_exclude_together_by_fishers_sum(make_record):
+    """p = .02 twice: .0004 (1 - log .0004) = .0035. A power of a guess stays one."""
+    evenly = tuple(np.linspace(0.001, 1, 51))
+    curves = tuple(replace(ranked(name, 19, held_out=999), told_p=evenly) for name in ("one", "two"))
+    [found] = exclusions(replace(make_record(), wrong=(wrong("other", 0.2443, curves=curves),)), claims())
+    together = found.evidence[-1]
+    assert together.name == "curves together"
+    assert together.p == pytest.approx(0.0004 * (1 - np.log(0.0004)))
+    assert together.power == pytest.approx(ALPHA, abs=4 * (ALPHA / 2_000) ** 0.5)
+    assert found.by("curve")
+    assert found.by("trace") is None
+
+
+def test_many_pieces_of_evidence_exclude_no_more_by_chance_than_one():
+    three = (Evidence("loss, a", 0.005, 0.1), Evidence("editions", 0.5, 0.1), Evidence("a curve", 0.9, 0.1))
+    found = Exclusion("other", three, 0.0)
+    assert found.by("loss")
+    assert found.p == pytest.approx(0.015)
+    assert not found.excluded
+    assert Exclusion("other", (Evidence("trace", 0.0, 1.0), *three), 0.0).excluded
+    assert Exclusion("other", (Evidence("trace", 1.0, 0.0), *three), 0.0).p == pytest.approx(0.015)
+
+
+def test_what_each_kind_of_evidence_is_worth_is_counted_of_the_programs_that_it_can_show():
+    adam = Exclusion("Adam lr 0.01", (Evidence("loss, a", 0.5, 0.1), Evidence("a curve", 0.001, 0.9)), 0.0)
+    eta = Exclusion("eta 0.401 in two dimensions", (Evidence("trace", 0.0, 1.0),), 0.0)
+    assert worth((adam, eta)) == (
+        Worth("trace", tried=1, excluded=1, optimizers_tried=0, optimizers_excluded=0),
+        Worth("loss", tried=1, excluded=0, optimizers_tried=1, optimizers_excluded=0),
+        Worth("curve", tried=1, excluded=1, optimizers_tried=1, optimizers_excluded=1),
+        Worth("all", tried=2, excluded=2, optimizers_tried=1, optimizers_excluded=1),
+    )
 
 
 def ranked(curve, as_extreme, held_out=1_000):

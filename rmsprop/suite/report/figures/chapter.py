@@ -2,7 +2,7 @@
 
 from rmsprop.book.programs import PROGRAMS
 from rmsprop.suite.report.figures.canvas import BLUE, INK, ORANGE, VERMILLION, Drawing, canvas, finish
-from rmsprop.suite.verdicts.exclusion import matrix
+from rmsprop.suite.verdicts.curves import matrix
 from rmsprop.suite.verdicts.reproduction import Judgement
 
 _MARKS = {

@@ -37,6 +37,7 @@ from rmsprop.suite.report.pages import (
     reproduction,
 )
 from rmsprop.suite.report.pages.reproduction_claims import answer, claim_sentences, claims_table, origin
+from rmsprop.suite.report.pages.reproduction_evidence import worth_table
 from rmsprop.suite.verdicts.gate_words import headline as gate_answer
 from rmsprop.suite.verdicts.reproduction import Judgement
 from rmsprop.suite.verdicts.speed import Run, as_rows, first_of, measured_steps
@@ -94,6 +95,7 @@ def excerpt(inputs: Inputs) -> tuple[Block, ...]:
     times = fast and performance.headline_figure(inputs.runs, fast.run.machine, fast.device)
     return (
         paragraph(f"{answer(best)} {best.nothing_excludes}".strip()),
+        *((worth_table(best),) if best.exclusions else ()),
         claims_table(best),
         paragraph(origin(best.record)),
         *((Figures((losses,)),) if losses else ()),

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from rmsprop.book.claims import CURVES_SOURCE
 from rmsprop.suite.report.page import Block, Cell, Heading, Table, paragraph
-from rmsprop.suite.verdicts.exclusion import matrix
+from rmsprop.suite.verdicts.curves import matrix
+from rmsprop.suite.verdicts.exclusion import worth
 from rmsprop.suite.verdicts.reproduction import Judgement
 
 
@@ -61,8 +62,10 @@ def excluded(best: Judgement) -> Iterator[Block]:
     yield paragraph(
         "Each other program was trained in the place of RMSProp. A value excludes it when fewer than 1% of "
         "its own runs stand where the value stands (p). The power is the share of the other program’s runs "
-        "that would have excluded RMSProp: a power of 1% is that of a guess."
+        "that would have excluded RMSProp: a power of 1% is that of a guess. Several pieces of evidence "
+        "together exclude a program when the least p, times the number of pieces, is below 1%."
     )
+    yield worth_table(best)
     names = list(dict.fromkeys(e.name for exclusion in best.exclusions for e in exclusion.evidence))
     rows = []
     for exclusion in best.exclusions:
@@ -77,6 +80,35 @@ def excluded(best: Judgement) -> Iterator[Block]:
                 cells.append(
                     Cell(f"{'✗' if e.excludes else '·'} p {e.p:.2g}, power {e.power:.0%}", e.p, status=status)
                 )
+        together = "excluded" if exclusion.excluded else "not excluded"
+        cells.append(Cell(together, exclusion.p, status=together))
         rows.append(tuple(cells))
-    yield Table("Other programs: ✗ excludes, · does not, – cannot show it", ("Program", *names), tuple(rows))
+    yield Table(
+        "Other programs: ✗ excludes, · does not, – cannot show it",
+        ("Program", *names, "All evidence"),
+        tuple(rows),
+    )
     yield paragraph(best.nothing_excludes)
+
+
+_KINDS = {
+    "trace": "The digits of the 2-D trace",
+    "loss": "The final losses of the primary edition",
+    "editions": "The losses of all editions together",
+    "curve": "The printed training curves",
+    "all": "All evidence together",
+}
+
+
+def worth_table(best: Judgement) -> Table:
+    """A row for each kind of evidence: how many other programs it excludes; empty where none was tried."""
+    rows = tuple(
+        (
+            _KINDS[one.kind],
+            f"{one.excluded} of {one.tried}",
+            f"{one.optimizers_excluded} of {one.optimizers_tried}",
+        )
+        for one in worth(best.exclusions)
+    )
+    columns = ("Evidence", "Other programs that it excludes", "Of these, other optimizers of the chapter")
+    return Table("What the evidence of section 7.6 is worth", columns, rows)
