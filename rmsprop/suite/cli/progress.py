@@ -53,4 +53,7 @@ def _tell(shown: Progress, over: Event, silence: float) -> None:
         waiting = [task for task in shown.tasks if task.started and not task.finished]
         for task in [task for task in waiting if task.completed] or waiting[:1]:
             of = "" if task.total is None else f" of {task.total:,.0f}"
-            print(f"{task.description}: {task.completed:,.0f}{of}, {task.elapsed:.0f} s", file=sys.stderr)
+            left = "" if task.time_remaining is None else f", about {task.time_remaining:,.0f} s to go"
+            print(
+                f"{task.description}: {task.completed:,.0f}{of}, {task.elapsed:.0f} s{left}", file=sys.stderr
+            )

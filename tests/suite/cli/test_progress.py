@@ -1,8 +1,10 @@
 """What a log shows of a job that is at work."""
 
+import re
 from threading import Event
+from types import SimpleNamespace
 
-from rmsprop.suite.cli.progress import bars
+from rmsprop.suite.cli.progress import _tell, bars
 
 
 def test_a_log_gets_a_line_of_each_bar_that_is_at_work(monkeypatch, capsys):
@@ -21,3 +23,15 @@ def test_a_log_gets_a_line_of_each_bar_that_is_at_work(monkeypatch, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("cases: 3 of 7, ")
     assert not any(line.startswith("report: ") for line in lines)
+
+
+def test_a_log_says_how_long_the_rest_takes_once_the_speed_is_known(capsys):
+    with bars(silence=60) as shown:
+        clock = iter(range(100))
+        shown.get_time = lambda: float(next(clock))
+        task = shown.add_task("seeds", total=100)
+        for _ in range(4):
+            shown.advance(task, 10)
+        ends = iter((False, True))
+        _tell(shown, SimpleNamespace(wait=lambda _silence: next(ends)), 0.0)
+    assert re.search(r"seeds: 40 of 100, \d+ s, about \d+ s to go", capsys.readouterr().err)
