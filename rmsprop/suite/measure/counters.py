@@ -2,6 +2,7 @@
 
 import gc
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import FrameType
@@ -46,6 +47,19 @@ def counts_of(program: Program, features: Tensor, labels: Tensor) -> Counts:
         c_calls=calls[1][1] - calls[0][1],
         torch=torch.__version__,
     )
+
+
+def cpu_seconds_of(program: Program, features: Tensor, labels: Tensor) -> float:
+    """Processor time of one sequential training, the median of three, by this thread alone.
+
+    Torch should have one thread. Other processes count for nothing but the caches that they share.
+    """
+    took = []
+    for _ in range(3):
+        before = time.thread_time()
+        train(program, features, labels, seed=0)
+        took.append(time.thread_time() - before)
+    return sorted(took)[1]
 
 
 def _operations(work: Callable[[], object]) -> int:

@@ -26,7 +26,7 @@ from rmsprop.suite.measure.tasks import (
     tasks_of,
     work,
 )
-from rmsprop.suite.measure.trained import Trained
+from rmsprop.suite.measure.trained import Losses, Trained
 from rmsprop.suite.measure.trust import Watch
 from rmsprop.suite.records.reproduction import (
     DataSource,
@@ -147,19 +147,21 @@ def reproduce(
 
 def _program(program: Program, finished: Sequence[TrainingRun], done: Done) -> ProgramRecord:
     key = program.name, ""
+    counts, run_cpu_seconds = done.counts.get(program.name, (None, None))
     return ProgramRecord(
         program=program,
         seeds=tuple(run.seed for run in finished),
         losses=tuple(run.losses for run in finished),
         epoch_seconds=tuple(run.epoch_seconds for run in finished),
-        ensemble=summarise(*done.losses[key]) if key in done.losses else None,
-        counts=done.counts.get(program.name),
+        ensemble=summarise(done.losses[key]) if key in done.losses else None,
+        counts=counts,
+        run_cpu_seconds=run_cpu_seconds,
         curves=done.ranks.get(key, ()),
     )
 
 
 def _wrong(change: str, task: Task, done: Done) -> WrongRecord:
-    losses, _ = done.losses[task.key]
+    losses = done.losses[task.key].values
     final = np.nan_to_num(losses[-1], nan=np.inf, posinf=np.inf)
     return WrongRecord(
         change=change,
@@ -173,9 +175,9 @@ def _wrong(change: str, task: Task, done: Done) -> WrongRecord:
     )
 
 
-def summarise(losses: np.ndarray, seconds: float) -> EnsembleSummary:
-    """Quantiles and histogram of losses (evaluations, seeds), which are kept to nine decimals."""
-    curve = losses
+def summarise(losses: Losses) -> EnsembleSummary:
+    """Quantiles and histogram of losses, which are kept to nine decimals."""
+    curve = losses.values
     finite = np.isfinite(curve[-1])
     curve = curve[:, finite]
     final = curve[-1]
@@ -185,7 +187,8 @@ def summarise(losses: np.ndarray, seconds: float) -> EnsembleSummary:
         counts, edges = np.histogram(final, bins=200)
     return EnsembleSummary(
         seeds=len(finite),
-        seconds=seconds,
+        seconds=losses.seconds,
+        cpu_seconds=losses.cpu_seconds,
         not_finite=int(np.count_nonzero(~finite)),
         quantile_levels=_decimals(_QUANTILE_LEVELS),
         quantiles=() if none_left else _decimals(np.quantile(final, _QUANTILE_LEVELS)),

@@ -5,15 +5,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 
 from rmsprop.book.claims import Claims, Curve
 from rmsprop.book.programs import Program
 from rmsprop.book.wrong import CHANGES, Change
-from rmsprop.suite.measure.counters import counts_of
+from rmsprop.suite.measure.counters import counts_of, cpu_seconds_of
 from rmsprop.suite.measure.evidence import rank_all
-from rmsprop.suite.measure.trained import Trained
+from rmsprop.suite.measure.trained import Losses, Trained
 from rmsprop.suite.records.reproduction import Counts, CurveRank
 
 OTHERS, RANKS, COUNTS = "others", "ranks", "counts"
@@ -23,8 +22,6 @@ OTHERS_SEEDS = 4_000
 """The most seeds of each program that is tried in the place of a claimed one."""
 
 Progress = Callable[[str, int], None]
-Losses = tuple[np.ndarray, float]
-"""(evaluations, seeds), and the seconds that they took."""
 Key = tuple[str, str]
 """The claimed program, and the name of the change; empty for none."""
 
@@ -63,12 +60,12 @@ class Done:
     ranks : dict
         By key: where the printed curves stand.
     counts : dict
-        By the name of the program.
+        By the name of the program: its counts, and the processor time of one sequential run.
     """
 
     losses: dict[Key, Losses] = field(default_factory=dict)
     ranks: dict[Key, tuple[CurveRank, ...]] = field(default_factory=dict)
-    counts: dict[str, Counts] = field(default_factory=dict)
+    counts: dict[str, tuple[Counts, float]] = field(default_factory=dict)
 
 
 def tasks_of(claims: Claims, *, wrong: bool) -> list[Task]:
@@ -104,27 +101,30 @@ def work(
         return trained.losses(task.program, lambda seeds: progress(stage, seeds), most=most)
 
     def whole(task: Task, found: Losses) -> bool:
-        return int(found[0].shape[1]) >= min(trained.seeds, OTHERS_SEEDS if task.change else trained.seeds)
+        return int(found.values.shape[1]) >= min(
+            trained.seeds, OTHERS_SEEDS if task.change else trained.seeds
+        )
 
     def ranks(task: Task) -> tuple[CurveRank, ...]:
         # All of these were submitted before, so that waiting for them ends.
-        of_claimed = {one.program.name: found[one.key].result()[0] for one in claimed}
+        of_claimed = {one.program.name: found[one.key].result().values for one in claimed}
         mine = found[task.key].result()
         if trained.stop.is_set() or not whole(task, mine):
             return ()
         name = "" if task.change else task.program.name
-        ranked = rank_all(curves_for(task, curves), name, mine[0], of_claimed)
+        ranked = rank_all(curves_for(task, curves), name, mine.values, of_claimed)
         progress(RANKS, 1)
         return ranked
 
-    def counts(task: Task) -> Counts:
-        counted = counts_of(task.program, trained.features, trained.labels)
+    def counts(task: Task) -> tuple[Counts, float]:
+        rows = trained.features, trained.labels
+        counted = counts_of(task.program, *rows), cpu_seconds_of(task.program, *rows)
         progress(COUNTS, 1)
         return counted
 
     found: dict[Key, Future[Losses]] = {}
     ranked: dict[Key, Future[tuple[CurveRank, ...]]] = {}
-    counted: dict[str, Future[Counts]] = {}
+    counted: dict[str, Future[tuple[Counts, float]]] = {}
     changed = [task for task in tasks if task.change is not None]
     for group in (claimed, changed):
         found |= {task.key: pool.submit(losses, task) for task in group}

@@ -1,10 +1,10 @@
 """Ensembles that outlive an interrupt: each is on disk as soon as its seeds are trained."""
 
 import hashlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from shutil import rmtree
 from threading import Event
 
 import numpy as np
@@ -19,6 +19,23 @@ from rmsprop.suite.records.files import replacing
 
 SLICE = 2_560
 """Seeds of one call of `ensemble`: what an interrupt waits for."""
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The losses of an ensemble, and what they took.
+
+    Attributes
+    ----------
+    values : array
+        (evaluations, seeds), float64.
+    seconds, cpu_seconds : float
+        Wall time, and processor time of the thread that trained; both 0 for seeds from disk.
+    """
+
+    values: np.ndarray
+    seconds: float
+    cpu_seconds: float
 
 
 @dataclass(frozen=True)
@@ -43,19 +60,14 @@ class Trained:
     folder: Path | None
     stop: Event = field(default_factory=Event)
 
-    def losses(
-        self, program: Program, progress: Callable[[int], None], *, most: int | None = None
-    ) -> tuple[np.ndarray, float]:
-        """Losses (evaluations, seeds) in float64, and the seconds that the training took, 0 from disk.
-
-        Of `most` seeds at most; of fewer when it is told to stop.
-        """
+    def losses(self, program: Program, progress: Callable[[int], None], *, most: int | None = None) -> Losses:
+        """Of `most` seeds at most; of fewer when it is told to stop."""
         seeds = min(self.seeds, most or self.seeds)
         path = self.folder / f"{self._key(program, seeds)}.npy" if self.folder else None
         if path is not None and path.is_file():
             progress(seeds)
-            return np.load(path), 0.0
-        parts, seconds = [], 0.0
+            return Losses(np.load(path), 0.0, 0.0)
+        parts, seconds, before = [], 0.0, time.thread_time()
         for first in range(0, seeds, SLICE):
             part = range(first, min(first + SLICE, seeds))
             done = ensemble(program, self.features, self.labels, part)
@@ -63,17 +75,13 @@ class Trained:
             seconds += done.seconds
             progress(len(part))
             if self.stop.is_set() and part.stop < seeds:
-                return np.concatenate(parts, axis=1), seconds
+                break
         losses = np.concatenate(parts, axis=1)
-        if path is not None:
+        cpu_seconds = time.thread_time() - before
+        if path is not None and losses.shape[1] == seeds:
             with replacing(path) as partial, partial.open("wb") as file:
                 np.save(file, losses)
-        return losses, seconds
-
-    def forget(self) -> None:
-        """Remove what was kept: the record is written."""
-        if self.folder is not None:
-            rmtree(self.folder, ignore_errors=True)
+        return Losses(losses, seconds, cpu_seconds)
 
     def _key(self, program: Program, seeds: int) -> str:
         """All that the losses depend on: program, seeds, rows, dtype, device, torch and the code."""

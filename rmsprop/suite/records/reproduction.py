@@ -23,6 +23,8 @@ class EnsembleSummary:
     ----------
     seconds
         Wall time of the whole ensemble.
+    cpu_seconds
+        Processor time of it, on one thread: 0 for seeds from disk, None in older records.
     not_finite
         Seeds whose final loss is NaN or infinite; the numbers below are of the others.
     quantiles
@@ -42,6 +44,7 @@ class EnsembleSummary:
     sd: float
     curve_levels: tuple[float, ...]
     curve: tuple[tuple[float, ...], ...]
+    cpu_seconds: float | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -150,6 +153,8 @@ class ProgramRecord:
         For each sequential run: the wall time of each epoch.
     ensemble
         None when the run was interrupted before it.
+    run_cpu_seconds
+        Processor time of one sequential run on one thread, the median of three; None as `counts` is.
     counts
         None in a record of schema 1, on a GPU, or when the run was interrupted before it.
     curves
@@ -163,6 +168,7 @@ class ProgramRecord:
     ensemble: EnsembleSummary | None
     counts: Counts | None = None
     curves: tuple[CurveRank, ...] = ()
+    run_cpu_seconds: float | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

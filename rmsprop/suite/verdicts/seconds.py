@@ -167,14 +167,13 @@ def compared_counts(
 
 @dataclass(frozen=True)
 class SpeedUp:
-    """How many times as many seeds an ensemble trains in the time of the sequential loop.
+    """How many times as many seeds an ensemble trains in the processor time of the sequential loop.
 
     Attributes
     ----------
     program : str
     ratio : float
-        The median epoch of the sequential runs times the epochs, over the ensemble's seconds for one seed,
-        which trained on one thread beside another that trained too.
+        The processor time of a sequential run over that of a seed of the ensemble, each on one thread.
     """
 
     program: str
@@ -183,10 +182,8 @@ class SpeedUp:
 
 def speed_ups(record: ReproductionRecord) -> tuple[SpeedUp, ...]:
     """Of each program that was trained both ways in this run; none for seeds that came from disk."""
-    found = []
-    for name, measured in record.programs.items():
-        summary = measured.ensemble
-        if measured.epoch_seconds and summary is not None and summary.seconds > 0:
-            run = float(np.median([sum(epochs) for epochs in measured.epoch_seconds]))
-            found.append(SpeedUp(name, run / (summary.seconds / summary.seeds)))
-    return tuple(found)
+    return tuple(
+        SpeedUp(name, measured.run_cpu_seconds / (summary.cpu_seconds / summary.seeds))
+        for name, measured in record.programs.items()
+        if measured.run_cpu_seconds and (summary := measured.ensemble) and summary.cpu_seconds
+    )

@@ -78,7 +78,7 @@ def _why(best: Judgement) -> str:
 
 
 def ensemble_speed(best: Judgement) -> Iterator[Block]:
-    """How many times the sequential loop's throughput the seeds at once have."""
+    """How many times as many seeds at once as sequential runs a second of one processor trains."""
     found = speed_ups(best.record)
     if not found:
         return
@@ -87,7 +87,7 @@ def ensemble_speed(best: Judgement) -> Iterator[Block]:
         for one in found
     )
     yield Table(
-        "Seeds trained at once: seeds for each sequential run in the same time (one thread, beside another)",
+        "Seeds trained at once: how many for one sequential run, in processor time of one thread",
         ("Program", "Times as many"),
         rows,
     )
