@@ -1,9 +1,13 @@
 """asv: one step of each implementation over the regular profile, the book's job, and the book's chapter.
 
 The parameters are the same on every machine and for every commit; what cannot run is skipped in `setup`. A
-sample is one call of a `time_N_steps`: N steps in a row, so that a step of 10 us is measured and not a call.
-`rmsprop.suite.records.frame` divides by N.
+sample is one call of `time_step`: `steps` steps in a row, so that a step of 10 us is measured and not a call.
+asv's `timer` runs slower by as much, so that asv's results and pages are of one step. (asv's `number` would
+call `setup` before each of them.)
 """
+
+from collections.abc import Callable
+from time import perf_counter
 
 # Constructing the first optimizer imports this for a second: asv's fork server does so once for all.
 import torch._dynamo  # noqa: F401
@@ -25,6 +29,11 @@ def _points(above: float, up_to: float) -> list[str]:
     return list(dict.fromkeys(case.point for case in chosen))
 
 
+def _timer_of(steps: int) -> Callable[[], float]:
+    """A clock of which a second lasts `steps` seconds: it tells the time of one of so many steps."""
+    return lambda: perf_counter() / steps
+
+
 class _Matrix:
     """Implementation x point. asv runs each combination in a process of its own."""
 
@@ -43,47 +52,47 @@ class _Matrix:
         workload.__enter__()
         self.workload = workload
 
-    def _run(self, steps: int) -> None:
-        self.workload.run(steps)
+
+class _Timed(_Matrix):
+    """One step, as the mean of `steps` in a row."""
+
+    steps: int
+    timer: Callable[[], float]
+
+    def __init_subclass__(cls, steps: int) -> None:
+        super().__init_subclass__()
+        cls.steps = steps
+        cls.timer = staticmethod(_timer_of(steps))
+
+    def time_step(self, implementation: str, point: str) -> None:
+        self.workload.run(self.steps)
         self.workload.synchronize()
 
 
-class Small(_Matrix):
+class Small(_Timed, steps=1000):
     """Up to 1,000 elements: what a call costs."""
 
     params = (_NAMES, _points(0, 1e3))
 
-    def time_1000_steps(self, implementation: str, point: str) -> None:
-        self._run(1000)
 
-
-class Medium(_Matrix):
+class Medium(_Timed, steps=100):
     """Up to 100,000 elements: in the cache."""
 
     params = (_NAMES, _points(1e3, 1e5))
 
-    def time_100_steps(self, implementation: str, point: str) -> None:
-        self._run(100)
 
-
-class Large(_Matrix):
+class Large(_Timed, steps=10):
     """Up to a million elements: at the edge of the cache, in other dtypes, or in many tensors."""
 
     params = (_NAMES, _points(1e5, 1e6))
 
-    def time_10_steps(self, implementation: str, point: str) -> None:
-        self._run(10)
 
-
-class Huge(_Matrix):
+class Huge(_Timed, steps=2):
     """More: memory's speed."""
 
     params = (_NAMES, _points(1e6, 1e9))
     # To prepare such a case takes longer than to time it: once, not once in each of two rounds.
     rounds = 1
-
-    def time_2_steps(self, implementation: str, point: str) -> None:
-        self._run(2)
 
 
 class Memory(_Matrix):
