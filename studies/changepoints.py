@@ -12,49 +12,27 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import signal, stats
+from scipy import stats
 
 from rmsprop.errors import UserError
-from rmsprop.suite.history.alerts import alerts_of
-from rmsprop.suite.history.series import History, Series
 from rmsprop.suite.measure.capture import capture_environment
 from rmsprop.suite.records.files import check_writable, write_atomically
-from rmsprop.suite.verdicts.changepoints import AFTER, BEFORE, find_change_points
+from rmsprop.suite.verdicts.looks import AFTER, BEFORE
+from studies.changepoint_matrix import find, matrix
+from studies.changepoint_series import CALIBRATE, NULLS, REPORT, Floats, Found, Setting, draw, noise
 
-Floats = NDArray[np.float64]
-Found = list[tuple[int, bool]]
-"""(first point after the step, whether it is slower) of each."""
 Detector = Callable[[Floats], Found]
 
 TOLERANCE = 5
 """Points by which an alarm may miss the step."""
-CALIBRATE, REPORT = 1, 2
-"""First words of the seeds: those that thresholds are chosen on, those that are reported."""
 LEVEL = 1.0
 """False alarms per 1,000 points that a threshold is chosen for, on the worst of the null families."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A family of series."""
-
-    family: str
-    """null, step, steps, ramp, or every commit: the null looked at again after each point."""
-    noise: str
-    step: float = 0.0
-    """Share by which the level rises; of `steps`, up and down in turn."""
-    sd: float = 0.02
-    points: int = 100
-    after: int = 0
-    """Points after the step."""
 
 
 @dataclass(frozen=True)
@@ -78,73 +56,7 @@ class Cell:
     false_faster: int
 
 
-@dataclass(frozen=True)
-class Matrix:
-    """What `alerts_of` does with the series of a whole matrix."""
-
-    series: int
-    stepped: int
-    """How many of them have a 5% step at sd 2%."""
-    after: int
-    runs: int
-    runs_with_false_alarm: int
-    found: int
-    """Stepped series that are alerted on, over all runs."""
-    alone_runs_with_false_alarm: int
-    alone_found: int
-    """The same without correction for the number of series."""
-
-
-def noise(name: str, n: int, rng: np.random.Generator) -> Floats:
-    """n points of noise of mean 0 and standard deviation 1 (as a family; spikes apart)."""
-    kind, _, parameter = name.partition(" ")
-    white = rng.standard_normal(n)
-    if kind == "white":
-        return white
-    if kind == "AR(1)":
-        phi, warm = float(parameter), 100
-        drawn = rng.standard_normal(n + warm) * math.sqrt(1 - phi**2)
-        return np.asarray(signal.lfilter([1.0], [1.0, -phi], drawn)[warm:])
-    if kind == "t":
-        df = float(parameter)
-        return np.asarray(rng.standard_t(df, n) / math.sqrt(df / (df - 2)))
-    if kind == "bimodal":  # the upper mode has that share of the points; modes of a tenth of the width
-        share = float(parameter)
-        upper = (rng.random(n) < share) - share
-        return np.asarray((upper + 0.1 * white) / math.sqrt(share * (1 - share) + 0.01))
-    if kind == "spikes":  # single points, up to ten standard deviations high
-        return np.asarray(white + (rng.random(n) < float(parameter)) * rng.uniform(3, 10, n))
-    raise ValueError(f"no noise {name!r}")
-
-
-NULLS = ("white", "AR(1) 0.3", "AR(1) 0.6", "AR(1) 0.9", "t 3", "bimodal 0.5", "bimodal 0.1", "spikes 0.03")
-
-
-def draw(setting: Setting, rng: np.random.Generator) -> tuple[Floats, Found]:
-    """One series of positive values, and its true steps."""
-    logs = setting.sd * noise(setting.noise, setting.points, rng)
-    rise = math.log1p(setting.step)
-    true: Found = []
-    if setting.family == "step":
-        true = [(setting.points - setting.after, True)]
-        logs[-setting.after :] += rise
-    elif setting.family == "steps":
-        # Four levels more, each of 25 points or more.
-        slack = np.sort(rng.integers(0, setting.points - 5 * 25 + 1, 4))
-        true = [(int(at) + 25 * i, i % 2 == 1) for i, at in enumerate(slack, start=1)]
-        for at, up in true:
-            logs[at:] += rise if up else -rise
-    elif setting.family == "ramp":
-        logs += rise * np.clip((np.arange(setting.points) - setting.points / 2) / 20, 0, 1)
-    return np.exp(logs), true
-
-
 OURS = "rmsprop"
-
-
-def find(values: Floats) -> Found:
-    """`find_change_points`."""
-    return [(one.index, one.ratio > 1) for one in find_change_points(values) if not one.mode]
 
 
 def t_scan(values: Floats, alpha: float) -> Found:
@@ -324,27 +236,6 @@ def finer_settings() -> Iterator[Setting]:
     for points in (20, 30, 50, 300):
         for after in (3, 6):
             yield Setting("step", "white", step=0.05, points=points, after=after)
-
-
-def matrix(series: int, stepped: int, after: int, runs: int) -> Matrix:
-    """`alerts_of` on the histories of many cases, of which some have a 5% step at sd 2%."""
-    counts = np.zeros(4, dtype=int)
-    commits = tuple(f"{i:040x}" for i in range(100))
-    times = tuple(datetime.fromtimestamp(i, UTC) for i in range(100))
-    step, null = Setting("step", "white", step=0.05, after=after), Setting("null", "white")
-    for run in range(runs):
-        rng = np.random.default_rng([REPORT, series, stepped, after, run])
-        rows = tuple(
-            Series("m", "e", str(i), "step", "seconds", "asv", commits, times, values)
-            for i in range(series)
-            for values, _ in [draw(step if i < stepped else null, rng)]
-        )
-        together = {int(a.series.case) for a in alerts_of(History(rows, ())) if a.direction == "slower"}
-        alone = {int(one.case) for one in rows if any(up for _, up in find(one.values))}
-        for column, alerted in ((0, together), (2, alone)):
-            counts[column] += any(case >= stepped for case in alerted)
-            counts[column + 1] += sum(case < stepped for case in alerted)
-    return Matrix(series, stepped, after, runs, *(int(count) for count in counts))
 
 
 def study(series: int) -> dict[str, Any]:

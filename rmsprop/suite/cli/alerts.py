@@ -7,14 +7,17 @@ import typer
 from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.style import Style
 from rich.table import Table
+from rich.text import Text
 
 from rmsprop.suite.cli.left_out import show_left_out
 from rmsprop.suite.cli.options import Alerts
 from rmsprop.suite.cli.tables import show_table
 from rmsprop.suite.history.alerts import Alert, alerts_of, by_commit
+from rmsprop.suite.history.links import commit_url
 from rmsprop.suite.history.series import History, read_history
-from rmsprop.suite.verdicts.changepoints import SHORTEST
+from rmsprop.suite.verdicts.looks import SHORTEST
 
 _GROUPS = 40
 """Commits in the table."""
@@ -27,20 +30,24 @@ def run(options: Alerts) -> None:
     history = read_history(options.results, Path())
     show_left_out(history.problems)
     found = alerts_of(history, options.recent)
+    url = commit_url(options.results)
     if options.as_json:
-        print(alerts_json(history, found))
+        print(alerts_json(history, found, url))
     else:
-        show_alerts(history, found)
+        show_alerts(history, found, url)
     if any(alert.fails for alert in found):
         raise typer.Exit(1)
     raise typer.Exit(0 if any(series.long_enough for series in history.series) else 3)
 
 
-def show_alerts(history: History, alerts: tuple[Alert, ...]) -> None:
-    """The change points by the commits that they lie between, the largest first; then what was looked at."""
+def show_alerts(history: History, alerts: tuple[Alert, ...], url: str | None = None) -> None:
+    """The change points by the commits that they lie between, the largest first; then what was looked at.
+
+    `url` is what comes before a hash in the address of a commit, where that is known.
+    """
     console = Console()
     if alerts:
-        show_table(console, _alerts_table(history, alerts))
+        show_table(console, _alerts_table(history, alerts, url))
     for runner in sorted({series.runner for series in history.series}):
         followed = [series for series in history.series if series.runner == runner]
         console.print(
@@ -57,7 +64,7 @@ def show_alerts(history: History, alerts: tuple[Alert, ...]) -> None:
         console.print("no change point")
 
 
-def _alerts_table(history: History, alerts: tuple[Alert, ...]) -> Table:
+def _alerts_table(history: History, alerts: tuple[Alert, ...], url: str | None) -> Table:
     table = Table(
         title="Change points, with 95% intervals", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True
     )
@@ -75,6 +82,8 @@ def _alerts_table(history: History, alerts: tuple[Alert, ...]) -> Table:
             f"{escape(group.last_good[:9])}{unmeasured}[/]; "
             + escape(f"{group.runner} on {group.machine}, {first.points_after} measured since")
         )
+        if url:
+            table.add_row(Text(f"  {url}{group.first_bad}", style=Style(link=f"{url}{group.first_bad}")))
         if group.of_the_machine:
             table.add_row(
                 f"[yellow]{len(group.alerts)} of {group.compared} series changed here; "
@@ -97,7 +106,7 @@ def _alerts_table(history: History, alerts: tuple[Alert, ...]) -> Table:
     return table
 
 
-def alerts_json(history: History, alerts: tuple[Alert, ...]) -> str:
+def alerts_json(history: History, alerts: tuple[Alert, ...], url: str | None = None) -> str:
     """The alerts, what was looked at and what could not be read, for programs."""
     identity = ("machine", "environment", "case", "quantity", "unit", "version", "runner")
     facts = ("last_good", "first_bad", "ratio", "low", "high", "p_value", "direction")
@@ -106,6 +115,7 @@ def alerts_json(history: History, alerts: tuple[Alert, ...]) -> str:
         "alerts": [
             {name: getattr(alert.series, name) for name in identity}
             | {name: getattr(alert, name) for name in facts + counts}
+            | {"url": f"{url}{alert.first_bad}" if url else None}
             for alert in alerts
         ],
         "series": len(history.series),

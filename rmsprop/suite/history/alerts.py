@@ -176,7 +176,7 @@ def _changes(series: Series, found: Sequence[ChangePoint], positions: dict[str, 
     ends = [0, *(point.index for point in found), len(series.values)]
     levels = [float(np.median(series.values[start:end])) for start, end in pairwise(ends)]
     for i, point in enumerate(found):
-        if point.mode:
+        if point.known:
             continue
         back = _back(levels, i)
         yield _alert(

@@ -24,8 +24,8 @@ from rmsprop.suite.records.files import Problem
 from rmsprop.suite.records.frame import Rows, read_rows
 from rmsprop.suite.records.gate import GateCase, GateRecord
 from rmsprop.suite.records.store import read_gates
-from rmsprop.suite.verdicts.changepoints import SHORTEST
 from rmsprop.suite.verdicts.gate import JudgedRun, judge_gate
+from rmsprop.suite.verdicts.looks import SHORTEST
 
 UNFOLLOWED = ("1", "half mean squared error")
 """Units of quantities without a better direction, such as a loss."""

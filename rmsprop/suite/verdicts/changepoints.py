@@ -1,9 +1,9 @@
 """Change points: where a series of positive values changes its level, found as its points come in.
 
 The points are looked at one after the other, as somebody does who looks at each commit. A look is at the last
-24, 48, 96, ... points since the last change point, or at the stretch since then where that is shorter. Where
-the stretch is young, a second look is at the last 96 points with all earlier levels brought to the present
-one, so that the noise is known from more than a few points. An earlier level never hides a change, and a
+24, 48, 96, ... points since the last change point. Where the stretch since then is young, it is looked at
+whole, and among the last 96 points with all earlier levels brought to the present one, so that the noise is
+known from more than a few points. An earlier level never hides a change, and a
 change point that was found stays found: nothing that comes later takes part in finding it.
 
 For each split of a look, the normal scores of the points after it (van der Waerden's rank test) say how
@@ -14,8 +14,8 @@ the two levels. Where the ranks are as clear as so few points allow, Student's t
 further, may speak for a change that is too large to be any autocorrelation's. The p-value of the clearest
 split is raised for all the splits of the look.
 
-A level at which the series has been twice before is a mode of its noise, as the processors of a hosted runner
-are: a change to it is marked as one, and nobody is alerted.
+A change to a level at which three neighbours of the series lay before is marked as known: such are the modes
+of a hosted runner's noise, and the end of a change that was reported before. Nobody is alerted of it.
 
 `studies.changepoints` measures what this finds and what it alarms on, beside other detectors.
 """
@@ -23,21 +23,19 @@ are: a change to it is marked as one, and nobody is alerted.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri, stdtr
+from scipy.special import stdtr
 
-Floats: TypeAlias = NDArray[np.float64]
-Ints: TypeAlias = NDArray[np.int_]
-
-BEFORE, AFTER = 8, 3
-"""Fewest points at the level that a change leaves, and at the one that it leads to."""
-
-SHORTEST = BEFORE + AFTER
-"""Fewest points of a series in which a change can be found."""
+from rmsprop.suite.verdicts.looks import (
+    AFTER,
+    BEFORE,
+    SHORTEST,
+    Floats,
+    clearest,
+    variance_inflation,
+)
 
 SMALLEST = 0.02
 """Least change, as a share of the level before; what is smaller is nobody's concern."""
@@ -45,29 +43,16 @@ SMALLEST = 0.02
 WINDOWS = (24, 48, 96, 192, 384)
 """Points of the looks. What is longer is looked at in part, so that the cost is linear in the points."""
 
-SIGNIFICANT = 2e-3
+SIGNIFICANT = 1e-3
 """Largest p-value of a look. Looks at neighbouring points are alike, and there are several at each point."""
 
-OF_SIZES = 0.1
-"""The share of that which is allowed where sizes speak for a change, and not the ranks alone."""
+NEAR = 1.5
+"""Standard deviations by which three neighbours that were at a level may miss it."""
 
-CLEAR = 0.02
-"""Largest p-value of the ranks alone where sizes speak: three points cannot rank higher than highest."""
+APART = 2e-4
+"""Largest p-value of Student's t by the points next to a cut."""
 
-CAUTION = 7.0
-"""Over the number of points: by how much the autocorrelation of residuals is put higher than its estimate."""
-
-CAUTION_OF_DIFFERENCES = 2.5
-"""Over the root of the number of points: the same for the estimate from differences, which scatters more."""
-
-CAUTION_OF_SIZES = 1.5
-"""Over the root of the number of points: by how much it is put higher still where sizes count, not ranks."""
-
-LOOKS = 5.5
-"""Scale of the number of independent splits of a look."""
-
-RETURNS = 2
-"""Earlier stretches at a level that make it a mode of the noise."""
+_LOCAL = 20
 
 _YOUNG, _ALIGNED = 48, 96
 """A stretch of fewer points than the first is also looked at among so many points as the second."""
@@ -95,8 +80,8 @@ class ChangePoint:
         Chance that a look without a change shows one as clear, in this direction.
     seen : int
         Points of the series when it was found: one looking at each point knew it from then on.
-    mode : bool
-        Whether it leads to a level that the series had visited twice before: a mode of its noise, no news.
+    known : bool
+        Whether it leads back to a level at which the series had been before: no news.
     """
 
     index: int
@@ -105,7 +90,7 @@ class ChangePoint:
     high: float
     p_value: float
     seen: int
-    mode: bool = False
+    known: bool = False
 
 
 def find_change_points(
@@ -129,7 +114,7 @@ def find_change_points(
         ratio, low, high = (float(value) for value in np.exp(change))
         if abs(ratio - 1) >= smallest / 2:
             p_value = min(cut.p_value, _p_value(logs[max(start, end - WINDOWS[-1]) : end]))
-            found.append(ChangePoint(cut.index, ratio, low, high, p_value, cut.seen, cut.mode))
+            found.append(ChangePoint(cut.index, ratio, low, high, p_value, cut.seen, cut.known))
     return tuple(found)
 
 
@@ -141,7 +126,7 @@ class _Cut:
     p_value: float
     phi: float
     seen: int
-    mode: bool = False
+    known: bool = False
 
 
 def _cuts(logs: Floats, significant: float, smallest: float) -> list[_Cut]:
@@ -149,7 +134,6 @@ def _cuts(logs: Floats, significant: float, smallest: float) -> list[_Cut]:
     windows = _all_windows(logs, significant)
     flat = np.empty_like(logs)
     cuts: list[_Cut] = []
-    levels: list[float] = []
     last, seen = 0, SHORTEST
     while seen <= logs.size:
         if seen - last < SHORTEST:
@@ -159,16 +143,46 @@ def _cuts(logs: Floats, significant: float, smallest: float) -> list[_Cut]:
         looks += [look for size, look in windows.get(seen, ()) if size <= seen - last]
         cut = min(looks, key=lambda look: look.p_value, default=None)
         if cut and cut.p_value <= significant:
+            cut = replace(cut, index=_place(logs, max(last, cut.index - _LOCAL), cut.index, seen))
+            if seen - cut.index < AFTER:  # a point of the former level was needed to find it
+                seen += 1
+                continue
             before, after = np.median(logs[last : cut.index]), np.median(logs[cut.index : seen])
-            if abs(math.expm1(after - before)) >= smallest:
-                visits = sum(abs(level - after) <= abs(after - before) / 4 for level in levels)
-                levels.append(float(before))
-                mode = bool(visits >= RETURNS)
+            apart = _apart(logs[max(last, cut.index - _LOCAL) : cut.index], logs[cut.index : seen])
+            if abs(math.expm1(after - before)) >= smallest and apart:
+                known = _known(logs, last, cut.index, seen)
                 flat[last : cut.index] = logs[last : cut.index] - before
-                cuts.append(_Cut(cut.index, cut.p_value, cut.phi, seen, mode))
+                cuts.append(_Cut(cut.index, cut.p_value, cut.phi, seen, known))
                 last = cut.index
         seen += 1
     return cuts
+
+
+def _place(logs: Floats, start: int, cut: int, end: int) -> int:
+    """The split within a few points of a cut that leaves the least squares about the levels on its sides."""
+    stretch = logs[start:end] - logs[start:end].mean()
+    places = np.arange(max(start + 1, cut - AFTER), min(end, cut + AFTER + 1))
+    before = places - start
+    gains = np.cumsum(stretch)[before - 1] ** 2 / (before * (stretch.size - before))
+    return int(places[gains.argmax()])
+
+
+def _apart(before: Floats, after: Floats) -> bool:
+    """Whether the levels are apart by the scatter next to the cut: the noise may have grown there."""
+    n = before.size + after.size
+    within = before.size * before.var() + after.size * after.var()
+    error = math.sqrt(max(float(within), 1e-24) / (n - 2) * (1 / before.size + 1 / after.size))
+    return bool(stdtr(n - 2, -abs(after.mean() - before.mean()) / error) <= APART)
+
+
+def _known(logs: Floats, last: int, cut: int, seen: int) -> bool:
+    """Whether the level after a cut is one at which the series has been: some neighbours lay there before."""
+    before, after = logs[last:cut], logs[cut:seen]
+    level = np.median(after)
+    gap = abs(level - np.median(before))
+    scatter = np.concatenate([after - level, before[-_LOCAL:] - np.median(before[-_LOCAL:])])
+    near = np.abs(logs[:cut] - level) <= min(gap / 6, NEAR * float(scatter.std()) + 1e-9)
+    return bool(np.any(near[2:] & near[1:-1] & near[:-2]))
 
 
 def _placed(logs: Floats, cuts: list[_Cut]) -> list[_Cut]:
@@ -177,11 +191,7 @@ def _placed(logs: Floats, cuts: list[_Cut]) -> list[_Cut]:
     for i, cut in enumerate(cuts):
         start = max(placed[-1].index if placed else 0, cut.index - _NEAREST)
         end = min(cuts[i + 1].index if i + 1 < len(cuts) else logs.size, cut.index + _NEAREST)
-        scores = _scores(logs[None, start:end])[0]
-        places = np.arange(max(start + 1, cut.index - AFTER), min(end, cut.index + AFTER + 1))
-        before = places - start
-        gaps = np.abs(np.cumsum(scores)[before - 1]) / np.sqrt(before * (scores.size - before))
-        placed.append(replace(cut, index=int(places[gaps.argmax()])))
+        placed.append(replace(cut, index=_place(logs, start, cut.index, end)))
     return placed
 
 
@@ -193,7 +203,7 @@ def _all_windows(logs: Floats, significant: float) -> dict[int, list[tuple[int, 
             break
         rows = sliding_window_view(logs, size)
         for first in range(0, len(rows), _ROWS):
-            splits, p_values, phis = _clearest(rows[first : first + _ROWS])
+            splits, p_values, phis = clearest(rows[first : first + _ROWS])
             for i in np.flatnonzero(p_values <= significant):
                 start = first + int(i)
                 cut = _Cut(start + int(splits[i]), float(p_values[i]), float(phis[i]), start + size)
@@ -204,13 +214,13 @@ def _all_windows(logs: Floats, significant: float) -> dict[int, list[tuple[int, 
 def _young_looks(logs: Floats, flat: Floats, last: int, seen: int) -> list[_Cut]:
     """Looks at a stretch that began at `last`: at itself, and with what came before at its level."""
     stretch = logs[last:seen]
-    rows = [stretch] if stretch.size < WINDOWS[0] else []
+    rows = [stretch]
     start = max(0, seen - _ALIGNED)
     if start < last:
         rows.append(np.concatenate([flat[start:last], stretch - np.median(stretch)]))
     looks = []
     for row in rows:
-        splits, p_values, phis = _clearest(row[None])
+        splits, p_values, phis = clearest(row[None])
         index = seen - row.size + int(splits[0])
         if index - last >= BEFORE:
             looks.append(_Cut(index, float(p_values[0]), float(phis[0]), seen))
@@ -219,117 +229,7 @@ def _young_looks(logs: Floats, flat: Floats, last: int, seen: int) -> list[_Cut]
 
 def _p_value(logs: Floats) -> float:
     """Of the clearest split of a look; it may be surer of a change than the look that found it."""
-    return float(_clearest(logs[None])[1][0]) if logs.size >= SHORTEST else 1.0
-
-
-def _clearest(rows: Floats) -> tuple[Ints, Floats, Floats]:
-    """Of each look, a row: its clearest split, the p-value among all its splits, the autocorrelation.
-
-    Where the ranks are not even clear by themselves, the p-value is 1: the rest would only raise it.
-    """
-    number, n = rows.shape
-    after = np.arange(n - BEFORE, AFTER - 1, -1)
-    scores = _scores(rows)
-    sums = np.cumsum(scores[:, ::-1], axis=1)[:, after - 1]
-    power = np.maximum((scores**2).sum(axis=1, keepdims=True), 1e-300)
-    by_rank = np.abs(sums) / np.sqrt(after * (n - after) / n * power / (n - 1))
-    splits = BEFORE + by_rank.argmax(axis=1)
-    p_values, phis = np.ones(number), np.zeros(number)
-    looks = _looks(n)
-    clear = float(-ndtri(CLEAR / looks))
-    those = np.flatnonzero(by_rank.max(axis=1) >= clear)
-    if those.size:
-        by_rank, rows, scores = by_rank[those], rows[those], scores[those]
-        at = splits[those]
-        phi = _autocorrelation(scores, at, sums[those, at - BEFORE])
-        ranks = ndtr(-by_rank / np.sqrt(_inflation(after[None], n, phi[:, None])))
-        sizes = np.where(by_rank >= clear, ndtr(-_by_size(rows, after, phi)), 1.0)
-        p_of_splits = np.minimum(ranks, sizes / OF_SIZES)
-        splits[those] = BEFORE + p_of_splits.argmin(axis=1)
-        p_values[those] = np.minimum(p_of_splits.min(axis=1) * looks, 1.0)
-        phis[those] = phi
-    return splits, p_values, phis
-
-
-def _scores(rows: Floats) -> Floats:
-    """Normal scores of the ranks within each row; equal values share the mean of theirs."""
-    n = rows.shape[1]
-    order = rows.argsort(axis=1, kind="stable")
-    table = ndtri((np.arange(n) + 0.5) / n)
-    ordered = np.take_along_axis(rows, order, axis=1)
-    scores = np.empty(rows.shape)
-    np.put_along_axis(scores, order, np.broadcast_to(table, rows.shape), axis=1)
-    for row in np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).any(axis=1)):
-        _, which, counts = np.unique(rows[row], return_inverse=True, return_counts=True)
-        ends = np.cumsum(counts)
-        scores[row] = ndtri((ends - counts + ends) / 2 / n)[which]
-    return scores
-
-
-def _by_size(rows: Floats, after: Ints, phis: Floats) -> Floats:
-    """Student's t of each split under AR(1), as normal deviates.
-
-    Ranks cannot say by how much one level exceeds the other: a change of many standard deviations, which no
-    autocorrelation explains, shows here in a few points already.
-    """
-    n = rows.shape[1]
-    phis = np.minimum(phis + CAUTION_OF_SIZES / math.sqrt(n), 0.99)
-    centred = rows - rows.mean(axis=1, keepdims=True)
-    sums = np.cumsum(centred[:, ::-1], axis=1)[:, after - 1]
-    gaps = np.abs(sums) / np.sqrt(after * (n - after) / n)
-    within = np.maximum((centred**2).sum(axis=1, keepdims=True) - gaps**2, 1e-24) / (n - 2)
-    t = gaps / np.sqrt(within * _inflation(after[None], n, phis[:, None], fitted=True))
-    return np.asarray(-ndtri(np.maximum(stdtr(n - 2, -t), 1e-300)))
-
-
-def _looks(n: int) -> float:
-    """Independent splits that are as likely to give a small p-value as all of a series of n points.
-
-    Neighbouring splits share most of their points, so that the number grows with the logarithm: fitted to
-    white noise of 11 to 1,000 points, rather too high than too low.
-    """
-    return max(1.0, LOOKS * math.log1p((n - SHORTEST + 1) / 10))
-
-
-def _autocorrelation(scores: Floats, splits: Ints, sums: Floats) -> Floats:
-    """Of first order, put rather too high, never negative: the lower of two estimates.
-
-    That of the residuals about the levels on either side of a split is the sharper one, but further changes
-    of the series raise it. That of the differences, Var(x[t+2] - x[t]) = (1 + phi) Var(x[t+1] - x[t]) under
-    AR(1), hardly sees any changes.
-    """
-    n = scores.shape[1]
-    after = n - splits
-    is_after = np.arange(n)[None] >= splits[:, None]
-    residuals = scores - np.where(is_after, (sums / after)[:, None], (-sums / splits)[:, None])
-    power = (residuals**2).sum(axis=1)
-    lagged = (residuals[:, 1:] * residuals[:, :-1]).sum(axis=1)
-    of_residuals = (n * lagged / np.maximum(power, 1e-300) + 1) / (n - 4)  # Marriott and Pope 1954
-    one, two = scores[:, 1:] - scores[:, :-1], scores[:, 2:] - scores[:, :-2]
-    ones = np.maximum((one**2).mean(axis=1), 1e-300)
-    of_differences = (two**2).mean(axis=1) / ones - 1
-    phis = np.minimum(of_residuals + CAUTION / n, of_differences + CAUTION_OF_DIFFERENCES / math.sqrt(n))
-    nothing_else = power <= 1e-12 * n  # nothing but the change
-    return np.where(nothing_else, 0.0, np.clip(phis, 0.0, 0.97))
-
-
-def _inflation(after: Ints, n: int, phi: Floats | float, fitted: bool = False) -> Floats:
-    """Variance of the difference of the two means under AR(1), over that of independent points.
-
-    It is measured against the scatter in the series itself, about one level or (`fitted`) two, which
-    autocorrelation makes too small.
-    """
-    before = n - after
-    of_before, of_after = _mean_variance(before, phi), _mean_variance(after, phi)
-    grown = (of_before + of_after) / (1 / before + 1 / after)
-    if fitted:
-        return np.asarray(grown * (1 - 2 / n) / (1 - (before * of_before + after * of_after) / n))
-    return np.asarray(grown * (1 - 1 / n) / (1 - _mean_variance(np.asarray(n), phi)))
-
-
-def _mean_variance(k: Ints, phi: Floats | float) -> Floats:
-    """Variance of the mean of k neighbours of an AR(1) series of unit variance."""
-    return np.asarray(((1 + phi) / (1 - phi) - 2 * phi * (1 - phi**k) / (k * (1 - phi) ** 2)) / k)
+    return float(clearest(logs[None])[1][0]) if logs.size >= SHORTEST else 1.0
 
 
 def _change(before: Floats, after: Floats, phi: float) -> Floats:
@@ -337,7 +237,7 @@ def _change(before: Floats, after: Floats, phi: float) -> Floats:
     before, after = before[-_NEAREST:], after[:_NEAREST]
     differences = np.subtract.outer(after, before).ravel()
     n = before.size + after.size
-    inflation = float(_inflation(np.asarray([after.size]), n, phi)[0])
+    inflation = float(variance_inflation(np.asarray([after.size]), n, phi)[0])
     half = 1.96 * math.sqrt((n + 1) / (12 * differences.size) * inflation)
     shift: Floats = np.quantile(differences, (0.5, max(0.5 - half, 0.0), min(0.5 + half, 1.0)))
     return shift

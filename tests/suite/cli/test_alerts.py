@@ -104,3 +104,28 @@ def test_damaged_files_are_named(alerts, tmp_path, write_asv, steady):
     assert code == 0
     assert "left out" in output
     assert "cut.json" in output
+
+
+@pytest.mark.parametrize(
+    ("configuration", "address"),
+    [
+        ('{\n// "show_commit_url": "http://no.example/",\n"show_commit_url": "https://a.example/c/"}', True),
+        ('{"project": "x"}', False),
+        ('{"show_commit_url": "javascript:alert(1)//"}', False),
+        ("\x00 damaged", False),
+    ],
+)
+def test_commits_are_linked_as_asv_links_them(alerts, tmp_path, write_asv, steady, configuration, address):
+    write_asv(tmp_path / "results", COMMITS, {"scratch": step(steady(40), 1.1)})
+    (tmp_path / "asv.conf.json").write_text(configuration)
+    expected = f"https://a.example/c/{COMMITS[30]}"
+    assert (expected in alerts()[1].replace("\n", "")) is address
+    assert "no.example" not in alerts()[1]
+    [alert] = json.loads(alerts("--json")[1])["alerts"]
+    assert alert["url"] == (expected if address else None)
+
+
+def test_the_folder_of_foreign_results_may_hold_the_configuration(alerts, tmp_path, write_asv, steady):
+    write_asv(tmp_path / "results", COMMITS, {"scratch": step(steady(40), 1.1)})
+    (tmp_path / "results" / "asv.conf.json").write_text('{"show_commit_url": "https://a.example/c/"}')
+    assert f"https://a.example/c/{COMMITS[30]}" in alerts("--results", "results")[1].replace("\n", "")

@@ -174,12 +174,13 @@ def test_a_gate_of_two_interpreters_or_of_local_changes_says_nothing_of_commits(
     assert history.problems == ()
 
 
+@pytest.mark.slow
 def test_one_series_of_many_must_be_surer_than_one_alone(tmp_path, write_asv, steady):
     commits = [f"{i:08x}" * 5 for i in range(60)]
     scratch = steady(60, seed=4)
     scratch[56:] *= 1.05
     write_asv(tmp_path / "alone", commits, {"scratch": scratch})
-    others = {f"other{i}": steady(60, seed=300 + i) for i in range(90)}
+    others = {f"other{i}": steady(60, seed=300 + i) for i in range(400)}
     write_asv(tmp_path / "many", commits, {"scratch": scratch} | others)
     assert len(alerts_of(read_history(tmp_path / "alone", None))) == 1
     assert alerts_of(read_history(tmp_path / "many", None)) == ()
@@ -272,7 +273,7 @@ def test_a_change_that_was_undone_says_since_when_and_fails_nothing(tmp_path):
     alerts = {alert.direction: alert for alert in alerts_of(read_history(tmp_path, None))}
     assert alerts["slower"].recovered == commits[40]
     assert not alerts["slower"].fails
-    assert alerts["faster"].recovered is None
+    assert "faster" not in alerts  # back at a level that is known: no news of its own
 
 
 def test_alerts_are_grouped_by_commit_with_those_that_stand_and_are_large_first(tmp_path):
@@ -282,7 +283,6 @@ def test_alerts_are_grouped_by_commit_with_those_that_stand_and_are_large_first(
     groups = by_commit(alerts_of(history), history)
     assert [(group.first_bad, group.direction, group.stands) for group in groups] == [
         (commits[60], "slower", True),
-        (commits[40], "faster", True),
         (commits[20], "slower", False),
     ]
     assert not groups[0].of_the_machine

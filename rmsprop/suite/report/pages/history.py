@@ -27,7 +27,7 @@ from rmsprop.suite.report.page import (
     note,
     paragraph,
 )
-from rmsprop.suite.verdicts.changepoints import SHORTEST
+from rmsprop.suite.verdicts.looks import SHORTEST
 from rmsprop.suite.verdicts.speed import in_order
 from rmsprop.suite.words import count, slug, with_unit
 
