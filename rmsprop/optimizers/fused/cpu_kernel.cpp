@@ -581,16 +581,14 @@ bool plain(const Tensor& tensor, c10::Device device = at::kCPU) {
       {DispatchKey::Conjugate, DispatchKey::Negative, DispatchKey::ZeroTensor, DispatchKey::Python,
        DispatchKey::Functionalize});
   const auto* impl = tensor.unsafeGetTensorImpl();
-  return impl->device() == device && impl->layout() == at::kStrided && impl->has_storage() &&
+  return impl->device() == device && impl->layout() == at::kStrided && impl->unsafe_storage() &&
       !impl->key_set().has_any(other);
 }
 
-// Whether the two, which lie in memory without gaps, share some elements at different places.
-bool partly_overlap(const Tensor& one, const Tensor& other) {
-  const auto* first = static_cast<const char*>(one.const_data_ptr());
-  const auto* second = static_cast<const char*>(other.const_data_ptr());
-  const auto distance = std::abs(first - second);
-  return distance > 0 && distance < one.numel() * static_cast<std::ptrdiff_t>(one.itemsize());
+// Whether so many bytes at both share some at different places.
+bool partly_overlap(const void* one, const void* other, int64_t bytes) {
+  const auto distance = std::abs(static_cast<const char*>(one) - static_cast<const char*>(other));
+  return distance > 0 && distance < bytes;
 }
 
 // Whether the elements of both lie in memory in the same order without gaps.
@@ -600,29 +598,154 @@ bool aligned(const Tensor& one, const Tensor& other) {
        (one.strides() == other.strides() && one.is_non_overlapping_and_dense()));
 }
 
-// The tensor under the key; null if there is none.
-const Tensor* tensor_at(PyObject* state, PyObject* key) {
-  PyObject* found = PyDict_GetItemWithError(state, key);
-  return found != nullptr && THPVariable_Check(found) ? &THPVariable_Unpack(found) : nullptr;
+// A parameter and what belongs to it; what is not there, or is no tensor, is null.
+struct Found {
+  PyObject *parameter, *state, *kept[4];  // under the keys of step, square_avg, grad_avg and momentum_buffer
+  const Tensor *p, *g, *tensors[4];       // those that are kept
+};
+
+// Asks for memory that is soon read and written: that of an object, or so many bytes of it.
+template <typename T>
+void touch([[maybe_unused]] const T* object, [[maybe_unused]] size_t bytes = sizeof(T)) {
+#if defined(__GNUC__)
+  const auto* memory = reinterpret_cast<const char*>(object);
+  for (size_t i = 0; i < bytes; i += 64) {
+    __builtin_prefetch(memory + i, 1);
+  }
+  __builtin_prefetch(memory + bytes - 1, 1);
+#endif
 }
 
-// The job of p, or none if no kernel takes it as it is. On CUDA its step may be on the CPU.
-std::optional<Job> job_of(const Tensor& p, const Tensor& g, PyObject* state, const Rule& rule, const Keys& keys, bool scaled) {
-  const auto device = p.device();
-  if (!plain(p, device) || !plain(g, device) || !aligned(g, p) || g.scalar_type() != p.scalar_type() ||
-      partly_overlap(p, g)) {
-    return {};
+void touch_storage(const Tensor& tensor) {
+  touch(tensor.unsafeGetTensorImpl()->unsafe_storage().unsafeGetStorageImpl());
+}
+
+// Where a tensor counts its versions.
+void touch_version(const Tensor& tensor) {
+  const auto& version = tensor.unsafeGetTensorImpl()->version_counter();
+  const c10::VariableVersion* counter;
+  static_assert(sizeof counter == sizeof version);
+  std::memcpy(&counter, static_cast<const void*>(&version), sizeof counter);
+  touch(counter, 16);
+}
+
+// Finds what belongs to the parameters, a block of them at a time. All of it lies behind chains of pointers,
+// and after a backward pass in no cache. So one link of all chains in the block is followed after the other,
+// and each asks for the memory of the next: the processor then waits for many at once.
+class Finder {
+ public:
+  static constexpr Py_ssize_t kBlock = 16;
+
+  Finder(PyObject* states, const Keys& keys) : states_(states), keys_(keys) {}
+
+  // What belongs to a block of parameters, of which `begin` is the first; valid until the next call.
+  c10::ArrayRef<Found> block(PyObject* params, Py_ssize_t begin, const Rule& rule) {
+    const Py_ssize_t count = std::min(kBlock, PyList_GET_SIZE(params) - begin);
+    const auto each = [&](const auto& follow) {
+      for (Py_ssize_t i = 0; i < count; ++i) {
+        follow(found_[i]);
+      }
+    };
+    PyObject** parameter = PySequence_Fast_ITEMS(params) + begin;
+    each([&](Found& it) {
+      it = {*parameter++};
+      touch(reinterpret_cast<THPVariable*>(it.parameter));
+      it.state = next_state(it.parameter);
+      touch(reinterpret_cast<PyDictObject*>(it.state));
+    });
+    each([](Found& it) {
+      TORCH_CHECK_TYPE(THPVariable_Check(it.parameter), "expected tensors in the params of a group");
+      it.p = &THPVariable_Unpack(it.parameter);
+      touch(it.p->unsafeGetTensorImpl());
+      if (it.state != nullptr && PyDict_Check(it.state)) {
+        touch(reinterpret_cast<PyDictObject*>(it.state)->ma_keys, 128);
+      }
+    });
+    each([](Found& it) {
+      touch(it.p->unsafeGetTensorImpl()->autograd_meta(), 64);
+      touch_storage(*it.p);
+      touch_version(*it.p);
+    });
+    PyObject* const wanted[4] = {
+        keys_.step, keys_.square_avg, rule.centered ? keys_.grad_avg : nullptr,
+        rule.momentum > 0 ? keys_.momentum_buffer : nullptr};
+    each([&](Found& it) {
+      const auto& g = it.p->unsafeGetTensorImpl()->grad();
+      if (!g.defined()) {
+        return;
+      }
+      it.g = &g;
+      touch(g.unsafeGetTensorImpl());
+      if (it.state == nullptr && (it.state = PyDict_GetItemWithError(states_, it.parameter)) == nullptr && PyErr_Occurred()) {
+        throw python_error();
+      }
+      for (int k = 0; k < 4 && it.state != nullptr && PyDict_Check(it.state); ++k) {
+        it.kept[k] = wanted[k] == nullptr ? nullptr : PyDict_GetItemWithError(it.state, wanted[k]);
+        touch(reinterpret_cast<THPVariable*>(it.kept[k]));
+      }
+    });
+    each([](Found& it) {
+      for (int k = 0; k < 4; ++k) {
+        if (it.kept[k] != nullptr && THPVariable_Check(it.kept[k])) {
+          it.tensors[k] = &THPVariable_Unpack(it.kept[k]);
+          touch(it.tensors[k]->unsafeGetTensorImpl());
+        }
+      }
+    });
+    each([](Found& it) {
+      if (it.g != nullptr) {
+        touch_storage(*it.g);
+      }
+      for (const auto* tensor : it.tensors) {
+        if (tensor != nullptr) {
+          touch_storage(*tensor);
+        }
+      }
+    });
+    each([](Found& it) {
+      if (it.tensors[0] != nullptr && plain(*it.tensors[0])) {
+        touch(static_cast<const char*>(it.tensors[0]->const_data_ptr()), 8);
+      }
+    });
+    return {found_.data(), static_cast<size_t>(count)};
   }
-  Job job{};
+
+ private:
+  // State stands in the order of the parameters as a rule: walking along saves hashing each tensor.
+  PyObject* next_state(PyObject* parameter) {
+    PyObject *key = nullptr, *state = nullptr;
+    Py_ssize_t place = place_;
+    if (!PyDict_Next(states_, &place, &key, &state) || key != parameter) {
+      return nullptr;
+    }
+    place_ = place;
+    return state;
+  }
+
+  PyObject* states_;
+  const Keys& keys_;
+  Py_ssize_t place_ = 0;
+  std::array<Found, kBlock> found_;
+};
+
+// Makes the job of a parameter; false if no kernel takes it as it is. On CUDA its step may be on the CPU.
+bool make_job(const Found& found, const Rule& rule, bool scaled, Job& job) {
+  const auto &p = *found.p, &g = *found.g;
+  const auto device = p.device();
+  if (!plain(p, device) || !plain(g, device) || !aligned(g, p) || g.scalar_type() != p.scalar_type()) {
+    return false;
+  }
   job.rule = &rule;
   job.tensors[0] = &p;
   job.tensors[1] = &g;
   size_t taken = 2;
   job.p = p.mutable_data_ptr();
   job.g = scaled || device.is_cuda() ? g.mutable_data_ptr() : const_cast<void*>(g.const_data_ptr());
+  if (partly_overlap(job.p, job.g, p.numel() * static_cast<int64_t>(p.itemsize()))) {
+    return false;
+  }
   std::optional<ScalarType> type;
-  const auto take = [&](PyObject* key, void*& data) {
-    const auto* tensor = tensor_at(state, key);
+  const auto take = [&](const Tensor* tensor, void*& data) {
     if (tensor == nullptr || !plain(*tensor, device) || !aligned(*tensor, p) || tensor->is_complex() != p.is_complex() ||
         tensor->scalar_type() != type.value_or(tensor->scalar_type())) {
       return false;
@@ -632,28 +755,30 @@ std::optional<Job> job_of(const Tensor& p, const Tensor& g, PyObject* state, con
     job.tensors[taken++] = tensor;
     return true;
   };
-  if (!take(keys.square_avg, job.s) || (rule.centered && !take(keys.grad_avg, job.a)) ||
-      (rule.momentum > 0 && !take(keys.momentum_buffer, job.b))) {
-    return {};
+  const auto [step, square_avg, grad_avg, momentum_buffer] = found.tensors;
+  if (!take(square_avg, job.s) || (rule.centered && !take(grad_avg, job.a)) ||
+      (rule.momentum > 0 && !take(momentum_buffer, job.b))) {
+    return false;
   }
   job.update = choose(rule, at::toRealValueType(p.scalar_type()), at::toRealValueType(*type));
-  job.step = tensor_at(state, keys.step);
+  job.step = step;
   if (job.update == nullptr || job.step == nullptr || job.step->numel() != 1 ||
       !(plain(*job.step) || (device.is_cuda() && plain(*job.step, device))) ||
       (job.step->scalar_type() != ScalarType::Float && job.step->scalar_type() != ScalarType::Double)) {
-    return {};
+    return false;
   }
   job.parameter = p.unsafeGetTensorImpl();
   job.stochastic = rule.stochastic && p.scalar_type() == ScalarType::BFloat16;
   job.size = p.numel() * (p.is_complex() ? 2 : 1);  // complex numbers are two reals
-  return job;
+  return true;
 }
 
 void advance(const Tensor& step) {
+  void* counter = step.mutable_data_ptr();
   if (step.scalar_type() == ScalarType::Float) {
-    *step.mutable_data_ptr<float>() += 1;
+    *static_cast<float*>(counter) += 1;
   } else {
-    *step.mutable_data_ptr<double>() += 1;
+    *static_cast<double*>(counter) += 1;
   }
 }
 
@@ -791,8 +916,7 @@ PyObject* step(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
   rules.reserve(PyList_GET_SIZE(groups));  // jobs point into it
   std::vector<Job> jobs, there;  // for this kernel, and for launches
   std::vector<PyObject*> groups_there;
-  // State stands in the order of the parameters as a rule: walking along saves hashing each tensor.
-  Py_ssize_t place = 0;
+  Finder finder(states, keys);
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(groups); ++i) {
     PyObject* group = PyList_GET_ITEM(groups, i);
     TORCH_CHECK_TYPE(PyDict_Check(group), "expected param_groups of dicts");
@@ -802,45 +926,37 @@ PyObject* step(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
     PyObject* params = item(group, keys.params);
     TORCH_CHECK_TYPE(PyList_Check(params), "expected the params of a group as a list");
     jobs.reserve(jobs.size() + PyList_GET_SIZE(params));
-    for (Py_ssize_t j = 0; j < PyList_GET_SIZE(params); ++j) {
-      PyObject* parameter = PyList_GET_ITEM(params, j);
-      PyObject *key = nullptr, *state = nullptr;
-      const Py_ssize_t before = place;
-      const bool next = PyDict_Next(states, &place, &key, &state) && key == parameter;
-      if (!next) {
-        place = before;
-      }
-      TORCH_CHECK_TYPE(THPVariable_Check(parameter), "expected tensors in the params of a group");
-      const auto& p = THPVariable_Unpack(parameter);
-      const auto& g = p.grad();
-      if (!g.defined()) {
-        continue;
-      }
-      if (!next && (state = PyDict_GetItemWithError(states, parameter)) == nullptr && PyErr_Occurred()) {
-        throw python_error();
-      }
+    const auto gather = [&](const Found& found) {
+      const auto& p = *found.p;
       TORCH_CHECK(
           !p.is_inference() || c10::InferenceMode::is_enabled(),
           "Inplace update to inference tensor outside InferenceMode is not allowed.");
       const bool launched = !serial && ((cuda_launched && p.is_cuda()) || (cpu_launched && p.is_cpu()));
-      if ((launched || (p.is_cpu() && !capturable)) && state != nullptr && PyDict_Check(state)) {
-        if (auto job = job_of(p, g, state, rule, keys, scale != 1); job && !launched) {
-          if (std::isnan(rule.lr)) {
+      if (launched || (p.is_cpu() && !capturable)) {
+        auto& chosen = launched ? there : jobs;
+        auto& job = chosen.emplace_back();
+        if (make_job(found, rule, scale != 1, job) && (!launched || !capturable || counts_there(job))) {
+          if (launched) {
+            groups_there.push_back(group);
+          } else if (std::isnan(rule.lr)) {
             rule.lr = number(group, keys.lr);  // waits for the device
             TORCH_CHECK_VALUE(rule.lr >= 0, "Invalid learning rate: ", rule.lr);
           }
-          job->scale = scale;
-          jobs.push_back(*job);
-          continue;
-        } else if (job && (!capturable || counts_there(*job))) {
-          there.push_back(*job);
-          groups_there.push_back(group);
-          continue;
+          job.scale = scale;
+          return;
         }
+        chosen.pop_back();
       }
-      THPObjectPtr left(PyTuple_Pack(2, group, parameter));
+      THPObjectPtr left(PyTuple_Pack(2, group, found.parameter));
       if (!left || PyList_Append(rest, left) < 0) {
         throw python_error();
+      }
+    };
+    for (Py_ssize_t begin = 0; begin < PyList_GET_SIZE(params); begin += Finder::kBlock) {
+      for (const auto& found : finder.block(params, begin, rule)) {
+        if (found.g != nullptr) {
+          gather(found);
+        }
       }
     }
   }

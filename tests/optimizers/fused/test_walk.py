@@ -1,7 +1,9 @@
 """The C++ walk makes each launch from what the optimizer holds now: nothing that was replaced is missed."""
 
+import random
 from collections.abc import Callable
 from importlib.util import find_spec
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -209,6 +211,39 @@ def test_any_replacements_one_after_the_other_are_seen(replaced):
         REPLACEMENTS[name](optimizer, group, i % len(group["params"]))
         assert_walks_as_python_does(optimizer)
     KEPT.clear()
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.integers(0, 40), min_size=1, max_size=3),
+    st.integers(0, 2**32),
+    st.sampled_from([{}, {"momentum": 0.9}, {"centered": True, "momentum": 0.9}]),
+)
+def test_of_many_parameters_each_is_stepped_whatever_the_order_of_state_and_gradients(counts, seed, options):
+    """The walk takes parameters in blocks, and looks state up along the order of the parameters."""
+    drawn = random.Random(seed)
+    both = []
+    for kind in (FusedRMSprop, torch.optim.RMSprop):
+        params = parameters(*((3,) for _ in range(sum(counts))))
+        rest = iter(params)
+        groups = [
+            {"params": list(islice(rest, count)), "lr": 0.1 * (i + 1)} for i, count in enumerate(counts)
+        ]
+        both.append((kind(groups, **options), params))
+    for _ in range(3):
+        having = [drawn.random() < 0.7 for _ in range(sum(counts))]
+        order = drawn.sample(range(sum(counts)), sum(counts))
+        for optimizer, params in both:
+            for i, p in enumerate(params):
+                p.grad = torch.full_like(p, 1.0 + i) if having[i] else None
+            optimizer.step()
+            kept = [(params[i], optimizer.state[params[i]]) for i in order if params[i] in optimizer.state]
+            optimizer.state.clear()
+            optimizer.state.update(kept)
+    (ours, ps), (theirs, qs) = both
+    for p, q in zip(ps, qs, strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-6, atol=1e-7)
+        torch.testing.assert_close(dict(ours.state.get(p, {})), dict(theirs.state.get(q, {})))
 
 
 def test_the_walk_counts_versions_and_changes_nothing_where_something_is_left_to_others():
