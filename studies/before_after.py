@@ -3,9 +3,9 @@
     python -m studies.before_after --before ../before --output studies/results/before-after
 
 starts a process for each checkout, which imports FusedRMSprop from there, and lets them take their steps in
-turns, so that what else the machine does meets both. `own`: steps on end. `others`: 64 MiB are read and
-written before each step, as a backward pass would, and only the step is timed. Each round is kept, in
-seconds per step.
+turns, dtype by dtype, so that what else the machine does meets all. `own`: steps on end. `others`: 64 MiB are
+read and written before each step, as a backward pass would, and only the step is timed. Each round is kept,
+in seconds per step.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,20 @@ from rmsprop.suite.records.files import write_atomically
 
 LAYOUTS = {"6": [6], "1e5": [10**5], "1e6": [10**6], "1e7": [10**7], "1000x1000": [1000] * 1000}
 DTYPES = ("float32", "bfloat16", "float16")
-ROUND = 0.01
-"""Seconds that a round of steps on end shall take."""
+CASES = [
+    ("6", "own"),
+    ("1e5", "own"),
+    ("1e6", "own"),
+    ("1e6", "others"),
+    ("1e7", "own"),
+    ("1000x1000", "own"),
+    ("1000x1000", "others"),
+]
+ROUND = 0.002
+"""Seconds that a round of steps on end shall take: less than a busy machine gives a process at a time."""
+
+REST = 0.01
+"""Seconds in which the threads of the other process, which wait for work, fall asleep."""
 
 
 class Worker:
@@ -43,9 +56,15 @@ class Worker:
     def seconds(self, **asked: Any) -> float:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
+        time.sleep(REST)
         asked["sizes"] = LAYOUTS[asked["layout"]]
         print(json.dumps(asked), file=self.process.stdin, flush=True)
         return float(self.process.stdout.readline())
+
+
+def _times(slow: list[float], fast: list[float]) -> float:
+    """The median over the rounds of how many times as fast the second is."""
+    return statistics.median(a / b for a, b in zip(slow, fast, strict=True))
 
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -56,31 +75,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="FusedRMSprop's step in two checkouts, in turns.")
     parser.add_argument("--before", type=Path, required=True, help="the other checkout")
     parser.add_argument("--output", type=Path, default=Path("studies/results/before-after"))
-    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=60)
     options = parser.parse_args()
     sides = {"before": Worker(options.before), "after": Worker(_ROOT)}
     commits = {"before": _commit(options.before), "after": _commit(_ROOT)}
     cases: list[dict[str, Any]] = []
-    for layout in LAYOUTS:
-        for dtype in DTYPES:
-            for threads in (1, torch.get_num_threads()):
-                for caches in ("own", "others") if layout in {"1e6", "1000x1000"} else ("own",):
-                    asked = {"layout": layout, "dtype": dtype, "threads": threads, "caches": caches}
-                    once = min(sides["after"].seconds(**asked, steps=1) for _ in range(3))
-                    steps = 1 if caches == "others" else max(1, round(ROUND / once))
-                    rounds: dict[str, list[float]] = {side: [] for side in sides}
-                    for number in range(options.rounds):
-                        for side in list(sides)[:: 1 if number % 2 else -1]:
-                            rounds[side].append(sides[side].seconds(**asked, steps=steps))
-                    middle = {side: statistics.median(found) for side, found in rounds.items()}
-                    ratios = [a / b for b, a in zip(rounds["before"], rounds["after"], strict=True)]
-                    cases.append({**asked, "steps": steps, "seconds": rounds})
-                    print(
-                        f"{layout:>9} {dtype:8} {threads} threads, {caches:6}: before "
-                        f"{middle['before'] * 1e6:10.2f} us, after {middle['after'] * 1e6:10.2f} us, "
-                        f"after/before {statistics.median(ratios):.3f}",
-                        flush=True,
-                    )
+    for layout, caches in CASES:
+        for threads in sorted({1, torch.get_num_threads()}):
+            asked = {"layout": layout, "threads": threads, "caches": caches}
+            turns = [(side, dtype) for side in sides for dtype in DTYPES]
+            once = min(sides["after"].seconds(**asked, dtype=DTYPES[0], steps=1) for _ in range(3))
+            steps = 1 if caches == "others" else max(1, round(ROUND / once))
+            seconds: dict[tuple[str, str], list[float]] = {turn: [] for turn in turns}
+            for number in range(options.rounds):
+                for side, dtype in turns[:: 1 if number % 2 else -1]:
+                    seconds[side, dtype].append(sides[side].seconds(**asked, dtype=dtype, steps=steps))
+            for dtype in DTYPES:
+                found = {side: seconds[side, dtype] for side in sides}
+                cases.append({**asked, "dtype": dtype, "steps": steps, "seconds": found})
+                print(
+                    f"{layout:>9} {dtype:8} {threads} threads, {caches:6}: "
+                    f"before {min(found['before']) * 1e6:9.2f} us, after {min(found['after']) * 1e6:9.2f} us "
+                    f"at the fastest; before/after {_times(found['before'], found['after']):.2f}, "
+                    f"after: float32/{dtype} {_times(seconds['after', DTYPES[0]], found['after']):.2f}",
+                    flush=True,
+                )
     record = {
         "kind": "before-after",
         "schema": 1,
