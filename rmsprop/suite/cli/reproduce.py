@@ -169,12 +169,11 @@ def _primary_table(judgement: Judgement) -> Table:
         claim = verdict.claim
         if claim.edition != PRIMARY:
             continue
-        here = "" if verdict.here is None else f"{verdict.here:.6f}"
         style = _STYLES.get(verdict.status, "default")
         table.add_row(
             f"{subject(claim)}, {claim.quantity.replace('_', ' ')}",
             claim.printed,
-            here,
+            verdict.printed_here,
             f"[{style}]{verdict.status}[/]: {escape(verdict.words)}",
         )
     order = judgement.order

@@ -22,14 +22,12 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from rmsprop.book.claims import Curve
+from rmsprop.book.claims import FLOOR, Curve
 from rmsprop.suite.records.reproduction import CurveRank
 
 Array = np.ndarray
 Statistic = Callable[[Array], Array]
 
-FLOOR = 0.2415
-"""Just below the least loss of a linear model on the real rows, .241688."""
 ALPHA = 0.01
 """A program is excluded when p is below this."""
 LEAST_SEEDS = 400

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from rmsprop.book.claims import CHAPTER
 from rmsprop.suite.history.alerts import Alert, alerts_of
 from rmsprop.suite.history.series import History, history_of
 from rmsprop.suite.records.files import Problem, read_folder
@@ -13,7 +14,7 @@ from rmsprop.suite.records.frame import read_frame
 from rmsprop.suite.records.peers import PeersRecord
 from rmsprop.suite.records.store import read_gates, read_peers, read_reproduction
 from rmsprop.suite.verdicts.gate import JudgedRun, judge_gate
-from rmsprop.suite.verdicts.reproduction import Judgement, judge
+from rmsprop.suite.verdicts.reproduction import Judgement, judge, section_of
 from rmsprop.suite.verdicts.speed import Runs
 
 
@@ -26,7 +27,9 @@ class Inputs:
     results
         The folder itself, for names relative to it.
     reproductions, gates
-        Records with their verdicts, the oldest first.
+        Records with their verdicts, the oldest first. Of a record of the whole chapter, section 7.6.
+    chapters
+        The records of the whole chapter with their verdicts, the oldest first.
     peers
         Comparisons with other packages, the oldest first.
     frame
@@ -52,13 +55,15 @@ class Inputs:
     alerts: tuple[Alert, ...]
     problems: tuple[Problem, ...]
     peers: tuple[PeersRecord, ...] = ()
+    chapters: tuple[Judgement, ...] = ()
     asv_site: bool = False
     since: datetime | None = None
 
 
 def read_inputs(results: Path, *, asv_site: bool = False, since: datetime | None = None) -> Inputs:
     """Everything below `results`. No checkout is asked: the same records give the same inputs."""
-    reproductions, unread = read_folder(results / "reproduction", lambda path: judge(read_reproduction(path)))
+    found_here, unread = read_folder(results / "reproduction", read_reproduction)
+    reproductions = sorted(found_here, key=lambda record: record.environment.started)
     frame, unread_rows = read_frame(results)
     records, unread_gates = read_gates(results)
     gates = tuple(JudgedRun(record, judge_gate(record)) for record in records)
@@ -68,7 +73,10 @@ def read_inputs(results: Path, *, asv_site: bool = False, since: datetime | None
     compared = tuple(one for one in found.series if len(one.commits) > 1 or one.long_enough)
     return Inputs(
         results=results,
-        reproductions=tuple(sorted(reproductions, key=lambda one: one.record.environment.started)),
+        reproductions=tuple(
+            judge(section_of(record) if record.section == CHAPTER else record) for record in reproductions
+        ),
+        chapters=tuple(judge(record) for record in reproductions if record.section == CHAPTER),
         frame=frame,
         gates=gates,
         runs=Runs.of(frame),

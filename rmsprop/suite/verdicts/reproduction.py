@@ -5,7 +5,7 @@ seeds of the same program. Seconds are compared as ratios and never decide.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -64,6 +64,12 @@ class Verdict:
     words: str
     percentile: float | None = None
     interval: tuple[float, float] | None = None
+
+    @property
+    def printed_here(self) -> str:
+        """`here` with six digits, or with as many as the book prints where those are more; empty without."""
+        digits = max(6, len(self.claim.printed.partition(".")[2]))
+        return "" if self.here is None else f"{self.here:.{digits}f}"
 
     @property
     def decides(self) -> bool:
@@ -187,6 +193,14 @@ def judge(record: ReproductionRecord, claimed: Claims | None = None) -> Judgemen
         exclusions(record, claimed),
         _joint(record, claimed),
     )
+
+
+def section_of(record: ReproductionRecord, section: str = "7.6") -> ReproductionRecord:
+    """What a record of the whole chapter holds of one section, as a record of that section."""
+    claimed = claims(section)
+    programs = {name: record.programs[name] for name in claimed.programs if name in record.programs}
+    traces = {name: record.traces[name] for name in claimed.traces if name in record.traces}
+    return replace(record, section=section, programs=programs, traces=traces)
 
 
 def _joint(record: ReproductionRecord, claimed: Claims) -> dict[str, float]:

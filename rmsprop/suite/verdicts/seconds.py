@@ -143,7 +143,7 @@ def compared_counts(
         alike = [
             (one.environment.started, one.programs[name].counts)
             for one in others
-            if one is not record
+            if one.environment.started != record.environment.started
             and one.environment.python == record.environment.python
             and name in one.programs
             and (counts := one.programs[name].counts) is not None

@@ -62,7 +62,7 @@ def test_counts_are_compared_exactly_with_the_newest_record_of_the_same_torch_an
 
 @pytest.mark.parametrize("changes", [{"torch": "2.12.0"}, {"python": "3.12.1"}])
 def test_another_torch_or_python_is_no_comparison(make_record, changes):
-    other = counted(make_record(), **changes)
+    other = counted(make_record(), **{"started": "2026-01-04T00:00:00+00:00"} | changes)
     [found] = compared_counts(counted(make_record()), [other])
     assert not found.changed
     assert "no other record" in found.words

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
-from rmsprop.book.claims import PRIMARY, primary
+from rmsprop.book.claims import FLOOR, PRIMARY, primary
 from rmsprop.book.programs import PROGRAMS, TRACES
 from rmsprop.suite.report.figures.canvas import (
     BLUE,
@@ -87,27 +87,25 @@ def draw_curves(one: Judgement, program: str, prefix: str = "") -> Drawing:
     low, high = min(curves), max(curves)
     printed_curves = [fit for fit in one.fits if fit.curve.program == program]
     with canvas(f"{prefix}curves-{program}", 2.8) as figure:
-        axes = figure.add_subplot(title=title, xlabel="epoch", ylabel="loss")
-        axes.fill_between(epochs, curves[low], curves[high], color=BLUE, alpha=0.18, linewidth=0)
-        axes.fill_between(epochs, curves[0.05], curves[0.95], color=BLUE, alpha=0.3, linewidth=0)
+        axes = figure.add_subplot(title=title, xlabel="epoch", ylabel=f"loss - {FLOOR}", yscale="log")
+        axes.fill_between(epochs, _above(curves[low]), _above(curves[high]), color=BLUE, alpha=0.18, lw=0)
+        axes.fill_between(epochs, _above(curves[0.05]), _above(curves[0.95]), color=BLUE, alpha=0.3, lw=0)
         for number, losses in enumerate(measured.losses[:5]):
             label = None if number else "sequential runs"
             axes.plot(
-                _epochs(program, len(losses)), losses, color=INK, alpha=0.45, linewidth=0.6, label=label
+                _epochs(program, len(losses)), _above(losses), color=INK, alpha=0.45, lw=0.6, label=label
             )
-        axes.plot(epochs, curves[0.5], color=BLUE, linewidth=1.8, label="median; bands 90%, 99%")
-        axes.axhline(
-            printed.value, color=VERMILLION, linestyle="--", linewidth=1.3, label=f"book: {printed.printed}"
-        )
+        axes.plot(epochs, _above(curves[0.5]), color=BLUE, lw=1.8, label="median; bands 90%, 99%")
+        end = _above([printed.value])
+        axes.plot(epochs[-1:], end, "D", color=VERMILLION, label=f"book: {printed.printed}", clip_on=False)
         for number, fit in enumerate(printed_curves):
             losses = fit.curve.losses
-            style = ("-", "--")[number % 2]
             axes.plot(
                 _epochs(program, len(losses)),
-                losses,
-                style,
+                _above(losses),
+                ("-", "--")[number % 2],
                 color=VERMILLION,
-                linewidth=1.1,
+                lw=1.4,
                 label=f"{fit.curve.edition}: {fit.status}",
             )
         axes.set_xlim(0, epochs[-1])
@@ -119,11 +117,17 @@ def draw_curves(one: Judgement, program: str, prefix: str = "") -> Drawing:
             f"Loss of {title} during training: the median over seeds falls from "
             f"{curves[0.5][0]:.3f} to {curves[0.5][-1]:.4f}; the central 99% of seeds end between "
             f"{curves[low][-1]:.4f} and {curves[high][-1]:.4f}; "
-            f"the book’s {printed.printed} is a dashed line."
+            f"the book’s {printed.printed} is a diamond."
             + "".join(f" The curve of {fit.curve.edition} {fit.status}." for fit in printed_curves),
-            f"Loss over all rows during training, {title}: median and central 90% and 99% of the "
-            "seeds, a few sequential runs as thin lines, the printed curves, and the book’s final value.",
+            f"Loss over all rows during training, {title}, above {FLOOR}, which lies just below the least "
+            "that is possible: median and central 90% and 99% of the seeds, a few sequential runs as thin "
+            "lines, the printed curves, and the primary edition’s final value.",
         )
+
+
+def _above(losses: Sequence[float] | np.ndarray) -> np.ndarray:
+    """The distance from the floor; at least 1e-4, for a point that was read off a bitmap."""
+    return np.maximum(np.asarray(losses) - FLOOR, 1e-4)
 
 
 def _distribution(one: Judgement, program: str) -> Drawing:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from rmsprop.book.claims import CHAPTER
 from rmsprop.suite.report.figures.chapter import draw_matrix
 from rmsprop.suite.report.figures.reproduction import draw_curves
 from rmsprop.suite.report.inputs import Inputs
@@ -29,7 +28,7 @@ PATH = "chapter.html"
 
 def pages(inputs: Inputs) -> Iterable[Page]:
     """One page, of the newest record of the chapter that ran to its end; none without one."""
-    best = shown(inputs.reproductions)
+    best = shown(inputs.chapters)
     if best is None:
         return
     others = [one.record for one in inputs.reproductions]
@@ -55,11 +54,13 @@ def pages(inputs: Inputs) -> Iterable[Page]:
     yield Page(PATH, "The chapter: sections 7.2 to 7.8", blocks, nav="Chapter", in_markdown=False)
 
 
-def shown(reproductions: Sequence[Judgement]) -> Judgement | None:
+def shown(chapters: Sequence[Judgement]) -> Judgement | None:
     """The newest record of the chapter that ran to its end, else the newest."""
-    of_chapter = [one for one in reproductions if one.record.section == CHAPTER]
-    numbered = enumerate(of_chapter)
-    best = max(numbered, key=lambda one: (not one[1].record.interrupted, one[0]), default=None)
+    best = max(
+        enumerate(chapters),
+        key=lambda one: (not one[1].record.interrupted, one[0]),
+        default=None,
+    )
     return best[1] if best else None
 
 
@@ -86,7 +87,8 @@ def _losses(best: Judgement) -> Iterator[Block]:
         yield paragraph(
             "Each printed loss is one unseeded draw. It is consistent when it lies within the central 99% of "
             "its own program’s seeds. That says little: other programs of the chapter end there too. Only "
-            "the values of the docs decide."
+            "the values of the docs decide. Each is judged at 1%: of sixteen values that all hold, one or "
+            "more lies outside by chance in 15% of cases."
         )
         yield Table(
             "The final loss of each program",
@@ -105,13 +107,12 @@ def _losses(best: Judgement) -> Iterator[Block]:
 
 
 def _row(verdict: Verdict) -> tuple[str | Cell, ...]:
-    here = "–" if verdict.here is None else f"{verdict.here:.6f}"
     return (
         subject(verdict.claim),
         verdict.claim.quantity,
         verdict.claim.label,
         verdict.claim.printed,
-        here,
+        verdict.printed_here or "–",
         Cell(f"{verdict.status}: {verdict.words}", status=verdict.status),
     )
 
@@ -132,4 +133,8 @@ def _matrix(best: Judgement) -> Iterator[Block]:
         return
     yield Heading("Which curve could have come from which program", anchor="matrix")
     yield Figures((drawing,))
+    yield paragraph(
+        "A program is excluded when p is below 0.01, and p is never below one in all held-out runs and one "
+        "more. Where the program’s curve has another number of points, the table says points."
+    )
     yield matrix_table(best)

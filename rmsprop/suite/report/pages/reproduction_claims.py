@@ -89,7 +89,7 @@ def _here(verdict: Verdict) -> str:
     if verdict.here is None:
         return "nothing"
     kind = "median " if verdict.claim.quantity in ("loss", "sec_per_epoch") else ""
-    return f"{kind}{verdict.here:.6f}"
+    return f"{kind}{verdict.printed_here}"
 
 
 def commit_of(record: ReproductionRecord) -> str:

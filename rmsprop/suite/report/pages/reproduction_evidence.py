@@ -47,8 +47,7 @@ def matrix_table(best: Judgement) -> Table:
             row.append(Cell(f"{text} *" if name == cell.claimed else text, cell.p, status=cell.status))
         rows.append(tuple(row))
     return Table(
-        "p of each printed curve among the held-out runs of each program (* its own; below 0.01 the program "
-        "is excluded; points: its curve has another number of points)",
+        "p of each printed curve among each program’s held-out runs (* its own)",
         ("Curve", *programs),
         tuple(rows),
     )
@@ -78,14 +77,14 @@ def excluded(best: Judgement) -> Iterator[Block]:
             else:
                 status = "excluded" if e.excludes else "not excluded"
                 cells.append(
-                    Cell(f"{'✗' if e.excludes else '·'} p {e.p:.2g}, power {e.power:.0%}", e.p, status=status)
+                    Cell(f"{'✗' if e.excludes else '·'} {e.p:.2g} / {e.power:.0%}", e.p, status=status)
                 )
         together = "excluded" if exclusion.excluded else "not excluded"
         cells.append(Cell(together, exclusion.p, status=together))
         rows.append(tuple(cells))
     yield Table(
-        "Other programs: ✗ excludes, · does not, – cannot show it",
-        ("Program", *names, "All evidence"),
+        "Other programs: p / power (✗ excludes, · does not, – cannot show it)",
+        ("Program", *(_COLUMNS.get(name, name.replace("rmsprop-", "Curve, ")) for name in names), "All"),
         tuple(rows),
     )
     yield paragraph(best.nothing_excludes)
@@ -97,6 +96,15 @@ _KINDS = {
     "editions": "The losses of all editions together",
     "curve": "The printed training curves",
     "all": "All evidence together",
+}
+
+
+_COLUMNS = {
+    "trace": "Trace",
+    "loss, rmsprop-scratch": "Loss, scratch",
+    "loss, rmsprop-concise": "Loss, concise",
+    "editions": "All editions, scratch",
+    "curves together": "Curves together",
 }
 
 

@@ -45,10 +45,12 @@ def _reproduced_jobs(reproductions: Sequence[Judgement]) -> Iterator[tuple[str |
     newest = {}
     for one in reproductions:
         record = one.record
+        if not all(name in record.programs for name in COMPARED):
+            continue
         newest[record.environment.machine, record.device, record.dtype, record.data.source] = one
     for one in newest.values():
         record = one.record
-        for program in COMPARED if all(name in record.programs for name in COMPARED) else ():
+        for program in COMPARED:
             measured = record.programs[program]
             here = {v.claim.quantity: v.here for v in of_primary(one) if v.claim.program == program}
             seeds = measured.ensemble.seeds if measured.ensemble else 0
