@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from rmsprop.errors import UserError
+
 Loop = Literal["scratch", "concise"]
 Shuffle = Literal["each epoch", "once", "never"]
 
@@ -218,7 +220,9 @@ MATRIX = "rmsprop-concise"
 
 
 def program(name: str) -> Program:
-    """The chapter's program of that name; KeyError if there is none."""
+    """The chapter's program of that name; UserError, which lists all, if there is none."""
+    if name not in PROGRAMS:
+        raise UserError(f"program {name!r}: choose one of {', '.join(PROGRAMS)}")
     return PROGRAMS[name]
 
 

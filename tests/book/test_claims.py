@@ -4,7 +4,7 @@ import pytest
 
 from rmsprop.book import claims as module
 from rmsprop.book.claims import CHAPTER, PRIMARY, SECTIONS, claims, primary
-from rmsprop.book.programs import PROGRAMS, TRACES
+from rmsprop.book.programs import PROGRAMS, TRACES, program
 from rmsprop.errors import UserError
 
 
@@ -90,3 +90,10 @@ def test_a_table_that_was_changed_is_refused_by_its_checksum(name, tmp_path, mon
 def test_an_unknown_section_lists_the_known_ones():
     with pytest.raises(UserError, match=r"7\.2, 7\.3, 7\.4, 7\.5, 7\.6, 7\.7, 7\.8, or --chapter"):
         claims("7.9")
+
+
+def test_an_unknown_program_lists_the_known_ones():
+    with pytest.raises(
+        UserError, match=r"program .lion.: choose one of sgd-scratch-batch-1500, .*, adam-concise"
+    ):
+        program("lion")

@@ -226,7 +226,7 @@ def test_an_interrupt_keeps_and_judges_what_was_finished(kill, tmp_path):
 @pytest.mark.slow
 def test_an_interrupted_ensemble_keeps_the_seeds_that_were_trained(tmp_path):
     code, said = interrupt(
-        "scratch", signal.SIGINT, "--runs", "1", "--seeds", "10000000", "--output", str(tmp_path)
+        "rmsprop-scratch", signal.SIGINT, "--runs", "1", "--seeds", "10000000", "--output", str(tmp_path)
     )
     assert code == 130, said
     [record], _ = read_reproductions(tmp_path)

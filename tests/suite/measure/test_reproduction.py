@@ -9,6 +9,7 @@ import torch
 from rmsprop.book import programs
 from rmsprop.book.airfoil import load_airfoil
 from rmsprop.book.claims import claims
+from rmsprop.book.wrong import CHANGES
 from rmsprop.suite.case import Case
 from rmsprop.suite.measure.metrics import book_job
 from rmsprop.suite.measure.registry import implementation
@@ -19,14 +20,15 @@ from rmsprop.suite.report.pages.reproduction import _facts as run_by
 from rmsprop.suite.verdicts.reproduction import judge
 
 
-def run(claimed):
+def run(claimed, changes=()):
     """Without the counts, which have a test of their own and would take most of the time."""
     rows = load_airfoil("surrogate")
     none = {"counts_of": lambda *_: None, "cpu_seconds_of": lambda *_: None}
-    with patch.multiple("rmsprop.suite.measure.tasks", **none):
-        return reproduce(
-            claimed, rows, seeds=150, runs=1, device=torch.device("cpu"), dtype=torch.float32, wrong=False
-        )
+    with (
+        patch.multiple("rmsprop.suite.measure.tasks", **none, CHANGES=changes),
+        patch("rmsprop.suite.measure.reproduction.CHANGES", changes),
+    ):
+        return reproduce(claimed, rows, seeds=150, runs=1, device=torch.device("cpu"), dtype=torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +82,16 @@ def test_the_matrix_and_the_books_job_take_the_books_values(monkeypatch):
         "alpha": 0.8,
     }
     assert book_job(case.implementation, case.device, case.dtype, data="surrogate").losses != before.losses
+
+
+def test_a_wrong_program_that_diverges_is_recorded_as_diverged():
+    [added] = [change for change in CHANGES if change.name == "update added"]
+    record = run(claims(), changes=(added,))
+    assert {(wrong.change, wrong.claimed) for wrong in record.wrong} == {
+        ("update added", "rmsprop-scratch"),
+        ("update added", "rmsprop-concise"),
+    }
+    assert {(wrong.seeds, wrong.diverged) for wrong in record.wrong} == {(150, 150)}
+    [exclusion] = judge(record).exclusions
+    assert exclusion.diverged == 1
+    assert exclusion.excluded
