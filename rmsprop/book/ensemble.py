@@ -93,8 +93,9 @@ def ensemble(
             params = features.new_zeros(p + 1, width)
             begin = _draw_initial(program, seeds[chunk], p) if initial is None else initial[chunk]
             params[:, :n] = begin.T.to(params.dtype)
-            met = _draw_orders(program, seeds[chunk], out=drawn[:n]) if orders is None else orders[chunk]
-            order.flatten(0, 1)[:, :n] = met.flatten(1).T
+            if batch_size < rows:  # else no order matters
+                met = _draw_orders(program, seeds[chunk], out=drawn[:n]) if orders is None else orders[chunk]
+                order.flatten(0, 1)[:, :n] = met.flatten(1).T
             losses.append(_train(program, columns, params, order.to(features.device))[:, :n])
             ends.append(params[:, :n])
             if progress is not None:
@@ -133,12 +134,15 @@ def _train(program: Program, columns: Tensor, params: Tensor, order: Tensor) -> 
     for epoch in order:
         for batch_i, batch in enumerate(epoch.split(program.batch_size)):
             if len(batch) == rows:  # all rows: their order changes nothing but the rounding of the sums
-                met = columns[:, :, None]
+                error = -columns[-1][:, None].expand(rows, width)
+                for x_k, param in zip(columns[:-1, :, None], params, strict=True):
+                    error.addcmul_(x_k, param)
+                gradient = torch.stack([(x_k * error).mean(0) for x_k in columns[:-1, :, None]])
             else:
                 met = columns.index_select(1, batch.flatten()).view(-1, len(batch), width)
-            x, y = met[:-1], met[-1]
-            error = (x * params[:, None]).sum(0) - y
-            gradient = (x * error).mean(1)
+                x, y = met[:-1], met[-1]
+                error = (x * params[:, None]).sum(0) - y
+                gradient = (x * error).mean(1)
             if program.loss_factor != 1:
                 gradient *= program.loss_factor
             if not program.bias:
@@ -167,10 +171,9 @@ def _draw_initial(program: Program, seeds: Sequence[int], p: int) -> Tensor:
 def _draw_orders(program: Program, seeds: Sequence[int], *, out: Tensor) -> Tensor:
     """`out` (seeds, epochs, rows), filled with the orders in which the program meets the rows.
 
-    A program that shuffles in each epoch meets them as `shuffled_batches` gives them. One whose batch holds
-    all rows draws nothing, for no order matters there.
+    A program that shuffles in each epoch meets them as `shuffled_batches` gives them.
     """
-    if program.shuffle == "never" or program.batch_size >= out.shape[2]:
+    if program.shuffle == "never":
         return out.copy_(torch.arange(out.shape[2], dtype=out.dtype).expand_as(out))
     rows, generator = out.shape[2], torch.Generator()
     unused_seed = torch.empty((), dtype=torch.int64)

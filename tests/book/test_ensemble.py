@@ -20,6 +20,7 @@ from rmsprop.book.programs import PROGRAMS
 from rmsprop.book.training import shuffled_batches, train
 
 SCRATCH, CONCISE = PROGRAMS["rmsprop-scratch"], PROGRAMS["rmsprop-concise"]
+ALL_ROWS = PROGRAMS["sgd-scratch-batch-1500"]
 both = pytest.mark.parametrize("program", [SCRATCH, CONCISE], ids=lambda program: program.name)
 every = pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
 
@@ -111,7 +112,7 @@ def test_given_weights_and_given_orders_replace_what_the_seeds_draw(program):
     assert not torch.isclose(other_order.losses[-1], drawn.losses[-1], rtol=1e-9).any()
 
 
-@both
+@pytest.mark.parametrize("program", [SCRATCH, CONCISE, ALL_ROWS], ids=lambda program: program.name)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
 def test_a_seeds_bits_depend_on_that_seed_alone(program, dtype, monkeypatch):
     X, y = rows(100, dtype=dtype)

@@ -197,7 +197,8 @@ def _curves_together(ranks: Sequence[CurveRank]) -> Evidence:
         np.log(np.interp(rng.uniform(size=_DRAWS), np.linspace(0, 1, len(rank.told_p)), rank.told_p))
         for rank in ranks
     )
-    together = float(fisher(np.log(p).sum()))
+    # A rank knows no p below one in all held-out runs and one more, so that the sum says none either.
+    together = max(float(fisher(np.log(p).sum())), 1 / (1 + max(rank.held_out for rank in ranks)))
     return Evidence("curves together", together, float(np.mean(fisher(np.asarray(of_other)) < ALPHA)))
 
 
