@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -25,6 +24,7 @@ from rmsprop.suite.records.bench import BenchRecord
 from rmsprop.suite.records.files import check_writable
 from rmsprop.suite.records.store import write_reproduction
 from rmsprop.suite.report.build import BuiltReport, build_report
+from rmsprop.suite.report.inputs import Invocation
 from rmsprop.suite.verdicts.reproduction import judge
 
 Progress = Callable[[str, int, str], None]
@@ -130,7 +130,6 @@ def carry_out(plan: Plan, results: Path, reports: Path, rows: Airfoil, progress:
     `results` held before stands apart. KeyboardInterrupt ends the stage at work: what was finished is kept
     and reported.
     """
-    began = datetime.now(UTC)
     remarks = []
     record = reproduce(
         claims(),
@@ -146,29 +145,31 @@ def carry_out(plan: Plan, results: Path, reports: Path, rows: Airfoil, progress:
             else None
         ),
     )
-    write_reproduction(results, record)
+    reproduced = write_reproduction(results, record)
+    measured: list[BenchRecord] = []
     good = judge(record).holds
     interrupted = record.interrupted
     if not interrupted:
         try:
-            good = _bench(plan, results, progress) and good
+            _bench(plan, results, progress, measured)
         except KeyboardInterrupt:
             interrupted = True
     if interrupted:
         remarks.append("interrupted: what was finished is kept and reported")
     progress("report", 0, "")
-    report = build_report(results, reports, since=began)
+    invocation = Invocation(reproduced, measured[0].run if measured else None)
+    report = build_report(results, reports, invocation=invocation)
     progress("report", 1, "")
+    good = good and all(record.status != "failed" for record in measured)
     return Outcome(report, good, interrupted, tuple(remarks))
 
 
-def _bench(plan: Plan, results: Path, progress: Progress) -> bool:
-    """Measure the cases; whether none failed."""
+def _bench(plan: Plan, results: Path, progress: Progress, measured: list[BenchRecord]) -> None:
+    """Measure the cases; `measured` gets the record of each when it ends."""
 
     def show(case: Case, record: BenchRecord | None) -> None:
+        if record is not None:
+            measured.append(record)
         progress("cases", 0 if record is None else 1, case.id)
 
-    benched = bench(
-        plan.cases, results, EFFORTS[plan.profile], profile=plan.profile, again=True, progress=show
-    )
-    return all(record.status != "failed" for record in benched.records)
+    bench(plan.cases, results, EFFORTS[plan.profile], profile=plan.profile, again=True, progress=show)

@@ -2,13 +2,12 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from rmsprop.errors import UserError
 from rmsprop.suite.records.files import Problem, write_atomically
 from rmsprop.suite.report import html, markdown
-from rmsprop.suite.report.inputs import Inputs, read_inputs
+from rmsprop.suite.report.inputs import Inputs, Invocation, read_inputs
 from rmsprop.suite.report.page import drawings_of
 from rmsprop.suite.report.pages import MODULES, overview
 from rmsprop.suite.report.write import write_site
@@ -32,20 +31,20 @@ class BuiltReport:
 
 
 def build_report(
-    results: Path, reports: Path, readme: Path | None = None, *, since: datetime | None = None
+    results: Path, reports: Path, readme: Path | None = None, *, invocation: Invocation | None = None
 ) -> BuiltReport:
     """Write the pages, README.md and figures/*.svg below `reports` from the records below `results`.
 
     The same records give the same bytes. All is rendered before anything is written, so that a failure
     leaves the former report whole; UserError where `reports` cannot be written. A `readme` gets the claims
     and the speed of a step between its two markers, `<!-- made by ...` and `<!-- end -->`. The sentences
-    answer for what was recorded `since` then, for the newest records where that is not given.
+    answer for what one `invocation` recorded, for the newest records where that is not given.
     """
     if not results.is_dir():
         raise UserError(
             f"there is no folder {results}; run `rmsprop reproduce` here, or name one with --results"
         )
-    inputs = read_inputs(results, asv_site=(reports / "asv" / "index.html").is_file(), since=since)
+    inputs = read_inputs(results, asv_site=(reports / "asv" / "index.html").is_file(), invocation=invocation)
     excerpt = _excerpt(readme, inputs) if readme else None
     paths = write_site(reports, files_of(inputs))
     if readme and excerpt:

@@ -1,7 +1,6 @@
 """What the pages are made from: everything below results/, read and judged once."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +15,22 @@ from rmsprop.suite.records.store import read_gates, read_peers, read_reproductio
 from rmsprop.suite.verdicts.gate import JudgedRun, judge_gate
 from rmsprop.suite.verdicts.reproduction import Judgement, judge, section_of
 from rmsprop.suite.verdicts.speed import Runs
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """What one invocation of `rmsprop run` recorded, whatever else was recorded at the same time.
+
+    Attributes
+    ----------
+    reproduction
+        The file of its record.
+    run
+        The id of its run of the benchmark matrix; None where it measured no case.
+    """
+
+    reproduction: Path
+    run: str | None = None
 
 
 @dataclass(frozen=True)
@@ -42,8 +57,10 @@ class Inputs:
         Files that could not be read, with reasons; the page `problems` shows them.
     asv_site
         Whether asv's own published site lies beside the pages, in asv/.
-    since
-        When the run began that the first page answers for; None where it answers for the newest records.
+    invocation
+        What the first page answers for; None where it answers for the newest records.
+    reproduced
+        The record of that invocation, with its verdicts.
     """
 
     results: Path
@@ -57,13 +74,19 @@ class Inputs:
     peers: tuple[PeersRecord, ...] = ()
     chapters: tuple[Judgement, ...] = ()
     asv_site: bool = False
-    since: datetime | None = None
+    invocation: Invocation | None = None
+    reproduced: Judgement | None = None
 
 
-def read_inputs(results: Path, *, asv_site: bool = False, since: datetime | None = None) -> Inputs:
+def read_inputs(results: Path, *, asv_site: bool = False, invocation: Invocation | None = None) -> Inputs:
     """Everything below `results`. No checkout is asked: the same records give the same inputs."""
-    found_here, unread = read_folder(results / "reproduction", read_reproduction)
-    reproductions = sorted(found_here, key=lambda record: record.environment.started)
+    found_here, unread = read_folder(results / "reproduction", lambda path: (path, read_reproduction(path)))
+    found_here.sort(key=lambda one: one[1].environment.started)
+    judged = [
+        (path, judge(section_of(record) if record.section == CHAPTER else record))
+        for path, record in found_here
+    ]
+    reproduced = next((one for path, one in judged if invocation and path == invocation.reproduction), None)
     frame, unread_rows = read_frame(results)
     records, unread_gates = read_gates(results)
     gates = tuple(JudgedRun(record, judge_gate(record)) for record in records)
@@ -73,10 +96,8 @@ def read_inputs(results: Path, *, asv_site: bool = False, since: datetime | None
     compared = tuple(one for one in found.series if len(one.commits) > 1 or one.long_enough)
     return Inputs(
         results=results,
-        reproductions=tuple(
-            judge(section_of(record) if record.section == CHAPTER else record) for record in reproductions
-        ),
-        chapters=tuple(judge(record) for record in reproductions if record.section == CHAPTER),
+        reproductions=tuple(one for _, one in judged),
+        chapters=tuple(judge(record) for _, record in found_here if record.section == CHAPTER),
         frame=frame,
         gates=gates,
         runs=Runs.of(frame),
@@ -85,5 +106,6 @@ def read_inputs(results: Path, *, asv_site: bool = False, since: datetime | None
         problems=(*unread, *unread_rows, *unread_gates, *unread_peers),
         peers=tuple(peers),
         asv_site=asv_site,
-        since=since,
+        invocation=invocation,
+        reproduced=reproduced,
     )

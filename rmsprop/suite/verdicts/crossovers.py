@@ -15,15 +15,23 @@ _LEVEL = 0.02
 
 
 def crossovers(rows: pd.DataFrame) -> Iterator[str]:
-    """A sentence for each place, dtype and implementation of which `Runs.latest` has more than one size."""
+    """A sentence for each place, dtype and implementation of which a run measured more than one size.
+
+    `rows` are those of one machine, from `Runs`. The sentence is of one run: of those with the most sizes the
+    newest.
+    """
     steps = measured_steps(rows)
     steps = steps[(steps["layout"] == "single") & steps["ratio"].notna() & (steps["elements"] > 0)]
     steps = steps[steps["implementation"] != REFERENCE]
     keys = ["place", "dtype", "implementation"]
-    for (place, dtype, name), sizes in steps.groupby(keys, sort=False):
+    for (place, dtype, name), found in steps.groupby(keys, sort=False):
+        newest_first = sorted(found.groupby("label"), key=lambda one: (len(str(one[0])), str(one[0])))
+        by_run = [sizes.drop_duplicates("elements", keep="last") for _, sizes in newest_first]
+        sizes = max(by_run, key=len)
         if len(sizes) > 1:
             words = crossover(sizes.sort_values("elements"))
-            yield f"{place}, {dtype}, {LAYOUTS['single']}: {name} is {words}."
+            where = f"{place}, {dtype}, {LAYOUTS['single']}, run {sizes['label'].iloc[0]}"
+            yield f"{where}: {name} is {words}."
 
 
 def crossover(sizes: pd.DataFrame) -> str:

@@ -109,6 +109,8 @@ class Run:
     ----------
     label
         A letter, unique on its machine; A is the newest run.
+    id
+        The name of its folder; None of other runners and of older records.
     started, ended
         When its first and its last turn began; None where no file says.
     cases
@@ -116,6 +118,7 @@ class Run:
     """
 
     label: str
+    id: str | None
     machine: str
     runner: str
     commit: str | None
@@ -140,11 +143,11 @@ class Runs:
     ----------
     rows
         Every row of each turn that holds the latest row of some case, in the order of the tables. Beside the
-        frame's columns: `turn` and `run`, numbers that tell them apart, and `label`, the run's; `latest`,
-        whether it is the last of its case; `trusted`, whether no warning speaks against it; `elements` as a
-        number, NaN where unknown; `place`, such as `cpu, all threads`; `point`, such as `1e5, one tensor,
-        all threads`. For steps alone: `ratio`, `low` and `high` as in `SpeedUp`, NaN where the turn lacks the
-        reference, and `ratio_trusted`; `bandwidth` and `ceiling_bandwidth`, bytes a second of five passes in
+        frame's columns: `turn` and `run`, numbers that tell them apart; the run's `run_id` and `label`;
+        `latest`, whether it is the last of its case; `trusted`, whether no warning speaks against it;
+        `elements` as a number, NaN where unknown; `place`, such as `cpu, all threads`; `point`, such as
+        `1e5, one tensor, all threads`. For steps alone: `ratio`, `low` and `high` as in `SpeedUp`, NaN where
+        the turn lacks the reference, and `ratio_trusted`; `bandwidth` and `ceiling_bandwidth`, bytes a second of five passes in
         its time and in the ceiling's.
     machines
         Those with rows, the most recently measured first.
@@ -244,7 +247,8 @@ def _with_turns(rows: pd.DataFrame) -> pd.DataFrame:
     pauses = (began.loc[order].groupby(environment).diff() > _PAUSE) & unnamed
     number = pauses.groupby(environment).cumsum()
     run = pd.DataFrame({"environment": environment, "number": number})
-    return rows.assign(turn=turn, run=run.groupby(["environment", "number"], sort=False).ngroup())
+    runs = run.groupby(["environment", "number"], sort=False).ngroup()
+    return rows.assign(turn=turn, run=runs, run_id=rows["run"])
 
 
 def _is_latest(rows: pd.DataFrame) -> "pd.Series[bool]":
@@ -269,7 +273,8 @@ def _runs(rows: pd.DataFrame) -> Iterable[tuple[int, Run]]:
         known = {name: newest[name] for name in _SOFTWARE}
         started, ended = first_of(run, "started")["started"], newest["started"]
         cases = len(run.loc[run["latest"], CASE].drop_duplicates())
-        found.append((int(str(number)), Run("", **known, started=started, ended=ended, cases=cases)))
+        one = Run("", newest["run_id"], **known, started=started, ended=ended, cases=cases)
+        found.append((int(str(number)), one))
     found.sort(key=lambda one: (one[1].machine, -_seconds(one[1].ended), one[0]))
     seen: dict[str, int] = defaultdict(int)
     for number, one in found:

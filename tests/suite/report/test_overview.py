@@ -9,7 +9,7 @@ from rmsprop.suite.history.alerts import Alert
 from rmsprop.suite.history.series import History, Series
 from rmsprop.suite.records.store import write_reproduction
 from rmsprop.suite.report.build import build_report
-from rmsprop.suite.report.inputs import read_inputs
+from rmsprop.suite.report.inputs import Invocation, read_inputs
 from rmsprop.suite.report.pages import overview
 from tests.suite.report.conftest import page_from
 
@@ -188,23 +188,28 @@ def test_in_somebody_elses_repository_the_report_is_about_their_cases(tmp_path, 
     assert row == ["parsing.time_parse", "–", "100 ms", "m", "asv", "2026-11-23 04:08 UTC", "030303030"]
 
 
-def test_after_a_run_the_sentences_speak_of_that_run_alone(tmp_path, put, make_record, make_environment):
-    results, began = tmp_path / "results", datetime(2026, 2, 1, tzinfo=UTC)
-    old, new = "2026-01-02T03:04:05+00:00", "2026-02-01T00:00:00+00:00"
+def test_after_a_run_the_sentences_speak_of_that_run_alone(tmp_path, put, make_record):
+    results, old = tmp_path / "results", "2026-01-02T03:04:05+00:00"
     write_reproduction(results, make_record())
     put("builtin-loop", 4e-4, started=old, warnings=("busy: others",))
     put("fused", 1e-4, started=old)
-    holds, fast, changed = overview.sentences(read_inputs(results, since=began))
+    nothing = read_inputs(results, invocation=Invocation(results / "reproduction" / "none.json"))
+    holds, fast, changed = overview.sentences(nothing)
     assert holds == "Does the book hold? This run did not reproduce the section."
     assert fast == "How fast is a step? This run measured no step."
     assert "warnings" not in changed
-    [page] = overview.pages(read_inputs(results, since=began))
+    [page] = overview.pages(nothing)
     text = page_from(page.blocks).text
     assert "What follows was recorded before." in text
     assert page_from(page.blocks).table("Other runs on record")[0][2] == "2026-01-02 03:04 UTC"
-    write_reproduction(results, make_record(environment=make_environment(started=new), mean=0.3))
-    put("builtin-loop", 9e-4, name="new", started=new)
-    holds, fast, changed = overview.sentences(read_inputs(results, since=began))
-    assert "No" in holds
-    assert fast.startswith("How fast is a step? builtin-loop takes 900 µs")
-    assert changed.endswith("warnings speak against 0 of 1 time that are shown.")
+
+
+def test_of_two_runs_at_one_time_each_answers_for_itself(tmp_path, put, make_record):
+    results, at = tmp_path / "results", "2026-02-01T00:00:00+00:00"
+    for name, mean, step in (("one", 0.3, 9e-4), ("two", 0.2435, 3e-4)):
+        kept = write_reproduction(results, make_record(mean=mean))
+        put("builtin-loop", step, name=name, started=at, run=name)
+        holds, fast, changed = overview.sentences(read_inputs(results, invocation=Invocation(kept, name)))
+        assert ("Yes" in holds) == (name == "two")
+        assert fast.startswith(f"How fast is a step? builtin-loop takes {1e6 * step:.0f} µs")
+        assert changed.endswith("warnings speak against 0 of 1 time that are shown.")

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rmsprop.suite.verdicts.crossovers import crossover
+from rmsprop.suite.verdicts.crossovers import crossover, crossovers
 
 
 def sizes(*ratios, width=0.1):
@@ -54,3 +54,22 @@ def test_a_wide_interval_is_no_crossover():
 def test_without_intervals_two_percent_are_level():
     bare = sizes(1.01, 1.5).assign(low=np.nan, high=np.nan)
     assert crossover(bare) == "level with builtin-loop at 1e3, faster than it at 1e4"
+
+
+def test_a_crossover_is_of_one_run_also_where_another_run_measured_the_larger_size():
+    shared = {
+        "quantity": "step",
+        "status": "measured",
+        "median": 1.0,
+        "layout": "single",
+        "implementation": "fused",
+        "place": "cpu, 1 thread",
+        "dtype": "float32",
+    }
+    newer, older = (sizes(*ratios).assign(label=label) for label, ratios in (("A", (2,)), ("B", (0.5, 4))))
+    [sentence] = crossovers(pd.concat([newer, older], ignore_index=True).assign(**shared))
+    assert sentence == (
+        "cpu, 1 thread, float32, one tensor, run B: fused is slower than builtin-loop at 1e3, faster than it "
+        "at 1e4; by interpolation the two are level near 2,200 elements."
+    )
+    assert list(crossovers(newer.assign(**shared))) == []

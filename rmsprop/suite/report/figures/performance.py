@@ -14,6 +14,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullLocator
 
 from rmsprop.suite.case import LAYOUTS, REFERENCE
+from rmsprop.suite.records.frame import Row
 from rmsprop.suite.report.figures.canvas import (
     INK,
     Drawing,
@@ -66,7 +67,8 @@ def draw_bandwidth(name: str, steps: pd.DataFrame, of: str, styles: Styles) -> D
             name,
             f"Effective bandwidth against size, {of}",
             f"Effective bandwidth of a step against elements, both logarithmic, {of}: the most is "
-            f"{best['bandwidth']:.3g} GB/s by {best['implementation']} at {best['elements']:,.0f} elements.",
+            f"{best['bandwidth']:.3g} GB/s by {best['implementation']} at {best['elements']:,.0f} elements"
+            f"{_in_run(best, steps)}.",
             f"Bytes of five passes over the parameters, the least a step can move, over its time, {of}. "
             f"The dashed line is the same run’s plain passes. {_HOLLOW}{_runs(steps)}",
         )
@@ -102,8 +104,8 @@ def draw_speed_ups(name: str, steps: pd.DataFrame, implementation: str) -> Drawi
             f"How many times as fast as {REFERENCE} {implementation} is, by place, dtype and size: "
             f"from {least['ratio']:.2f} ({least['place']}, {least['dtype']}, {least['size']}) to "
             f"{most['ratio']:.2f} ({most['place']}, {most['dtype']}, {most['size']}).",
-            f"How many times as fast as {REFERENCE} , measured in turns with it: orange is slower, purple is "
-            "faster. †: a warning speaks against one of the two numbers.",
+            f"How many times as fast as {REFERENCE}, measured in turns with it: orange is slower, purple is "
+            f"faster. †: a warning speaks against one of the two numbers.{_of_runs(steps)}",
         )
 
 
@@ -157,10 +159,13 @@ def _layout_label(layout: str, size: str, label: str, *, several: bool) -> str:
 
 
 def _runs(steps: pd.DataFrame) -> str:
+    words = _of_runs(steps)
+    return f"{words} Points of different runs are not joined." if words else ""
+
+
+def _of_runs(steps: pd.DataFrame) -> str:
     labels = sorted(set(steps["label"]))
-    if len(labels) == 1:
-        return ""
-    return f" The points are of the runs {', '.join(labels)}; points of different runs are not joined."
+    return f" The numbers are of the runs {', '.join(labels)}." if len(labels) > 1 else ""
 
 
 def _log_axes(figure: Figure, title: str, ylabel: str) -> Axes:
@@ -207,8 +212,14 @@ def _few_digits(axis: Axis, span: tuple[float, float]) -> None:
 
 
 def _fastest(steps: pd.DataFrame) -> str:
-    fastest = [first_of(size, "median") for _, size in steps.groupby("elements")]
+    """At each size and in each run: times of two runs are not compared."""
+    fastest = [first_of(size, "median") for _, size in steps.groupby(["elements", "label"])]
     return "the fastest is " + ", ".join(
         f"{row['implementation']} at {row['elements']:,.0f} elements with {duration(row['median'])}"
+        f"{_in_run(row, steps)}"
         for row in fastest
     )
+
+
+def _in_run(row: Row, steps: pd.DataFrame) -> str:
+    return f" in run {row['label']}" if _of_runs(steps) else ""

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import islice
 
 import pandas as pd
@@ -72,7 +71,7 @@ def sentences(inputs: Inputs) -> tuple[str, ...]:
         return (f"What changed? {_changed(inputs)}",)
     best = _reproduction(inputs)
     holds = "No reproduction is on record. The command rmsprop reproduce makes one."
-    if inputs.since:
+    if inputs.invocation:
         holds = "This run did not reproduce the section."
     return (
         f"Does the book hold? {answer(best) if best else holds}",
@@ -218,16 +217,14 @@ def _is_elsewhere(inputs: Inputs) -> bool:
     return bool(theirs) and not inputs.reproductions and inputs.runs.rows.empty
 
 
-def _is_of_this_run(time: datetime | None, inputs: Inputs) -> bool:
-    # Records keep whole seconds.
-    return inputs.since is None or (time is not None and time >= inputs.since.replace(microsecond=0))
-
-
 def _reproduction(inputs: Inputs) -> Judgement | None:
     """The record that the sentences speak of."""
-    times = [datetime.fromisoformat(one.record.environment.started) for one in inputs.reproductions]
-    known = zip(inputs.reproductions, times, strict=True)
-    return reproduction.shown([one for one, time in known if _is_of_this_run(time, inputs)])
+    return inputs.reproduced if inputs.invocation else reproduction.shown(inputs.reproductions)
+
+
+def _is_answered_for(run: str | None, inputs: Inputs) -> bool:
+    """Whether the sentences speak of the run of that id."""
+    return inputs.invocation is None or (inputs.invocation.run is not None and run == inputs.invocation.run)
 
 
 @dataclass(frozen=True)
@@ -258,7 +255,7 @@ def _headline_runs(inputs: Inputs) -> Iterator[Headline]:
         rows = inputs.runs.on(machine)
         seen = set()
         for run in inputs.runs.runs_on(machine):
-            if not _is_of_this_run(run.ended, inputs):
+            if not _is_answered_for(run.id, inputs):
                 continue
             for device, on_device in rows[rows["label"] == run.label].groupby("device", sort=False):
                 points = list(performance.headline_points(on_device))
@@ -269,7 +266,7 @@ def _headline_runs(inputs: Inputs) -> Iterator[Headline]:
 
 def _fast(inputs: Inputs, found: Headline | None) -> str:
     if found is None:
-        if inputs.since:
+        if inputs.invocation:
             return "This run measured no step."
         return "No benchmark is on record. In a checkout, the command rmsprop bench measures one."
     point = max(found.points, key=lambda rows: (rows["layout"].iloc[0] == "single", rows["elements"].iloc[0]))
@@ -291,7 +288,7 @@ def _fast(inputs: Inputs, found: Headline | None) -> str:
 def _changed(inputs: Inputs) -> str:
     words = [history.changed(inputs)]
     steps = measured_steps(inputs.runs.latest)
-    steps = steps[[_is_of_this_run(time, inputs) for time in steps["started"]]]
+    steps = steps[[_is_answered_for(run, inputs) for run in steps["run_id"]]]
     if len(steps):
         doubted = int((~steps["trusted"]).sum())
         words.append(f"warnings speak against {doubted:,} of {count(len(steps), 'time')} that are shown")

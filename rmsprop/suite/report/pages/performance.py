@@ -187,7 +187,7 @@ def section_of(runs: Runs, machine: str, styles: Styles) -> Section:
         runs=runs_table(runs.runs_on(machine), "Runs on this machine, the newest first"),
         figures=tuple(figures_of(rows, slug(machine), styles)),
         tables=tuple(case_tables(rows, runs.implementations))[:_TABLES],
-        crossovers=_capped_sentences(crossovers(latest)),
+        crossovers=_capped_sentences(crossovers(rows)),
         marked=_capped_sentences(warning_sentences(rows)),
         notes=_capped_sentences(note_sentences(latest)),
         unmeasured=_capped_sentences(unmeasured_sentences(latest)),
