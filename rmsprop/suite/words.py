@@ -5,6 +5,13 @@ import statistics
 from collections.abc import Sequence
 from datetime import datetime
 
+BY_FORMULA = "checked by the suite's formula of RMSProp"
+BY_AUTHOR = "checked by the author's reference_step"
+BY_ITSELF = "checked against itself in float64: no formula is known"
+BY_SHAPE = "checked for shapes and finite values alone: no formula is known, and it has no float64"
+ILL = "ill-conditioned"
+"""How an optimizer was checked before it was timed: notes of a record begin so."""
+
 
 def duration(seconds: float) -> str:
     """Three digits and a unit, such as `12.3 µs`."""

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rmsprop.suite.words import BY_AUTHOR, BY_ITSELF, BY_SHAPE, ILL
+
 STEPS = 3
 TOLERANCE = {"float64": 1e-14, "float32": 1e-6, "bfloat16": 3e-2, "float16": 4e-3}
 """Largest error of a parameter after the steps, relative to |parameter| + `_largest_move`.
@@ -91,17 +93,36 @@ def check(
         raise WrongResultError(f"{said} (relative error {worst[0]:.1e}, at most {tolerance:g} allowed)")
     if inside is not None:
         return None
-    return _held(author is not None, itself is not None, worst[0] if worst[0] > tolerance else None)
+    if author is not None:
+        return BY_AUTHOR if worst[0] <= tolerance else f"{BY_AUTHOR}: {ILL}, {_off(worst[0])}"
+    return f"{BY_ITSELF}, {_compared(itself, initial, sets, hyperparameters)}" if itself else BY_SHAPE
 
 
-def _held(by_author: bool, by_itself: bool, off: float | None) -> str:
-    """What the numbers were held against where we know no formula."""
-    if by_author:
-        ill = "" if off is None else f": ill-conditioned, right in float64 and off by {off:.1e} in this dtype"
-        return f"checked by the author's reference_step{ill}"
-    if by_itself:
-        return "checked against itself in float64: no formula is known"
-    return "checked for shapes and finite values alone: no formula is known, and it has no float64"
+def _off(error: float) -> str:
+    return f"right in float64 and off by {error:.1e} in this dtype"
+
+
+def _compared(
+    itself: Sequence[Tensor],
+    initial: Sequence[Tensor],
+    sets: Sequence[Sequence[Tensor]],
+    hyperparameters: dict[str, float],
+) -> str:
+    """Whether the steps that an unknown optimizer takes in float64 are those of RMSProp."""
+    move = _largest_move(**hyperparameters)
+    errors = {"torch.optim.RMSprop's": 0.0, "the book's, with ε inside the root": 0.0}
+    cpu = torch.device("cpu")
+    for index, (now, before) in enumerate(zip(itself, initial, strict=True)):
+        for start in range(0, now.numel(), CHUNK):
+            gradients = [_part(one[index], start, cpu) for one in sets]
+            for inside, name in enumerate(errors):
+                right = _formula(_part(before, start, cpu), gradients, inside=bool(inside), **hyperparameters)
+                error = (_part(now, start, cpu) - right).abs() / (right.abs() + move)
+                errors[name] = max(errors[name], float(error.max()))
+    nearest = min(errors, key=errors.__getitem__)
+    if errors[nearest] <= EXACT:
+        return f"but its steps are {nearest}"
+    return "and its steps are not RMSProp's"
 
 
 def _author(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any, cast
 
 import torch
@@ -165,12 +166,15 @@ class BookJob:
         Of each run, the last epoch: the first one may compile.
     losses
         The final loss of each run, as the book prints it.
+    curve
+        The mean over the runs of the loss at the start and after each 100 rows.
     data
         real or surrogate.
     """
 
     epoch_seconds: tuple[float, ...]
     losses: tuple[float, ...]
+    curve: tuple[float, ...]
     data: str
 
 
@@ -194,7 +198,12 @@ def book_job(
         runs = [train(seed) for seed in seeds]
     finally:
         torch.set_num_threads(before)
-    return BookJob(tuple(run.sec_per_epoch for run in runs), tuple(run.loss for run in runs), source)
+    return BookJob(
+        epoch_seconds=tuple(run.sec_per_epoch for run in runs),
+        losses=tuple(run.loss for run in runs),
+        curve=tuple(map(fmean, zip(*(run.losses for run in runs), strict=True))),
+        data=source,
+    )
 
 
 def book_trainer(

@@ -183,7 +183,7 @@ class _Run:
             data="surrogate",
             seeds=range(runs),
         )
-        self.samples |= {"epoch": job.epoch_seconds, "loss": job.losses}
+        self.samples |= {"epoch": job.epoch_seconds, "loss": job.losses, "curve": job.curve}
 
     def cold_start(self) -> None:
         """Imports, first step and what of it is beyond a steady one, in a process of its own."""

@@ -10,24 +10,27 @@ from rmsprop.suite.records.environment import Environment
 
 SCHEMA = 3
 """2: a case has a momentum; one of schema 1 has 0. 3: a record names its run, the processes that took its
-samples, and the hardware; older ones name no run, and one process took their samples."""
+samples, and the hardware, and has the book's loss curve; older ones name no run, and one process took their
+samples."""
 _STRICT = ConfigDict(extra="forbid", ser_json_inf_nan="strings")  # JSON has no NaN
 
 Status = Literal["measured", "skipped", "failed"]
-Quantity = Literal["step", "peak", "epoch", "loss", "import", "first_step", "compile"]
+Quantity = Literal["step", "peak", "epoch", "loss", "curve", "import", "first_step", "compile"]
 
 UNITS: dict[Quantity, str] = {
     "step": "seconds",
     "peak": "bytes",
     "epoch": "seconds",
     "loss": "1",
+    "curve": "1",
     "import": "seconds",
     "first_step": "seconds",
     "compile": "seconds",
 }
-"""What is measured: a step, the largest extra memory alive in it, an epoch of the book's job and its final
-loss, and the cold start in a fresh process: the imports, construction and first step, and what of that
-step is beyond a steady one, such as compilation."""
+"""What is measured: a step, the largest extra memory alive in it, an epoch of the book's job, its final
+loss, and its loss curve (at the start and after each 100 rows, in this order: the mean over the trainings),
+and the cold start in a fresh process: the imports, construction and first step, and what of that step is
+beyond a steady one, such as compilation."""
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -31,8 +31,9 @@ COLUMNS: dict[str, tuple[type | str, str]] = {
     },
     "quantity": (
         str,
-        "what was measured: step, peak, epoch, loss, import, first_step, compile; of others time, memory, "
-        "peak memory, track",
+        "what was measured: step, peak, epoch, loss, curve (the losses of the book's job at the start and "
+        "after each 100 rows, in order), import, first_step, compile; of others time, memory, peak memory, "
+        "track",
     ),
     "unit": (str, "of the numbers: seconds, bytes, 1 for a loss, or what the benchmark says"),
     "status": (str, "measured, skipped or failed"),

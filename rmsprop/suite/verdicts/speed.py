@@ -147,8 +147,8 @@ class Runs:
         `latest`, whether it is the last of its case; `trusted`, whether no warning speaks against it;
         `elements` as a number, NaN where unknown; `place`, such as `cpu, all threads`; `point`, such as
         `1e5, one tensor, all threads`. For steps alone: `ratio`, `low` and `high` as in `SpeedUp`, NaN where
-        the turn lacks the reference, and `ratio_trusted`; `bandwidth` and `ceiling_bandwidth`, bytes a second of five passes in
-        its time and in the ceiling's.
+        the turn lacks the reference, and `ratio_trusted`; `bandwidth` and `ceiling_bandwidth`, bytes a second
+        of five passes in its time and in the ceiling's.
     machines
         Those with rows, the most recently measured first.
     implementations

@@ -36,6 +36,11 @@ class Wrong(Right):
         super().__init__(params, lr=1.01 * lr, alpha=alpha, eps=eps)
 
 
+class Doubled(RMSprop):
+    def __init__(self, params, lr, alpha, eps):
+        super().__init__(params, lr=2 * lr, alpha=alpha, eps=eps)
+
+
 class IllConditioned(Right):
     @torch.no_grad()
     def step(self, closure=None):
@@ -96,15 +101,16 @@ def authors(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "status", "said"),
     [
-        ("Plain", "measured", "checked against itself in float64: no formula is known"),
+        ("Plain", "measured", "no formula is known, but its steps are torch.optim.RMSprop's"),
+        ("Doubled", "measured", "no formula is known, and its steps are not RMSProp's"),
         ("Right", "measured", "checked by the author's reference_step"),
         ("IllConditioned", "measured", "ill-conditioned, right in float64 and off by"),
         ("NeedsClosure", "measured", "checked against itself in float64"),
         ("factory", "measured", "checked against itself in float64"),
         ("Wrong", "failed", "wrong also in float64, by the author's reference_step"),
         ("NotFinite", "failed", "found nan, expected a finite number"),
-        ("ConstructorRaises", "failed", "ValueError: no such rate (authors.py, line 45)"),
-        ("StepRaises", "failed", "RuntimeError: no luck today (authors.py, line 50)"),
+        ("ConstructorRaises", "failed", "ValueError: no such rate (authors.py, line 50)"),
+        ("StepRaises", "failed", "RuntimeError: no luck today (authors.py, line 55)"),
         ("Idle", "failed", "no parameter has moved"),
     ],
 )

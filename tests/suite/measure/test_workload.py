@@ -11,6 +11,7 @@ from rmsprop.suite.measure.correctness import WrongResultError, check
 from rmsprop.suite.measure.registry import Implementation, builtins, load_optimizer
 from rmsprop.suite.measure.subject import skip_reason
 from rmsprop.suite.measure.workload import CaseFailedError, CaseSkippedError, Workload
+from rmsprop.suite.words import BY_ITSELF
 
 FORMULA = {"lr": 0.01, "alpha": 0.9, "eps": 1e-8}
 
@@ -192,7 +193,7 @@ def test_torchs_own_eps_in_float16_fails_the_check_as_the_hazard_predicts(monkey
 
 def test_an_optimizer_without_a_formula_is_held_against_itself_in_float64_and_says_so():
     with Workload(case("torch.optim:Adam"), load_optimizer("torch.optim:Adam")) as workload:
-        assert workload.notes == ["checked against itself in float64: no formula is known"]
+        assert workload.notes == [f"{BY_ITSELF}, and its steps are not RMSProp's"]
 
     class OffInFloat32(Step):
         def spoil(self, p):
