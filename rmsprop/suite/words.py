@@ -10,7 +10,8 @@ BY_AUTHOR = "checked by the author's reference_step"
 BY_ITSELF = "checked against itself in float64: no formula is known"
 BY_SHAPE = "checked for shapes and finite values alone: no formula is known, and it has no float64"
 ILL = "ill-conditioned"
-"""How an optimizer was checked before it was timed: notes of a record begin so."""
+CHECKS = (BY_AUTHOR, BY_ITSELF, BY_SHAPE)
+"""How somebody's optimizer was checked before it was timed: a note of the record begins so."""
 
 
 def duration(seconds: float) -> str:

@@ -19,10 +19,11 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, NoReturn, Protocol, cast
+from typing import Any, NoReturn, Protocol
 
 import torch
 from torch import Tensor
@@ -233,17 +234,10 @@ def _implementation(name: str, found: Any) -> Implementation:
     accepted = inspect.signature(found).parameters
     chosen = {ours: next((n for n in theirs if n in accepted), None) for ours, theirs in _NAMES.items()}
     taken = {ours: theirs for ours, theirs in chosen.items() if theirs}
-    optimizer: Callable[..., Optimizer] = _without_closure(found) if isinstance(found, type) else found
 
     def make(params: list[Tensor], **hyperparameters: float) -> Optimizer:
-        return optimizer(
-            params,
-            **{
-                theirs: hyperparameters[ours]
-                for ours, theirs in chosen.items()
-                if theirs and ours in hyperparameters
-            },
-        )
+        given = {theirs: hyperparameters[ours] for ours, theirs in taken.items() if ours in hyperparameters}
+        return _with_closure(found(params, **given))
 
     summary = f"{found.__module__}.{found.__qualname__}"
     return Implementation(
@@ -256,17 +250,15 @@ def _implementation(name: str, found: Any) -> Implementation:
     )
 
 
-def _without_closure(found: type[Optimizer]) -> type[Optimizer]:
-    """The class, or where its step needs a closure, a subclass whose step has one."""
-    _, *parameters = inspect.signature(found.step).parameters.values()
-    needed = [one for one in parameters if one.default is one.empty]
-    if all(one.kind in {one.VAR_POSITIONAL, one.VAR_KEYWORD} for one in needed):
-        return found
-
-    def step(self: Optimizer, closure: Callable[[], Any] | None = None) -> Any:
-        return found.step(self, cast(Any, closure or (lambda: torch.zeros(()))))
-
-    return type(found.__name__, (found,), {"step": step, "__module__": found.__module__})
+def _with_closure(optimizer: Optimizer) -> Optimizer:
+    """The optimizer; where its step needs a closure, the step has one from now on."""
+    needed = [
+        one for one in inspect.signature(optimizer.step).parameters.values() if one.default is one.empty
+    ]
+    if any(one.kind not in {one.VAR_POSITIONAL, one.VAR_KEYWORD} for one in needed):
+        step = partial(optimizer.step, lambda: torch.zeros(()))
+        optimizer.step = step  # type: ignore[method-assign, assignment]
+    return optimizer
 
 
 def _broken(name: str, error: str) -> Implementation:

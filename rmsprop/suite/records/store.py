@@ -1,6 +1,7 @@
 """Records on disk: each kind written to its folder, and read with the damaged ones named."""
 
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
@@ -62,10 +63,11 @@ def read_bench(path: Path) -> BenchRecord:
 def begin_run(results: Path, environment: Environment, profile: str, cases: tuple[str, ...]) -> Path:
     """Make the folder of a new run below results/bench/<machine>/, with its record; the folder.
 
-    The name is taken in one step: runs that begin in one second have folders of their own.
+    The name is taken in one step: runs that begin in one second have folders of their own. It ends in a hash
+    of what was asked for, by which `last_run` finds it.
     """
     folder = results / "bench" / environment.machine
-    name = f"{_stamp(environment)}-{_suffix(environment)}"
+    name = f"{_stamp(environment)}-{_suffix(environment, profile, cases)}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path = next(
@@ -86,10 +88,10 @@ def read_run(path: Path) -> RunRecord:
 def last_run(results: Path, environment: Environment, profile: str, cases: tuple[str, ...]) -> Path | None:
     """The folder of the newest run here that was asked for the same, of the same commit and versions.
 
-    Folders are listed, and only those whose name fits are read.
+    Folders are listed, and those whose names fit are read from the newest on, until one is the same.
     """
     folder = results / "bench" / environment.machine
-    names = sorted(folder.glob(f"*Z-{_suffix(environment)}*/{RUN_FILE}"), reverse=True)
+    names = sorted(folder.glob(f"*Z-{_suffix(environment, profile, cases)}*/{RUN_FILE}"), reverse=True)
     for path in names:
         try:
             found = read_run(path)
@@ -173,9 +175,11 @@ def _made(folder: Path) -> bool:
     return True
 
 
-def _suffix(environment: Environment) -> str:
+def _suffix(environment: Environment, profile: str, cases: tuple[str, ...]) -> str:
     state = "-dirty" if environment.dirty else ""
-    return f"{short_commit(environment)}{state}-torch{environment.versions['torch']}"
+    asked = repr((profile, cases, _software(environment)))
+    torch = environment.versions["torch"]
+    return f"{short_commit(environment)}{state}-torch{torch}-{sha256(asked.encode()).hexdigest()[:6]}"
 
 
 def _software(environment: Environment) -> Environment:

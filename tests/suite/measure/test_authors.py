@@ -1,6 +1,11 @@
-"""Other people's optimizers, right, wrong and odd: each gets the answer that it deserves, with its reason."""
+"""Other people's optimizers, right, wrong and odd: each gets the answer that it deserves, of every runner."""
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,136 +15,155 @@ from rmsprop.suite.measure.matrix import cases, others
 from rmsprop.suite.measure.point import Task, measure_point
 from rmsprop.suite.measure.registry import load_optimizer
 
+CHECKOUT = Path(__file__).parents[3]
 LOOP = Case("builtin-loop", "cpu", "float32", "1e3", "single", 1)
-
-AUTHORS = """
-import torch
-from torch.optim import Optimizer, RMSprop
-
-
-def formula(params, gradients, state, *, lr, alpha, eps):
-    for i, (p, g) in enumerate(zip(params, gradients)):
-        s = state[i] = alpha * state.get(i, torch.zeros_like(p)) + (1 - alpha) * g * g
-        p -= lr * g / (s.sqrt() + eps)
-
-
-class Plain(RMSprop):
-    pass
-
-
-class Right(RMSprop):
-    reference_step = staticmethod(formula)
-
-
-class Wrong(Right):
-    def __init__(self, params, lr, alpha, eps):
-        super().__init__(params, lr=1.01 * lr, alpha=alpha, eps=eps)
-
-
-class Doubled(RMSprop):
-    def __init__(self, params, lr, alpha, eps):
-        super().__init__(params, lr=2 * lr, alpha=alpha, eps=eps)
+GOOD = {
+    "Plain": "no formula is known, but its steps are torch.optim.RMSprop's",
+    "Doubled": "no formula is known, and its steps are not RMSProp's",
+    "Right": "checked by the author's reference_step",
+    "IllConditioned": "ill-conditioned, right in float64 and off by",
+    "NeedsClosure": "its steps are torch.optim.RMSprop's",
+    "factory": "its steps are torch.optim.RMSprop's",
+    "factory_of_closures": "checked against itself in float64",
+}
+"""Those that get a time, and what is said of the check."""
+BAD = {
+    "Wrong": "wrong also in float64, by the author's reference_step",
+    "NotFinite": "found nan, expected a finite number",
+    "ConstructorRaises": "no such rate",
+    "StepRaises": "no luck today",
+    "Idle": "no parameter has moved",
+}
+"""Those that get none, and why."""
+REFUSED = {
+    "tests.authors:NoOptimizer": "no torch.optim.Optimizer subclass",
+    "tests.authors:number": "no torch.optim.Optimizer subclass",
+    "tests.authors:Unknown": "cannot be imported",
+    "nowhere:Nothing": "cannot be imported",
+}
+"""Those that are refused before anything is measured."""
 
 
-class IllConditioned(Right):
-    @torch.no_grad()
-    def step(self, closure=None):
-        shifted = [p for group in self.param_groups for p in group["params"]]
-        for p in shifted:
-            p.add_(1000)
-        super().step()
-        for p in shifted:
-            p.sub_(1000)
-
-
-class NotFinite(Right):
-    @torch.no_grad()
-    def step(self, closure=None):
-        super().step()
-        self.param_groups[0]["params"][0].view(-1)[3] = float("nan")
-
-
-class ConstructorRaises(RMSprop):
-    def __init__(self, params, lr):
-        raise ValueError("no such rate")
-
-
-class StepRaises(RMSprop):
-    def step(self, closure=None):
-        raise RuntimeError("no luck today")
-
-
-class NeedsClosure(RMSprop):
-    def step(self, closure):
-        closure()
-        return super().step()
-
-
-class Idle(RMSprop):
-    def step(self, closure=None):
-        pass
-
-
-def factory(params, lr, alpha, eps):
-    return RMSprop(params, lr=lr, alpha=alpha, eps=eps)
-
-
-class NoOptimizer:
-    pass
-
-
-number = 3
-"""
-
-
-@pytest.fixture(autouse=True)
-def authors(tmp_path, monkeypatch):
-    (tmp_path / "authors.py").write_text(AUTHORS)
-    monkeypatch.syspath_prepend(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("name", "status", "said"),
-    [
-        ("Plain", "measured", "no formula is known, but its steps are torch.optim.RMSprop's"),
-        ("Doubled", "measured", "no formula is known, and its steps are not RMSProp's"),
-        ("Right", "measured", "checked by the author's reference_step"),
-        ("IllConditioned", "measured", "ill-conditioned, right in float64 and off by"),
-        ("NeedsClosure", "measured", "checked against itself in float64"),
-        ("factory", "measured", "checked against itself in float64"),
-        ("Wrong", "failed", "wrong also in float64, by the author's reference_step"),
-        ("NotFinite", "failed", "found nan, expected a finite number"),
-        ("ConstructorRaises", "failed", "ValueError: no such rate (authors.py, line 50)"),
-        ("StepRaises", "failed", "RuntimeError: no luck today (authors.py, line 55)"),
-        ("Idle", "failed", "no parameter has moved"),
-    ],
-)
-def test_each_author_gets_an_answer_and_the_others_are_measured(name, status, said):
-    theirs = replace(LOOP, implementation=f"authors:{name}")
+@pytest.mark.parametrize("name", [*GOOD, *BAD])
+def test_the_bench_measures_it_or_says_why_not_and_measures_the_others(name):
+    theirs = replace(LOOP, implementation=f"tests.authors:{name}")
     part, loop = measure_point(Task((theirs, LOOP), 0.01, 5, 0, False)).parts
-    assert (part.ended or ("measured",))[0] == status
-    assert said in (part.ended[1] if part.ended else "; ".join(part.notes))
-    assert bool(part.trace) == (status == "failed")
+    assert (part.ended or ("measured",))[0] == ("measured" if name in GOOD else "failed")
+    assert (GOOD | BAD)[name] in (part.ended[1] if part.ended else "; ".join(part.notes))
+    assert bool(part.trace) == (name in BAD)
     assert loop.ended is None
     assert len(loop.seconds) == 5
 
 
-@pytest.mark.parametrize(
-    ("spec", "said"),
-    [
-        ("authors:NoOptimizer", "no torch.optim.Optimizer subclass"),
-        ("authors:number", "no torch.optim.Optimizer subclass"),
-        ("authors:Unknown", "cannot be imported"),
-        ("nowhere:Nothing", "cannot be imported"),
-    ],
-)
-def test_what_is_none_is_refused(spec, said):
-    with pytest.raises(UserError, match=said):
+@pytest.mark.parametrize("name", ["ConstructorRaises", "StepRaises"])
+def test_an_error_names_the_line_of_the_author(name):
+    theirs = replace(LOOP, implementation=f"tests.authors:{name}")
+    [part] = measure_point(Task((theirs,), 0.01, 5, 0, False)).parts
+    line = 1 + next(
+        number
+        for number, text in enumerate((CHECKOUT / "tests" / "authors.py").read_text().splitlines())
+        if "raise" in text and BAD[name] in text
+    )
+    assert part.ended[1].endswith(f"{BAD[name]} (authors.py, line {line})")
+
+
+@pytest.mark.parametrize("spec", REFUSED)
+def test_what_is_none_is_refused(spec):
+    with pytest.raises(UserError, match=REFUSED[spec]):
         load_optimizer(spec)
 
 
 def test_the_variable_names_optimizers_for_what_has_no_option(monkeypatch):
-    monkeypatch.setenv("RMSPROP_OPTIMIZERS", "authors:Right authors:factory")
-    assert others()[-2:] == ["authors:Right", "authors:factory"]
+    monkeypatch.setenv("RMSPROP_OPTIMIZERS", "tests.authors:Right tests.authors:factory")
+    assert others()[-2:] == ["tests.authors:Right", "tests.authors:factory"]
     listed = cases("smoke", others=others())
-    assert {"authors:Right", "authors:factory"} <= {case.implementation for case in listed}
+    assert {"tests.authors:Right", "tests.authors:factory"} <= {case.implementation for case in listed}
+
+
+def in_the_checkout(*command, names=()):
+    return subprocess.run(
+        [sys.executable, *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=CHECKOUT,
+        env=os.environ | {"RMSPROP_OPTIMIZERS": " ".join(f"tests.authors:{name}" for name in names)},
+    )
+
+
+@pytest.mark.slow
+def test_pytest_benchmark_measures_the_good_ones_and_fails_the_bad_ones(tmp_path):
+    options = [f"--optimizer=tests.authors:{name}" for name in (*GOOD, *BAD)]
+    done = in_the_checkout(
+        *("-m", "pytest", "benchmarks/bench_steps.py", "-rA", "--size=1e3", "--device=cpu"),
+        *(f"--benchmark-storage=file://{tmp_path}", "--benchmark-min-rounds=2", "--benchmark-max-time=0.01"),
+        *("--implementation=builtin-loop", *options),
+    )
+    [file] = tmp_path.rglob("*.json")
+    measured = {one["extra_info"]["implementation"] for one in json.loads(file.read_text())["benchmarks"]}
+    assert measured == {"builtin-loop", *(f"tests.authors:{name}" for name in GOOD)}
+    for name, reason in BAD.items():
+        assert f"FAILED benchmarks/bench_steps.py::test_step[tests.authors:{name}-" in done.stdout
+        assert reason in done.stdout
+    assert done.returncode == 1
+
+
+@pytest.mark.slow
+def test_pytest_benchmark_refuses_what_is_none():
+    for spec, reason in REFUSED.items():
+        done = in_the_checkout("-m", "pytest", "benchmarks", "--collect-only", f"--optimizer={spec}")
+        assert done.returncode == 4
+        assert reason in done.stderr
+
+
+EACH = """
+import json, sys
+from {module} import {given}
+
+answers = {{}}
+for name in {names!r}:
+    try:
+        {body}
+        answers[name] = None
+    except BaseException as error:
+        answers[name] = str(error)
+print(json.dumps(answers))
+"""
+POINT = "cpu-float32-1e3-single-1t"
+RUNNERS = {
+    "asv": (
+        "benchmarks.steps",
+        "Small",
+        "one = Small(); a = f'tests.authors:{name}', POINT; one.setup(*a); one.time_1000_steps(*a)",
+    ),
+    "gate": (
+        "benchmarks.suite",
+        "cases, make",
+        "case = f'tests.authors:{name}-{POINT}'; assert case in cases(); "
+        "context = make(case); context.__enter__()(10)",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_asvs_classes_and_the_gates_suite_time_the_good_ones_and_say_why_not_of_the_bad_ones(runner):
+    module, given, body = RUNNERS[runner]
+    names = (*GOOD, *BAD)
+    program = f"POINT = {POINT!r}\n" + EACH.format(module=module, given=given, names=names, body=body)
+    done = in_the_checkout("-c", program, names=names)
+    answers = json.loads(done.stdout.splitlines()[-1])
+    assert {name: answers[name] for name in GOOD} == dict.fromkeys(GOOD)
+    for name, reason in BAD.items():
+        assert reason in answers[name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_asv_and_the_gate_name_what_cannot_be_measured(runner):
+    module, given, body = RUNNERS[runner]
+    names = ("NoOptimizer", "number", "Unknown")
+    program = f"POINT = {POINT!r}\n" + EACH.format(module=module, given=given, names=names, body=body)
+    answers = json.loads(in_the_checkout("-c", program, names=names).stdout.splitlines()[-1])
+    for name, said in answers.items():
+        assert REFUSED[f"tests.authors:{name}"] in said

@@ -266,7 +266,8 @@ def test_among_thousands_of_runs_only_those_that_were_asked_for_the_same_are_rea
 ):
     folder = begin_run(tmp_path, make_environment(), "smoke", (LOOP.id,))
     for number in range(2_000):
-        other = folder.parent / f"20250101T000000Z-{number:09}-torch2.13.0"
+        same_software = folder.name.partition("Z-")[2][:-6]
+        other = folder.parent / f"20270101T000000Z-{same_software}{number:06}"
         other.mkdir()
         (other / "run.json").write_text("{")
     read = []

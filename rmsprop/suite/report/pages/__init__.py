@@ -1,6 +1,7 @@
 """The pages of the site, a module each."""
 
 from rmsprop.suite.report.pages import (
+    author,
     chapter,
     fused,
     gate,
@@ -12,5 +13,5 @@ from rmsprop.suite.report.pages import (
     reproduction,
 )
 
-MODULES = (overview, reproduction, chapter, performance, fused, peers, history, gate, problems)
+MODULES = (overview, reproduction, chapter, performance, author, fused, peers, history, gate, problems)
 """In the order of the navigation."""

@@ -1,0 +1,82 @@
+"""What a new author brings: optimizers that are right, wrong or ill-conditioned, that raise, and none."""
+
+import torch
+from torch.optim import RMSprop
+
+
+def formula(params, gradients, state, *, lr, alpha, eps):
+    for i, (p, g) in enumerate(zip(params, gradients, strict=True)):
+        s = state[i] = alpha * state.get(i, torch.zeros_like(p)) + (1 - alpha) * g * g
+        p.sub_(lr * g / (s.sqrt() + eps))
+
+
+class Plain(RMSprop):
+    pass
+
+
+class Right(RMSprop):
+    reference_step = staticmethod(formula)
+
+
+class Wrong(Right):
+    def __init__(self, params, lr, alpha, eps):
+        super().__init__(params, lr=1.01 * lr, alpha=alpha, eps=eps)
+
+
+class Doubled(RMSprop):
+    def __init__(self, params, lr, alpha, eps):
+        super().__init__(params, lr=2 * lr, alpha=alpha, eps=eps)
+
+
+class IllConditioned(Right):
+    @torch.no_grad()
+    def step(self, closure=None):
+        shifted = [p for group in self.param_groups for p in group["params"]]
+        for p in shifted:
+            p.add_(1000)
+        super().step()
+        for p in shifted:
+            p.sub_(1000)
+
+
+class NotFinite(Right):
+    @torch.no_grad()
+    def step(self, closure=None):
+        super().step()
+        self.param_groups[0]["params"][0].view(-1)[3] = float("nan")
+
+
+class ConstructorRaises(RMSprop):
+    def __init__(self, params, lr):
+        raise ValueError("no such rate")
+
+
+class StepRaises(RMSprop):
+    def step(self, closure=None):
+        raise RuntimeError("no luck today")
+
+
+class NeedsClosure(RMSprop):
+    def step(self, closure):
+        closure()
+        return super().step()
+
+
+class Idle(RMSprop):
+    def step(self, closure=None):
+        pass
+
+
+def factory_of_closures(params, lr):
+    return NeedsClosure(params, lr=lr)
+
+
+def factory(params, lr, alpha, eps):
+    return RMSprop(params, lr=lr, alpha=alpha, eps=eps)
+
+
+class NoOptimizer:
+    pass
+
+
+number = 3

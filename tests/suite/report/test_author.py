@@ -1,0 +1,81 @@
+"""The page for an optimizer's author: right or not and by what, speed, loss and memory, each of one run."""
+
+import pytest
+
+from rmsprop.suite.report.inputs import read_inputs
+from rmsprop.suite.report.pages import author
+from rmsprop.suite.words import BY_AUTHOR, BY_ITSELF
+from tests.suite.report.conftest import page_from
+
+MINE = "package.module:Mine"
+
+
+@pytest.fixture
+def page(tmp_path):
+    """The page as the browser gets it."""
+
+    def read():
+        [found] = author.pages(read_inputs(tmp_path / "results"))
+        return page_from(found.blocks)
+
+    return read
+
+
+def tables(page, caption):
+    """All tables whose caption begins so."""
+    found = [one for one in page.all("table") if one.caption.get_text().startswith(caption)]
+    return [
+        [[cell.get_text() for cell in row.find_all(["th", "td"])] for row in one.tbody.find_all("tr")]
+        for one in found
+    ]
+
+
+def test_the_speed_is_against_each_built_in_of_the_same_turn_with_its_interval(put, page):
+    for size in ("1e3", "1e5"):
+        put("builtin-loop", steps=(4e-4,) * 3, size=size)
+        put(MINE, steps=(0.8e-4, 1e-4, 1.25e-4), size=size)
+    put("fused", 1e-4, size="1e5")
+    put("scratch", 9e-4, size="1e5", started="2026-03-02T03:04:05+00:00")
+    assert page().table("How fast is a step?") == [
+        ["cpu, float32, 1e3, one tensor, 1 thread", "B", "100 µs", "4× (2.3 to 6.96)", "–"],
+        ["cpu, float32, 1e5, one tensor, 1 thread", "B", "100 µs", "4× (2.3 to 6.96)", "1× (0.574 to 1.74)"],
+    ]
+
+
+def test_it_is_right_by_a_formula_or_not_known_and_a_wrong_dtype_is_told_apart(put, page):
+    put(MINE, notes=(BY_AUTHOR,))
+    put(MINE, dtype="bfloat16", notes=(f"{BY_AUTHOR}: ill-conditioned, right in float64 and off by 1.0e-01",))
+    put(MINE, dtype="float64", status="failed", reason="WrongResultError: tensor 0, element [2]: found nan")
+    put("theirs:Other", notes=(f"{BY_ITSELF}, and its steps are not RMSProp's",))
+    found = page()
+    answers = {row[1]: row[2] for table in tables(found, "Is it right?") for row in table}
+    assert answers["right"] == BY_AUTHOR
+    assert answers["ill-conditioned"].startswith(BY_AUTHOR)
+    assert answers["wrong"] == "tensor 0, element [2]: found nan"
+    assert answers["not known"].endswith("its steps are not RMSProp's")
+    assert f"{MINE}: in 1 case it is wrong; in 1 case it equals its formula in float64" in found.text
+
+
+def test_an_optimizer_that_raises_has_its_line_and_no_times(put, page):
+    put("builtin-loop")
+    put(MINE, status="failed", reason="RuntimeError: no luck today (mine.py, line 55)")
+    found = page()
+    assert found.table("Is it right?")[0][1:3] == ["failed", "RuntimeError: no luck today (mine.py, line 55)"]
+    assert not tables(found, "How fast")
+
+
+def test_the_loss_stands_beside_rmsprops_of_the_same_turn_alone(put, page):
+    def train(name, losses, **when):
+        put(name, layout="book", size="6", samples={"curve": losses, "peak": (96.0,)}, **when)
+
+    train(MINE, (1.0, 0.5, 0.25))
+    train("builtin-loop", (1.0, 0.6, 0.3))
+    train("fused", (1.0, 0.6, 0.31), started="2026-03-02T03:04:05+00:00")
+    found = page()
+    assert f"At the end: {MINE} 0.2500, builtin-loop 0.3000." in found.text
+    assert found.table("How much extra memory")[0][2:] == ["96 B", "96 B"]
+
+
+def test_without_such_an_optimizer_there_is_no_page(put, tmp_path):
+    put("builtin-loop")
+    assert list(author.pages(read_inputs(tmp_path / "results"))) == []
