@@ -1,5 +1,7 @@
 """The record of one case of the benchmark matrix."""
 
+from math import exp, log
+from statistics import fmean, median
 from typing import Literal
 
 from pydantic import ConfigDict
@@ -53,6 +55,17 @@ class Measurement:
     samples: dict[Quantity, tuple[float, ...]]
     ceiling_seconds: float | None
     processes: int = 1
+
+    @property
+    def step_seconds(self) -> float:
+        """Of one step: the geometric mean over the processes of the median of each one's samples.
+
+        The ratio of two implementations is then the ratio of their times.
+        """
+        samples = self.samples["step"]
+        each = len(samples) // self.processes
+        parts = [samples[start : start + each] for start in range(0, each * self.processes, each)]
+        return exp(fmean(log(median(part)) for part in parts)) if min(samples) > 0 else median(samples)
 
 
 @dataclass(frozen=True, config=_STRICT)

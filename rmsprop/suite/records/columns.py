@@ -38,7 +38,7 @@ COLUMNS: dict[str, tuple[type | str, str]] = {
     "unit": (str, "of the numbers: seconds, bytes, 1 for a loss, or what the benchmark says"),
     "status": (str, "measured, skipped or failed"),
     "reason": (str, "why it was skipped or failed"),
-    "median": (float, "of the samples"),
+    "median": (float, "of the samples; of several processes the geometric mean of each one's median"),
     "q25": (float, "lower quartile"),
     "q75": (float, "upper quartile"),
     "minimum": (float, "of the samples"),

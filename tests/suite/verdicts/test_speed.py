@@ -98,6 +98,15 @@ def test_a_record_without_its_reference_in_the_same_turn_has_no_speed_up(tmp_pat
     assert {axes.implementation for axes in speed_ups(records)} == {"builtin-loop"}
 
 
+def test_the_ratio_is_that_of_the_two_times_also_where_processes_differ(tmp_path, put):
+    put("builtin-loop", steps=(2.0, 2.1, 4.0, 4.1, 9.0, 9.1))
+    put("scratch", steps=(1.0, 1.1, 1.0, 1.2, 3.0, 3.3))
+    rows = Runs.of(read_frame(tmp_path / "results")[0]).rows.set_index("implementation")
+    times = rows["median"]
+    assert times["builtin-loop"] == pytest.approx((2.05 * 4.05 * 9.05) ** (1 / 3))
+    assert rows.loc["scratch", "ratio"] == pytest.approx(times["builtin-loop"] / times["scratch"])
+
+
 def test_a_ratios_interval_is_students_over_the_processes(tmp_path, put):
     put("builtin-loop", steps=(2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.2, 2.2, 2.2))
     put("scratch", steps=(0.9, 1.0, 1.1, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0))

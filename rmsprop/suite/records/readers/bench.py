@@ -49,4 +49,10 @@ def bench_rows(path: Path) -> Rows:
         ],
         "ceiling": [ceiling if quantity == "step" else None for quantity in samples],
     }
-    return Rows(path, shared, columns | columns_of(map(statistics_of, samples.values())))
+    statistics = [
+        found._replace(median=measured.step_seconds)
+        if measured and quantity == "step" and found.number
+        else found
+        for quantity, found in zip(samples, map(statistics_of, samples.values()), strict=True)
+    ]
+    return Rows(path, shared, columns | columns_of(statistics))
