@@ -177,6 +177,16 @@ class BookJob:
     curve: tuple[float, ...]
     data: str
 
+    @classmethod
+    def of(cls, runs: Sequence[Any], data: str) -> "BookJob":
+        """Of some `rmsprop.book.training.TrainingRun`."""
+        return cls(
+            epoch_seconds=tuple(run.sec_per_epoch for run in runs),
+            losses=tuple(run.loss for run in runs),
+            curve=tuple(map(fmean, zip(*(run.losses for run in runs), strict=True))),
+            data=data,
+        )
+
 
 def book_job(
     name: str,
@@ -198,12 +208,7 @@ def book_job(
         runs = [train(seed) for seed in seeds]
     finally:
         torch.set_num_threads(before)
-    return BookJob(
-        epoch_seconds=tuple(run.sec_per_epoch for run in runs),
-        losses=tuple(run.loss for run in runs),
-        curve=tuple(map(fmean, zip(*(run.losses for run in runs), strict=True))),
-        data=source,
-    )
+    return BookJob.of(runs, source)
 
 
 def book_trainer(
@@ -272,4 +277,4 @@ def program_job(name: str, *, data: str = "auto", seeds: Sequence[int] = (0,)) -
     table = airfoil.load_airfoil(data)
     features, labels = table.to("cpu", torch.float32)
     runs = [train(book, features, labels, seed) for seed in seeds]
-    return BookJob(tuple(run.sec_per_epoch for run in runs), tuple(run.loss for run in runs), table.source)
+    return BookJob.of(runs, table.source)

@@ -64,8 +64,11 @@ class Measurement:
         """
         samples = self.samples["step"]
         each = len(samples) // self.processes
-        parts = [samples[start : start + each] for start in range(0, each * self.processes, each)]
-        return exp(fmean(log(median(part)) for part in parts)) if min(samples) > 0 else median(samples)
+        medians = [median(samples[start : start + each]) for start in range(0, each * self.processes, each)]
+        first = medians[0]
+        if min(medians) <= 0:
+            return median(samples)
+        return first * exp(fmean(log(one / first) for one in medians))  # exact where all are the same
 
 
 @dataclass(frozen=True, config=_STRICT)
