@@ -104,6 +104,8 @@ def show_reproduction(judgement: Judgement, path: Path, others: Sequence[Reprodu
     for fit in judgement.fits:
         if fit.remark:
             console.print(escape(fit.remark), soft_wrap=True)
+    if judgement.not_told_apart:
+        console.print(escape(judgement.not_told_apart), soft_wrap=True)
     if judgement.exclusions:
         show_table(console, _exclusions_table(judgement))
         console.print(escape(judgement.nothing_excludes), soft_wrap=True)
@@ -149,6 +151,7 @@ def reproduction_json(judgement: Judgement, path: Path) -> str:
             {"curve": f.curve.name, "p": f.p, "status": f.status, "words": f.words, "decides": f.decides}
             for f in judgement.fits
         ],
+        "matrix": [asdict(cell) for cell in judgement.matrix],
         "exclusions": [asdict(e) | {"p": e.p, "excluded": e.excluded} for e in judgement.exclusions],
         "worth": [asdict(one) for one in worth(judgement.exclusions)],
         "editions_together": judgement.joint,

@@ -14,7 +14,7 @@ from scipy import stats
 from rmsprop.book.claims import CHAPTER, PRIMARY, Claim, Claims, claims
 from rmsprop.book.programs import PROGRAMS, TRACES, Trace, noisy_end
 from rmsprop.suite.records.reproduction import EnsembleSummary, ProgramRecord, ReproductionRecord
-from rmsprop.suite.verdicts.curves import Fit, fits, matrix
+from rmsprop.suite.verdicts.curves import Fit, MatrixCell, fits, matrix
 from rmsprop.suite.verdicts.exclusion import Exclusion, exclusions, joint_p, worth
 from rmsprop.suite.verdicts.seconds import Order, block_interval, order, sec_per_epoch
 
@@ -96,6 +96,8 @@ class Judgement:
         Each other program, and what excludes it; empty where none was tried.
     joint : Mapping of str to float
         By program, p of the losses of all editions together, one run counted once.
+    matrix : tuple of MatrixCell
+        Each printed curve against each program of the record.
     """
 
     record: ReproductionRecord
@@ -105,6 +107,7 @@ class Judgement:
     fits: tuple[Fit, ...]
     exclusions: tuple[Exclusion, ...]
     joint: Mapping[str, float]
+    matrix: tuple[MatrixCell, ...]
 
     @property
     def deciding(self) -> tuple[Verdict, ...]:
@@ -141,6 +144,20 @@ class Judgement:
         return f"Nothing that the book prints excludes {len(left)} of them: {', '.join(left)}."
 
     @property
+    def pairs(self) -> tuple[MatrixCell, ...]:
+        """Each printed curve against each program of the record that is not its own."""
+        return tuple(cell for cell in self.matrix if cell.program != cell.claimed)
+
+    @property
+    def not_told_apart(self) -> str:
+        """A sentence that names the pairs of a curve and another program which stay; empty without any."""
+        left = [cell for cell in self.pairs if cell.status == "not excluded"]
+        if not left:
+            return ""
+        words = "; ".join(f"{cell.curve}, from {cell.program} (p = {cell.p:.2g})" for cell in left)
+        return f"By the curve alone these could also have come from another program: {words}."
+
+    @property
     def headline(self) -> str:
         """What was shown, and what that excludes."""
         ends = [v for v in self.deciding if v.claim.quantity in ("x", "x1", "x2")]
@@ -160,13 +177,9 @@ class Judgement:
                 f"{_EVIDENCE[one.kind]} {one.excluded} of {one.tried}" for one in worth(self.exclusions)
             )
             said.append(f"of other programs in the place of RMSProp are excluded: {excluded_by}")
-        pairs = [cell for cell in matrix(self.record, self.fits) if cell.program != cell.claimed]
-        if self.record.section == CHAPTER and pairs:
-            excluded = sum(cell.status == "excluded" for cell in pairs)
-            said.append(
-                f"{excluded} of {len(pairs)} pairs of a printed curve and another program of the chapter "
-                "are excluded"
-            )
+        if self.record.section == CHAPTER and self.pairs:
+            apart = sum(cell.status == "excluded" for cell in self.pairs)
+            said.append(f"{apart} of {len(self.pairs)} pairs of a printed curve and another program excluded")
         return "; ".join(filter(None, said)) + ("; interrupted" if self.record.interrupted else "")
 
 
@@ -184,14 +197,16 @@ def subject(claim: Claim) -> str:
 def judge(record: ReproductionRecord, claimed: Claims | None = None) -> Judgement:
     """What the record says of `claimed`, which is what the book prints in the record's section."""
     claimed = claimed or claims(record.section)
+    fitting = fits(record, claimed)
     return Judgement(
         record,
         tuple(_judge(claim, record) for claim in claimed.printed),
         order(record, claimed),
         {name: _agreement(measured) for name, measured in record.programs.items()},
-        fits(record, claimed),
+        fitting,
         exclusions(record, claimed),
         _joint(record, claimed),
+        matrix(record, fitting),
     )
 
 

@@ -193,6 +193,24 @@ def test_a_matrix_has_a_cell_for_each_curve_and_program_that_was_ranked(make_rec
     assert {cell.curve for cell in cells} == {c.name for c in claims().curves if c.program == NAME}
 
 
+def test_a_curve_that_another_program_could_have_drawn_is_named_with_it(make_record):
+    """docs' curve of RMSProp from scratch, against the concise loop: p = .2 is named, p = .001 is not."""
+    record = with_ranks(make_record(), 500)
+    [curve] = [c for c in claims().curves if c.name == f"{NAME}, docs"]
+    other = record.programs["rmsprop-concise"]
+    could = replace(record, programs=record.programs | {other.program.name: replace(
+        other, curves=(ranked(curve.name, 199, held_out=999),)
+    )})  # fmt: skip
+    assert judge(could).not_told_apart == (
+        "By the curve alone these could also have come from another program: "
+        f"{NAME}, docs, from rmsprop-concise (p = 0.2)."
+    )
+    excluded = replace(other, curves=(ranked(curve.name, 0, held_out=999),))
+    record = replace(record, programs=record.programs | {other.program.name: excluded})
+    assert judge(record).not_told_apart == ""
+    assert [cell.status for cell in judge(record).pairs] == ["excluded"]
+
+
 def test_a_curve_is_excluded_only_below_one_percent():
     assert Evidence("a curve, docs", 0.0099, 0.5).excludes
     assert not Evidence("a curve, docs", 0.01, 0.5).excludes

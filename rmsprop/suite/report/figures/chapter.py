@@ -2,7 +2,6 @@
 
 from rmsprop.book.programs import PROGRAMS
 from rmsprop.suite.report.figures.canvas import BLUE, INK, ORANGE, VERMILLION, Drawing, canvas, finish
-from rmsprop.suite.verdicts.curves import matrix
 from rmsprop.suite.verdicts.reproduction import Judgement
 
 _MARKS = {
@@ -15,7 +14,7 @@ _MARKS = {
 
 def draw_matrix(one: Judgement) -> Drawing | None:
     """A mark for each printed curve and each program; None where the record judges no curve."""
-    cells = matrix(one.record, one.fits)
+    cells = one.matrix
     if not cells:
         return None
     curves = list(dict.fromkeys(cell.curve for cell in cells))

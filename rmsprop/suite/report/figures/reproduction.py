@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
 from rmsprop.book.claims import FLOOR, PRIMARY, primary
 from rmsprop.book.programs import PROGRAMS, TRACES
@@ -109,6 +109,8 @@ def draw_curves(one: Judgement, program: str, prefix: str = "") -> Drawing:
                 label=f"{fit.curve.edition}: {fit.status}",
             )
         axes.set_xlim(0, epochs[-1])
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.legend(loc="upper right")
         return finish(
             figure,

@@ -133,6 +133,8 @@ def _matrix(best: Judgement) -> Iterator[Block]:
         return
     yield Heading("Which curve could have come from which program", anchor="matrix")
     yield Figures((drawing,))
+    if best.not_told_apart:
+        yield paragraph(best.not_told_apart)
     yield paragraph(
         "A program is excluded when p is below 0.01, and p is never below one in all held-out runs and one "
         "more. Where the program’s curve has another number of points, the table says points."

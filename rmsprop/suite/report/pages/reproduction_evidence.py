@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from rmsprop.book.claims import CURVES_SOURCE
 from rmsprop.suite.report.page import Block, Cell, Heading, Table, paragraph
-from rmsprop.suite.verdicts.curves import matrix
 from rmsprop.suite.verdicts.exclusion import worth
 from rmsprop.suite.verdicts.reproduction import Judgement
 
@@ -33,7 +32,7 @@ def curves(best: Judgement) -> Iterator[Block]:
 
 def matrix_table(best: Judgement) -> Table:
     """p of each printed curve among the held-out runs of each program of the chapter."""
-    cells = {(cell.curve, cell.program): cell for cell in matrix(best.record, best.fits)}
+    cells = {(cell.curve, cell.program): cell for cell in best.matrix}
     programs = list(best.record.programs)
     rows = []
     for fit in best.fits:
