@@ -81,9 +81,10 @@ def normal_scores(rows: Floats) -> Floats:
     n = rows.shape[1]
     order = rows.argsort(axis=1, kind="stable")
     table = ndtri((np.arange(n) + 0.5) / n)
-    ordered = np.take_along_axis(rows, order, axis=1)
+    each = np.arange(len(rows))[:, None]
+    ordered = rows[each, order]
     scores = np.empty(rows.shape)
-    np.put_along_axis(scores, order, np.broadcast_to(table, rows.shape), axis=1)
+    scores[each, order] = table
     for row in np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).any(axis=1)):
         _, which, counts = np.unique(rows[row], return_inverse=True, return_counts=True)
         ends = np.cumsum(counts)
