@@ -7,7 +7,15 @@ import sys
 
 
 def main() -> None:
-    """Run the command line, if the extra `suite` is installed."""
+    """Run the command line, if the extra `suite` is installed. Exit code 130: interrupted."""
+    try:
+        _run()
+    except KeyboardInterrupt:
+        print("rmsprop: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _run() -> None:
     try:
         from rmsprop.suite.cli.main import main as run  # noqa: PLC0415 (the extra may be missing)
     except ModuleNotFoundError as error:

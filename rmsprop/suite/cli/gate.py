@@ -1,9 +1,8 @@
 """`rmsprop gate`: is head slower than base?"""
 
-import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +51,7 @@ def run(options: Gate) -> None:
         path = write_gate(options.output / "gate", record)
     except OSError as error:
         said = f"the record could not be stored below {options.output}: {error.strerror}; the answer follows"
-        _said(lambda: typer.echo(printable(said), err=True))
+        typer.echo(printable(said), err=True)
     _answer(options, record, path)
 
 
@@ -67,30 +66,16 @@ def read(path: Path) -> GateRecord:
 def _answer(options: Gate, record: GateRecord, path: Path | None) -> None:
     """Print the verdict, and end with its exit code, also where nobody reads or the disk is full."""
     write, verdict = format_of(options.form), judge_gate(record)
-
-    def show() -> None:
-        if write is None:
-            show_gate(record, verdict, path)
-        else:
-            typer.echo(write(record, verdict))
-        sys.stdout.flush()
-
-    if not _said(show):
-        _said(lambda: typer.echo(printable(headline(record, verdict)), err=True))
-        with suppress(OSError, ValueError):  # else Python itself would fail when it ends
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if write is None:
+        show_gate(record, verdict, path)
+    else:
+        typer.echo(write(record, verdict))
+    sys.stdout.flush()
+    if getattr(sys.stdout, "lost", False):
+        typer.echo(printable(headline(record, verdict)), err=True)
     if write and path:
-        _said(lambda: typer.echo(f"record: {path}", err=True))
+        typer.echo(f"record: {path}", err=True)
     raise typer.Exit(verdict.code)
-
-
-def _said(say: Callable[[], object]) -> bool:
-    """Whether it could be written. (rich ends the process with code 1 where a pipe is closed.)"""
-    try:
-        say()
-    except (OSError, SystemExit):
-        return False
-    return True
 
 
 def _request(options: Gate) -> GateRequest:

@@ -6,9 +6,9 @@ what it needs at its top. That module is imported when the command runs, after i
 
 import inspect
 import logging
-import signal
 import sys
 import traceback
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import MISSING, fields
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +19,8 @@ import typer
 from rmsprop import __version__
 from rmsprop.errors import UserError
 from rmsprop.suite.cli import options
+from rmsprop.suite.cli.interrupts import catch_interrupts, put_off
+from rmsprop.suite.cli.output import Unbroken
 
 COMMANDS: dict[str, type[Any]] = {
     "run": options.Run,
@@ -65,7 +67,9 @@ def _register(name: str, kind: type[Any]) -> None:
     def command(**given: Any) -> None:
         chosen = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
         checked = kind(**chosen)
-        import_module(f"rmsprop.suite.cli.{name}").run(checked)
+        with put_off():
+            module = import_module(f"rmsprop.suite.cli.{name}")
+        module.run(checked)
 
     command.__doc__ = inspect.getdoc(kind)
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -101,19 +105,25 @@ for _name, _kind in COMMANDS.items():
 
 def main() -> None:
     """Run the command line; an error becomes one line and exit code 2. `--debug` may stand anywhere."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill keeps what was finished too
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
-    logging.basicConfig(format="%(message)s")
-    if debug:  # what failed while it was measured, too
-        logging.getLogger("rmsprop").setLevel(logging.DEBUG)
-    try:
-        app(args=arguments)
-    except Exception as error:  # Python's own exit code would be 1, which says that something is slower
-        if debug:
-            traceback.print_exc()
-        typer.echo(f"rmsprop: {_line(error)}", err=True)
-        sys.exit(2)
+    came = catch_interrupts()
+    out, err = Unbroken(sys.stdout), Unbroken(sys.stderr)
+    with redirect_stdout(out), redirect_stderr(err):
+        logging.basicConfig(format="%(message)s")
+        if debug:  # what failed while it was measured, too
+            logging.getLogger("rmsprop").setLevel(logging.DEBUG)
+        try:
+            app(args=arguments)
+        except Exception as error:  # Python's own exit code would be 1, which says that something is slower
+            if came:  # in the middle of an import, which then fails in its own way
+                raise KeyboardInterrupt from error
+            if debug:
+                traceback.print_exc()
+            typer.echo(f"rmsprop: {_line(error)}", err=True)
+            sys.exit(2)
+        finally:
+            out.flush()
 
 
 def _line(error: Exception) -> str:

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rmsprop.book.claims import CHAPTER, PRIMARY, claims
+from rmsprop.errors import UserError
 from rmsprop.suite.cli.options import Reproduce
 from rmsprop.suite.cli.progress import bars
 from rmsprop.suite.cli.rows import load_rows
@@ -66,8 +67,12 @@ def run(options: Reproduce) -> None:
             keep=keep,
             wrong=options.others,
         )
-    path = write_reproduction(options.output, record)
-    if not record.interrupted:
+    path = None
+    try:
+        path = write_reproduction(options.output, record)
+    except UserError as error:  # minutes of work: the answer is given all the same
+        typer.echo(f"the record is not stored: {error}. The answer follows.", err=True)
+    if path and not record.interrupted:
         rmtree(keep, ignore_errors=True)
     judgement = judge(record, claimed)
     if options.as_json:
@@ -88,7 +93,9 @@ def reproduction_progress(planned: dict[str, tuple[str, int]]) -> Iterator[Progr
         yield lambda stage, done: shown.advance(tasks[stage], done)
 
 
-def show_reproduction(judgement: Judgement, path: Path, others: Sequence[ReproductionRecord] = ()) -> None:
+def show_reproduction(
+    judgement: Judgement, path: Path | None, others: Sequence[ReproductionRecord] = ()
+) -> None:
     """The claims of the primary edition, then where every other edition's values stand.
 
     The counts are compared with those of `others`, the records that were there before.
@@ -132,14 +139,15 @@ def show_reproduction(judgement: Judgement, path: Path, others: Sequence[Reprodu
             )
     if record.interrupted:
         console.print("[yellow]interrupted: what was finished is kept and judged[/]")
-    console.print(f"record: {escape(str(path))}", soft_wrap=True)
+    if path:
+        console.print(f"record: {escape(str(path))}", soft_wrap=True)
 
 
-def reproduction_json(judgement: Judgement, path: Path) -> str:
+def reproduction_json(judgement: Judgement, path: Path | None) -> str:
     """The verdicts of all editions, for programs."""
     record, order = judgement.record, judgement.order
     answer = {
-        "record": str(path),
+        "record": str(path) if path else None,
         "data": record.data.source,
         "interrupted": record.interrupted,
         "verdicts": [asdict(verdict) | {"decides": verdict.decides} for verdict in judgement.verdicts],

@@ -8,8 +8,6 @@ repository is only read: commits are checked out by an index of our own, and no 
 """
 
 import os
-import platform
-import re
 import shutil
 import signal
 import subprocess
@@ -20,14 +18,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 import rmsprop.suite
 from rmsprop.errors import UserError
 from rmsprop.suite.gate import counting, worker
 from rmsprop.suite.gate.suite_files import copy_suite, find_suite
 from rmsprop.suite.git import git, git_or_none
-from rmsprop.suite.words import slug
+from rmsprop.suite.records.leftovers import left_behind, own_prefix
 
 PREFIX = "rmsprop-gate-"
 WORKING_TREE = "working tree"
@@ -208,22 +204,14 @@ def _lacking(top: Path) -> Iterator[str]:
 @contextmanager
 def _temporary_folder() -> Iterator[Path]:
     """It is removed whatever happens, undisturbed by a second signal; so is what a killed gate left."""
-    _sweep(Path(tempfile.gettempdir()))
-    work = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{slug(platform.node())}-{os.getpid()}-")).resolve()
+    for left in left_behind(Path(tempfile.gettempdir()), PREFIX):
+        shutil.rmtree(left, ignore_errors=True)
+    work = Path(tempfile.mkdtemp(prefix=own_prefix(PREFIX))).resolve()
     try:
         yield work
     finally:
         with _undisturbed():
             shutil.rmtree(work, ignore_errors=True)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove the trees of gates of this machine that no longer run: SIGKILL cannot be caught."""
-    ours = re.compile(rf"{PREFIX}{re.escape(slug(platform.node()))}-(\d+)-\w+")
-    for left in folder.glob(f"{PREFIX}*"):
-        named = ours.fullmatch(left.name)
-        if named and not left.is_symlink() and not psutil.pid_exists(int(named[1])):
-            shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager

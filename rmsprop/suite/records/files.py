@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rmsprop.errors import UserError
+from rmsprop.suite.records.leftovers import left_behind, own_prefix
 
 LARGEST = 2**28
 """Bytes of the largest file that is read whole."""
+
+PARTIAL = ".partial-"
+"""How the name of a file begins that is not whole yet."""
 
 Read = TypeVar("Read")
 
@@ -104,9 +108,12 @@ def _claim(partial: Path, path: Path) -> None:
 
 @contextmanager
 def _temporary(path: Path) -> Iterator[Path]:
-    """An empty file beside `path`, gone when the block ends."""
+    """An empty file beside `path`, gone when the block ends; so are those of killed processes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+    for left in left_behind(path.parent, PARTIAL):
+        with suppress(OSError):
+            left.unlink()
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=own_prefix(PARTIAL))
     os.close(handle)
     partial = Path(name)
     try:

@@ -1,64 +1,143 @@
-"""The site on disk: all files of a build are put in place, or none is."""
+"""The site on disk: a folder that one rename puts in place, with whatever else the former one held."""
 
+import ctypes
+import errno
+import json
+import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from rmsprop.errors import UserError
-from rmsprop.suite.records.files import check_writable, write_atomically
-from rmsprop.suite.report.html import GENERATOR
+from rmsprop.suite.records.files import check_writable, read_json
+from rmsprop.suite.records.leftovers import left_behind, own_prefix
+
+MANIFEST = "manifest.json"
+"""The names of all files of the site. What it does not list is somebody else's, and stays."""
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
 def write_site(reports: Path, files: Mapping[str, str]) -> tuple[Path, ...]:
-    """Write the files by name below `reports`, and remove a former build's that are no more; their paths.
+    """Make `reports` hold the files by name, and nothing of a former site besides; their paths.
 
-    All are written beside the former ones first; a file that cannot be put in place puts the former ones
-    back. UserError where `reports` cannot be written.
+    All are written to a folder beside it, which then takes its place in one step; what the former site's
+    manifest does not list moves over. UserError where that cannot be written, or where a file that no
+    manifest lists stands in the way.
     """
-    check_writable(reports)
+    site = reports.resolve()
+    check_writable(site.parent)
+    if site == Path.cwd():
+        raise UserError(f"cannot replace {reports}: it is the current folder; choose a folder in it")
+    prefix = f".{site.name}-building-"
     try:
-        with TemporaryDirectory(dir=reports, prefix=".building-") as staging:
-            new, former = Path(staging) / "new", Path(staging) / "former"
-            for name, content in files.items():
-                write_atomically(new / name, content)
-            _swap(reports, new, former, [*files, *_stale(reports, files)])
+        _restore(site, prefix)
+        _refuse_foreign(reports, files)
+        building = Path(tempfile.mkdtemp(dir=site.parent, prefix=own_prefix(prefix)))
+        try:
+            _fill(building, files)
+            if site.exists():
+                _exchange(building, site)
+                _move_foreign(building, site)
+            else:
+                building.rename(site)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
     except OSError as error:
         raise UserError(
             f"cannot write to {reports}: {error.strerror or error}; choose another folder"
         ) from error
-    return tuple(reports / name for name in files)
+    return tuple(reports / name for name in (MANIFEST, *files))
 
 
-def _stale(reports: Path, files: Iterable[str]) -> Iterator[str]:
-    """Pages and figures of a former build that this one does not have."""
-    names = set(files)
-    for path in sorted(reports.glob("*.html")):
-        if path.name not in names and GENERATOR in path.read_text("utf-8", errors="replace"):
-            yield path.name
-    for path in sorted(reports.glob("figures/*.svg")):
-        if f"figures/{path.name}" not in names:
-            yield f"figures/{path.name}"
+def _fill(folder: Path, files: Mapping[str, str]) -> None:
+    folder.chmod(0o755)
+    listed = json.dumps({"made by": "rmsprop report", "files": sorted(files)}, indent=1) + "\n"
+    for name, content in {MANIFEST: listed, **files}.items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
-def _swap(reports: Path, new: Path, former: Path, names: Iterable[str]) -> None:
-    """Put what is in `new` in place of what has its name; what `new` lacks is removed."""
-    listed = list(names)
-    for name in listed:
-        (reports / name).parent.mkdir(exist_ok=True)
-        (former / name).parent.mkdir(exist_ok=True, parents=True)
-        if (reports / name).exists():
-            shutil.copy2(reports / name, former / name)
+def _listed(site: Path) -> set[str]:
+    """What the manifest of a site lists, and itself; nothing where there is none."""
     try:
-        for name in listed:
-            if (new / name).exists():
-                (new / name).replace(reports / name)
-            else:
-                (reports / name).unlink()
-    except OSError:
-        for name in listed:
-            if (former / name).exists():
-                (former / name).replace(reports / name)
-            else:
-                (reports / name).unlink(missing_ok=True)
-        raise
+        names = read_json(site / MANIFEST)["files"]
+        return {MANIFEST, *map(str, names)}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
+def _refuse_foreign(reports: Path, files: Iterable[str]) -> None:
+    if os.path.lexists(reports) and not reports.is_dir():
+        raise UserError(f"cannot write to {reports}: it is a file; choose another folder")
+    own = _listed(reports)
+    for name in (MANIFEST, *files):
+        if name not in own and os.path.lexists(reports / name):
+            raise UserError(
+                f"{reports / name} was not made by `rmsprop report` and would be overwritten: "
+                "choose another folder with --output, or move it away"
+            )
+
+
+def _move_foreign(former: Path, site: Path) -> None:
+    """Move over what the former site held besides its own files, whole folders where they hold none."""
+    own = {MANIFEST, *_listed(former)}
+
+    def move(inside: Path) -> None:
+        for entry in sorted((former / inside).iterdir()):
+            name = entry.relative_to(former)
+            if name.as_posix() in own:
+                continue
+            shared = entry.is_dir() and not entry.is_symlink() and (site / name).is_dir()
+            if shared:
+                move(name)
+            elif not os.path.lexists(site / name) and not _only_own(entry, former, own):
+                entry.rename(site / name)
+
+    move(Path())
+
+
+def _only_own(entry: Path, former: Path, own: set[str]) -> bool:
+    """Whether all files of a folder are the former site's own."""
+    if entry.is_symlink() or not entry.is_dir():
+        return False
+    return all(path.is_dir() or path.relative_to(former).as_posix() in own for path in entry.rglob("*"))
+
+
+def _exchange(new: Path, site: Path) -> None:
+    """Let two folders change places, in one step where the system can."""
+    if rename := _renameat2():
+        if rename(_AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(site), _RENAME_EXCHANGE) == 0:
+            return
+        failed = ctypes.get_errno()
+        if failed not in {errno.ENOSYS, errno.EINVAL}:  # an old system, or a file system that cannot
+            raise OSError(failed, os.strerror(failed))
+    former = new.with_name(f"{new.name}.former")
+    site.rename(former)
+    new.rename(site)
+    former.rename(new)
+
+
+def _renameat2() -> Callable[..., int] | None:
+    """The system call by which folders change places; None on systems that lack it."""
+    return getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if os.name == "posix" else None
+
+
+def _restore(site: Path, prefix: str) -> None:
+    """Finish what a killed build left beside the site: its folder goes, and nobody's files with it."""
+    for left in sorted(left_behind(site.parent, prefix)):
+        if not site.exists() and left.suffix == ".former":
+            left.rename(site)
+            continue
+        if site.exists():
+            with suppress(OSError):
+                _move_foreign(left, site)
+        shutil.rmtree(left, ignore_errors=True)

@@ -177,7 +177,7 @@ def broken(monkeypatch):
 
     def run(capsys, *arguments):
         monkeypatch.setattr(import_module("rmsprop.suite.cli.machine"), "run", fail)
-        monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+        monkeypatch.setattr(cli, "catch_interrupts", list)
         monkeypatch.setattr(sys, "argv", ["rmsprop", *arguments])
         with pytest.raises(SystemExit) as stopped:
             cli.main()

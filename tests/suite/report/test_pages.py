@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from html import unescape
-from pathlib import Path
 
 import pytest
 
@@ -143,31 +142,6 @@ def test_an_output_below_a_file_is_refused_in_one_line(tmp_path, results):
         build_report(results, tmp_path / "file" / "reports")
     assert "\n" not in str(refusal.value)
     assert (tmp_path / "file").read_text("utf-8") == "mine"
-
-
-def test_a_folder_where_a_page_should_stand_is_refused_and_nothing_else_is_changed(tmp_path, results):
-    (tmp_path / "index.html").mkdir()
-    (tmp_path / "README.md").write_text("former")
-    with pytest.raises(UserError, match="cannot write"):
-        build_report(results, tmp_path)
-    assert tree(tmp_path) == {"README.md": b"former"}
-
-
-def test_a_file_that_cannot_be_put_in_place_puts_the_former_ones_back(tmp_path, results, monkeypatch):
-    (tmp_path / "empty").mkdir()
-    build_report(tmp_path / "empty", tmp_path / "reports")
-    before = tree(tmp_path / "reports")
-    replace = Path.replace
-
-    def fail_on_the_overview(path, target):
-        if Path(target).name == "index.html" and "/new/" in str(path) and ".building-" in str(path):
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return replace(path, target)
-
-    monkeypatch.setattr(Path, "replace", fail_on_the_overview)
-    with pytest.raises(UserError, match="Input/output error"):
-        build_report(results, tmp_path / "reports")
-    assert tree(tmp_path / "reports") == before
 
 
 @pytest.mark.parametrize("failing", [0, 9])

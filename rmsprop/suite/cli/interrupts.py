@@ -1,0 +1,45 @@
+"""Ctrl-C, a polite kill and a closed terminal are one thing: KeyboardInterrupt, when it can be taken."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_NUMBERS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]  # Windows has no SIGHUP
+
+
+def catch_interrupts() -> list[int]:
+    """Let each of the signals raise KeyboardInterrupt; those that came so far, as the list grows.
+
+    A signal that is ignored, as under nohup, stays ignored.
+    """
+    came: list[int] = []
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    for number in _NUMBERS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupted)
+    return came
+
+
+@contextmanager
+def put_off() -> Iterator[None]:
+    """Put interrupts off until the block ends: an import that is cut short leaves half a module behind."""
+    came: list[int] = []
+    former = {
+        number: signal.signal(number, lambda number, frame: came.append(number))
+        for number in _NUMBERS
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[0])

@@ -1,0 +1,46 @@
+"""Temporary files and folders that say whose they are, so that those of a killed process can be told.
+
+SIGKILL cannot be caught: what a process was writing stays behind. Its name holds the machine and the number
+of the process, and the next one that works in that place removes it.
+"""
+
+import os
+import platform
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from rmsprop.suite.words import slug
+
+
+def own_prefix(prefix: str) -> str:
+    """The beginning of a temporary name of this process."""
+    return f"{prefix}{slug(platform.node())}-{os.getpid()}-"
+
+
+def left_behind(folder: Path, prefix: str) -> Iterator[Path]:
+    """What is in `folder` under such a name, made by a process of this machine that no longer runs.
+
+    Links are left out. A folder that cannot be listed holds none.
+    """
+    ours = re.compile(rf"{re.escape(prefix)}{re.escape(slug(platform.node()))}-(\d+)-[\w.]+")
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return
+    for entry in entries:
+        named = ours.fullmatch(entry.name)
+        if named and not entry.is_symlink() and not _runs(int(named[1])):
+            yield Path(entry)
+
+
+def _runs(pid: int) -> bool:
+    if os.name != "posix":  # signal 0 would end it
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True

@@ -1,0 +1,98 @@
+"""A signal ends a command with its documented code and words, whenever it comes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rmsprop.suite.cli.interrupts import catch_interrupts, put_off
+
+CHECKOUT = Path(__file__).parents[3]
+NUMBERS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+@pytest.fixture(autouse=True)
+def handlers():
+    former = {number: signal.getsignal(number) for number in NUMBERS}
+    yield
+    for number, handler in former.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_each_signal_interrupts_and_is_noted(number):
+    came = catch_interrupts()
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(number)
+    assert came == [number]
+
+
+def test_a_signal_that_is_ignored_stays_ignored():
+    """nohup starts a command so."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    assert catch_interrupts() == []
+    signal.raise_signal(signal.SIGHUP)
+    with put_off():
+        signal.raise_signal(signal.SIGHUP)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_an_interrupt_waits_for_the_end_of_the_block(number):
+    catch_interrupts()
+    done = []
+
+    def put_off_and_do():
+        with put_off():
+            signal.raise_signal(number)
+            done.append(number)
+
+    with pytest.raises(KeyboardInterrupt):
+        put_off_and_do()
+    assert done == [number]
+    with pytest.raises(KeyboardInterrupt):  # the former handlers are back
+        signal.raise_signal(number)
+
+
+def catches(process, number):
+    """Whether the process has installed a handler."""
+    try:
+        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    except OSError:
+        return True  # it has ended
+    [caught] = [int(line.split()[1], 16) for line in lines if line.startswith("SigCgt:")]
+    return bool(caught >> (number - 1) & 1)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to see the handlers")
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("delay", [0.0, 0.4, 2.0])
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (("reproduce", "--data", "surrogate", "--seeds", "100000"), {130}),
+        (("bench", "--profile", "regular"), {130}),
+        # Once it has begun, the gate calls what it has inconclusive, which is 3.
+        (("gate", "--base", "HEAD", "--head", "HEAD"), {3, 130}),
+    ],
+)
+def test_a_command_ends_with_its_code_whenever_the_signal_comes(tmp_path, command, code, number, delay):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rmsprop", *command, "--output", str(tmp_path / "results")],
+        cwd=CHECKOUT, env=os.environ | {"PYTHONPATH": str(CHECKOUT), "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not catches(process, signal.SIGHUP):
+        time.sleep(0.01)
+    time.sleep(delay)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode in code, err
+    assert "internal error" not in err
+    assert "Traceback" not in err
+    assert "interrupted" in err + out
+    assert not list(tmp_path.glob("rmsprop-gate-*"))
