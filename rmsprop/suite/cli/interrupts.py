@@ -1,8 +1,9 @@
 """Ctrl-C, a polite kill and a closed terminal are one thing: KeyboardInterrupt, when it can be taken."""
 
+import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 _NUMBERS = [
@@ -11,7 +12,7 @@ _NUMBERS = [
 
 
 def catch_interrupts() -> list[int]:
-    """Let each of the signals raise KeyboardInterrupt; those that came so far, as the list grows.
+    """Let each of the signals say so and raise KeyboardInterrupt; those that came, in a list that grows.
 
     A signal that is ignored, as under nohup, stays ignored.
     """
@@ -19,6 +20,8 @@ def catch_interrupts() -> list[int]:
 
     def interrupted(number: int, frame: FrameType | None) -> None:
         came.append(number)
+        with suppress(OSError):  # nobody may be there to read it
+            os.write(2, b"rmsprop: interrupted\n")
         raise KeyboardInterrupt
 
     for number in _NUMBERS:

@@ -117,7 +117,7 @@ def main() -> None:
             app(args=arguments)
         except Exception as error:  # Python's own exit code would be 1, which says that something is slower
             if came:  # in the middle of an import, which then fails in its own way
-                raise KeyboardInterrupt from error
+                sys.exit(130)
             if debug:
                 traceback.print_exc()
             typer.echo(f"rmsprop: {_line(error)}", err=True)
