@@ -76,6 +76,8 @@ def _alerts_table(history: History, alerts: tuple[Alert, ...], url: str | None) 
     for group in groups[:_GROUPS]:
         first = group.alerts[0]
         unmeasured = f", {first.unmeasured} between not measured" if first.unmeasured else ""
+        if first.together > 1:
+            unmeasured += f", by {first.together} commits together"
         table.add_section()
         table.add_row(
             f"[bold]{group.direction} since {escape(group.first_bad[:9])}, not at "
@@ -110,7 +112,7 @@ def alerts_json(history: History, alerts: tuple[Alert, ...], url: str | None = N
     """The alerts, what was looked at and what could not be read, for programs."""
     identity = ("machine", "environment", "case", "quantity", "unit", "version", "runner")
     facts = ("last_good", "first_bad", "ratio", "low", "high", "p_value", "direction")
-    counts = ("points_after", "unmeasured", "recovered")
+    counts = ("points_after", "unmeasured", "recovered", "together")
     answer = {
         "alerts": [
             {name: getattr(alert.series, name) for name in identity}

@@ -8,7 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -18,6 +18,7 @@ from scipy import stats
 from rmsprop.suite.history.series import LAUNCHES, History, Series
 from rmsprop.suite.records.gate import Policy
 from rmsprop.suite.verdicts.changepoints import SMALLEST, ChangePoint, find_change_points
+from rmsprop.suite.verdicts.creep import creep
 
 FOLLOWED = ("seconds", "bytes", "1")
 """Units of which more is worse; 1 are the gate's ratios."""
@@ -27,6 +28,9 @@ FALSE_DISCOVERIES = 0.1
 
 CERTAIN = 1e-3
 """Largest p-value of a ratio of the gate's."""
+
+_WINDOW = 48
+"""Most commits whose ratios are multiplied: a creep that is older is a matter of releases."""
 
 _MANY_POINTS = 200_000
 
@@ -47,6 +51,9 @@ class Alert:
         Commits between the two that were not measured; None where the checkout does not know them.
     recovered
         The first commit at which the series was back at its former level; None while the change stands.
+    together
+        How many measured commits make the change together, none of which could be named by itself: more than
+        1 for a creep.
     """
 
     series: Series
@@ -60,6 +67,7 @@ class Alert:
     points_after: int
     unmeasured: int | None
     recovered: str | None = None
+    together: int = 1
 
     @property
     def fails(self) -> bool:
@@ -138,11 +146,14 @@ def _of_runner(series: list[Series], history: History) -> list[Alert]:
     for one in series:
         if not one.long_enough:
             continue
-        alerts = list(
-            _ratios(one, positions) if one.runner == "gate" else _changes(one, found_in[id(one)], positions)
-        )
+        if one.runner == "gate":
+            alerts = [*_ratios(one, positions)]
+            alerts += _creeps(one, positions, {alert.first_bad for alert in alerts})
+            looks += 2 * len(one.commits)
+        else:
+            alerts = [*_changes(one, found_in[id(one)], positions)]
+            looks += max(len(alerts), 1)
         found += alerts
-        looks += len(one.commits) if one.runner == "gate" else max(len(alerts), 1)
     return [
         alert
         for direction in ("slower", "faster")
@@ -213,6 +224,30 @@ def _ratios(series: Series, positions: dict[str, int]) -> Iterable[Alert]:
         if p_value > CERTAIN:
             continue
         yield _alert(series, i, series.bases[i], positions, (ratio, low, high), p_value)
+
+
+def _creeps(series: Series, positions: dict[str, int], named: set[str]) -> Iterable[Alert]:
+    """Where the product of neighbouring ratios, none of which is `named` by itself, first shows a slowdown.
+
+    Each commit is looked back from, over at most `_WINDOW` commits that were each compared with the one
+    before. What one look found is no part of a later one.
+    """
+    policy = replace(Policy(), alpha=CERTAIN)
+    ratios = [np.asarray(one if len(one) >= LAUNCHES else ()) for one in series.launches]
+    begin = 0
+    for i, commit in enumerate(series.commits):
+        if i and series.bases[i] != series.commits[i - 1]:
+            begin = i  # some commits between are not measured
+        if commit in named:
+            begin = i + 1
+            continue
+        first = max(begin, i + 1 - _WINDOW)
+        if crept := creep(ratios[first : i + 1], policy):
+            first, begin = first + crept.first, i + 1
+            change = (1 + crept.change, 1 + crept.low, 1 + crept.high)
+            alert = _alert(series, i, series.bases[first], positions, change, crept.p_value)
+            unmeasured = None if alert.unmeasured is None else alert.unmeasured - (i - first)
+            yield replace(alert, unmeasured=unmeasured, together=i + 1 - first)
 
 
 def _alert(

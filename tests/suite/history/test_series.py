@@ -1,5 +1,6 @@
 """Results become series in the order of commits, and series become alerts."""
 
+import itertools
 import json
 import math
 import subprocess
@@ -146,6 +147,42 @@ def test_small_but_certain_ratios_of_the_gate_and_few_launches_are_no_alert(tmp_
     certain = 0.01 + 1e-4 * np.arange(6)
     write_gates(tmp_path, commits, [certain, [0.2, 0.21]])
     assert alerts_of(read_history(tmp_path, None)) == ()
+
+
+def creeping(rng, changes):
+    """Launches of each commit against its parent."""
+    return [rng.normal(np.log1p(change), 0.006, 6) for change in changes]
+
+
+def test_commits_that_cost_one_percent_each_are_an_alert_together(tmp_path, write_gates):
+    commits = [f"{i:08x}" * 5 for i in range(25)]
+    write_gates(tmp_path, commits, creeping(np.random.default_rng(1), [0.0] * 4 + [0.01] * 20))
+    found = alerts_of(read_history(tmp_path, None))
+    assert found
+    assert all(alert.together > 1 and alert.fails and alert.direction == "slower" for alert in found)
+    assert np.prod([alert.ratio for alert in found]) == pytest.approx(1.01**20, rel=0.05)
+    spans = sorted((commits.index(alert.last_good), commits.index(alert.first_bad)) for alert in found)
+    assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(spans))
+    assert sorted(alert.together for alert in found) == sorted(end - begin for begin, end in spans)
+
+
+def test_no_change_creeps_in_none_of_twenty_histories(tmp_path, write_gates):
+    commits, rng = [f"{i:08x}" * 5 for i in range(25)], np.random.default_rng(2)
+    seen = 0
+    for number in range(20):
+        write_gates(tmp_path / str(number), commits, creeping(rng, [0.0] * 24))
+        seen += len(alerts_of(read_history(tmp_path / str(number), None)))
+    assert seen == 0
+
+
+def test_a_creep_does_not_reach_over_commits_that_were_not_measured(tmp_path, write_gates):
+    """Each gap starts anew, and so does a commit that is an alert by itself."""
+    commits, rng = [f"{i:08x}" * 5 for i in range(6)], np.random.default_rng(3)
+    write_gates(tmp_path, commits[:3], creeping(rng, [0.009] * 2))
+    write_gates(tmp_path, commits[3:], creeping(rng, [0.009] * 2))
+    assert alerts_of(read_history(tmp_path, None)) == ()
+    write_gates(tmp_path / "step", commits, creeping(rng, [0.0, 0.0, 0.2, 0.0, 0.0]))
+    assert [alert.together for alert in alerts_of(read_history(tmp_path / "step", None))] == [1]
 
 
 def test_the_gates_ratio_is_held_against_its_margin_not_against_nothing(tmp_path, write_gates):

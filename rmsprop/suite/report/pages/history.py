@@ -163,9 +163,10 @@ def alerts_table(inputs: Inputs, most: int, path: str = PATH) -> Table:
 
 
 def change(alert: Alert) -> str:
-    """Such as `33% slower`, or `5% less` memory."""
+    """Such as `33% slower`, `5% less` memory, or `27% slower, by 24 commits together`."""
     words = {"slower": "more", "faster": "less"} if alert.series.unit == "bytes" else {}
-    return f"{abs(alert.ratio - 1):.0%} {words.get(alert.direction, alert.direction)}"
+    together = f", by {alert.together} commits together" if alert.together > 1 else ""
+    return f"{abs(alert.ratio - 1):.0%} {words.get(alert.direction, alert.direction)}{together}"
 
 
 def panels_of(series: Iterable[Series], alerts: Sequence[Alert]) -> list[Panel]:
