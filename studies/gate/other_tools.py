@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -29,7 +30,8 @@ FILES = ("asv.conf.json", "pyproject.toml", "README.md", "LICENSE", "constraints
 GIT = ("git", "-c", "user.name=study", "-c", "user.email=study@example.org")
 PYTEST_LIMIT = "median:5%"
 
-Tool = Literal["asv", "pytest-benchmark"]
+Tool = Literal["asv", "asv-interleaved", "pytest-benchmark"]
+"""asv-interleaved is `asv continuous --interleave-rounds`."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -64,15 +66,17 @@ def run_rival(
     environment = capture_environment()
     with tempfile.TemporaryDirectory(prefix="rmsprop-rival-") as work:
         repository = _repository(folder, Path(work) / "repository", change)
-        prepare, compare = {
+        tools: dict[Tool, tuple[Callable[[Path], None], Callable[..., tuple[str, int, str]]]] = {
             "asv": (_prepare_asv, _asv),
+            "asv-interleaved": (_prepare_asv, partial(_asv, interleave=True)),
             "pytest-benchmark": (lambda _: None, _pytest_benchmark),
-        }[tool]
+        }
+        prepare, compare = tools[tool]
         prepare(repository)  # an environment with torch, which is kept from run to run elsewhere
         begun = time.monotonic()
         command, code, said = compare(repository, cases)
         seconds = round(time.monotonic() - begun, 1)
-    slower = {"asv": slower_by_asv, "pytest-benchmark": slower_by_pytest_benchmark}[tool](said)
+    slower = slower_by_pytest_benchmark(said) if tool == "pytest-benchmark" else slower_by_asv(said)
     if code not in (0, 1) or (code == 1 and not slower):
         raise UserError(f"{tool} failed with exit code {code}: {said.strip()[-500:]}")
     run = RivalRun(environment, scenario, tool, command, code, slower, seconds)
@@ -120,12 +124,14 @@ def _prepare_asv(repository: Path) -> None:
     _run(repository, sys.executable, "-m", "asv", "setup", HOME=str(repository))
 
 
-def _asv(repository: Path, cases: Sequence[str]) -> tuple[str, int, str]:
+def _asv(repository: Path, cases: Sequence[str], interleave: bool = False) -> tuple[str, int, str]:
     parameters = (f"('{case.implementation}', '{case.point}')" for case in map(Case.parse, cases))
     chosen = "|".join(map(re.escape, parameters))
-    command = ("continuous", "--factor", "1.1", "--bench", f"steps.*time.*({chosen})", "HEAD~1", "HEAD")
+    options = ("--factor", "1.1", *(["--interleave-rounds"] if interleave else []))
+    bench = ("--bench", f"steps.*time.*({chosen})")
+    command = ("continuous", *options, *bench, "HEAD~1", "HEAD")
     code, said = _run(repository, sys.executable, "-m", "asv", *command, HOME=str(repository))
-    return "asv continuous --factor 1.1 HEAD~1 HEAD", code, said
+    return f"asv continuous {' '.join(options)} HEAD~1 HEAD", code, said
 
 
 def _pytest_benchmark(repository: Path, cases: Sequence[str]) -> tuple[str, int, str]:

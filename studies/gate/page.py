@@ -20,6 +20,7 @@ from rmsprop.suite.report.page import (
 )
 from rmsprop.suite.words import count, percent, when
 from studies.gate.figures import draw_power
+from studies.gate.injection import LOOP
 from studies.gate.other_tools import RivalRun
 from studies.gate.resampling import GOAL, Drawn, Resampled
 from studies.gate.scores import (
@@ -113,13 +114,19 @@ def _words(scenario: Scenario) -> str:
             "load": "Others use the processors",
         }
         return kinds.get(scenario.kind, f"The slower tree as base ({_work(scenario)})")
-    return f"{scenario.implementation} slower by {_work(scenario)}"
+    named = {LOOP: "The book's training loop"}.get(scenario.implementation, scenario.implementation)
+    return f"{named} slower by {_work(scenario)}"
 
 
 def _work(scenario: Scenario) -> str:
     if scenario.how == "offset":
         return f"{scenario.amount * 1e6:g} µs"
-    kinds = {"memory": " more memory traffic", "passes": " (more passes)"}
+    kinds = {
+        "memory": " more memory traffic",
+        "passes": " (more passes)",
+        "every20": ", all in every 20th step",
+        "every100": ", all in every 100th step",
+    }
     return f"{scenario.amount:.0%}{kinds.get(scenario.how, '')}"
 
 

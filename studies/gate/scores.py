@@ -19,11 +19,14 @@ from rmsprop.suite.records.gate import GateRecord
 from rmsprop.suite.records.store import read_gate
 from rmsprop.suite.verdicts.gate import GateVerdict, judge_gate, log_ratios
 from rmsprop.suite.verdicts.gate_statistics import holm
+from studies.gate.injection import LOOP
 from studies.gate.other_tools import RivalRun, read_rivals
 from studies.gate.resampling import Resampled, read_resampled
 
 FOLDER = "gate-study"
 UNCHANGED = ("aa", "docs", "load")
+LOOPS = ("job-scratch", "job-concise")
+"""The cases that the book's training loop runs."""
 GATE = "gate"
 RULES = (GATE, "no second stage", "fixed 5%", "fixed 10%", "Mann-Whitney p < 0.002 and 10%")
 """The gate's own, and what others would say of the same launches."""
@@ -89,6 +92,8 @@ class Live:
     def slowed(self) -> frozenset[str]:
         """The cases that are slower in head."""
         compared = (case for case in self.record.cases if case.samples)
+        if self.scenario.slowed == LOOP:
+            return frozenset(case.id for case in compared if case.id in LOOPS)
         return frozenset(case.id for case in compared if case.family == self.scenario.slowed)
 
     @cached_property

@@ -35,7 +35,7 @@ from rmsprop.suite.report import markdown
 from rmsprop.suite.report.page import Figures
 from rmsprop.suite.verdicts.gate import judge_gate
 from rmsprop.suite.words import percent
-from studies.gate.injection import How, inject
+from studies.gate.injection import LOOP, How, inject
 from studies.gate.other_tools import Tool, run_rival
 from studies.gate.page import pages
 from studies.gate.resampling import FOLDER as RESAMPLED
@@ -53,7 +53,11 @@ def tuned_for(
     scenario: Scenario, folder: Path, patterns: Sequence[str], say: Callable[[str], None]
 ) -> dict[str, float]:
     """What makes each case slower by the scenario's amount; nothing unless a share of a step is meant."""
-    if scenario.kind in UNCHANGED or scenario.how not in ("work", "passes"):
+    if (
+        scenario.kind in UNCHANGED
+        or scenario.how not in ("work", "passes")
+        or scenario.implementation == LOOP
+    ):
         return {}
     return tune(folder, scenario.implementation, patterns, cast(How, scenario.how), scenario.amount, say)
 
@@ -159,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--design", choices=list(DESIGNS), default="turns")
     parser.add_argument("--pairs", type=int)
     parser.add_argument("--case", action="append", default=[])
-    parser.add_argument("--implementation", default="builtin-loop")
+    parser.add_argument("--implementation", default="builtin-loop", help="or loop: the book's training loop")
     parser.add_argument("--how", choices=get_args(How), default="work")
     parser.add_argument("--amount", type=float, default=0.05, help="share of a step; seconds for offset")
     parser.add_argument("--matrices", type=int, default=1000)

@@ -5,7 +5,9 @@ import shutil
 import subprocess
 import sys
 import time
+from inspect import signature
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -15,7 +17,7 @@ from torch import nn
 from rmsprop.suite.gate.session import Session
 from rmsprop.suite.gate.turns import Launched
 from rmsprop.suite.records.gate import Launch
-from studies.gate.injection import inject, key, slowed
+from studies.gate.injection import CALIBRATED, inject, key, slowed, slowed_epochs
 from studies.gate.other_tools import read_rivals, slower_by_asv, slower_by_pytest_benchmark
 from studies.gate.scores import Scenario, read_study
 from studies.gate.study import DESIGNS, _load, change, main
@@ -58,6 +60,10 @@ def test_extra_passes_over_a_large_tensor_are_the_share_of_its_elements():
     assert taken("passes", 0.1, [(1_000_000,)]) == pytest.approx(1.1)
 
 
+def test_a_slowed_implementation_takes_what_it_took():
+    assert signature(slowed(Counted, "work", 0.1)) == signature(Counted)
+
+
 def test_a_list_of_parameters_may_have_an_amount_of_its_own():
     tuned = {key("float32", 10_000, 1000): 0.2, key("float32", 5, 1): 0.5}
     assert taken("passes", 0.1, [(10,)] * 1000, tuned=tuned) == pytest.approx(1.2)
@@ -68,6 +74,71 @@ def test_a_list_of_parameters_may_have_an_amount_of_its_own():
 def test_other_extra_work_leaves_the_step_alone(how):
     amount = 0.1 if how == "memory" else 1e-6
     assert taken(how, amount, [(1000,)]) == 1.0
+
+
+@pytest.mark.parametrize(("how", "every"), [("every20", 20), ("every100", 100)])
+def test_the_work_of_many_steps_is_done_in_the_last_of_them(monkeypatch, how, every):
+    done = []
+    monkeypatch.setattr("studies.gate.injection._work", lambda now, seconds: done.append(seconds))
+    assert taken(how, 0.05, [(10,)], steps=3 * every) == pytest.approx(1 + CALIBRATED / (3 * every))
+    assert len(done) == 3
+    assert 0 < done[0] == done[1] == done[2]
+
+
+def test_the_books_loop_works_on_after_each_batch_for_a_share_of_what_it_took(monkeypatch):
+    """A batch takes three seconds of a made-up clock, each look at which takes one hundredth."""
+    clock = [0.0]
+
+    def thread_time():
+        clock[0] += 0.01
+        return clock[0]
+
+    monkeypatch.setattr("studies.gate.injection.time", SimpleNamespace(thread_time=thread_time))
+    seen = []
+
+    def epochs(batches, step, eval_loss, num_epochs):
+        for X, y in batches * num_epochs:
+            step(X, y)
+        return eval_loss()
+
+    def step(X, y):
+        seen.append((X, y))
+        clock[0] += 3
+
+    assert slowed_epochs(epochs, 0.08)([(1, 2), (3, 4)], step, lambda: 0.5, 2) == 0.5
+    assert seen == [(1, 2), (3, 4), (1, 2), (3, 4)]
+    assert clock[0] == pytest.approx(4 * 3 * 1.08, abs=4 * 0.03)
+
+
+LOOP_TRAINS = """
+import torch
+from rmsprop.book.airfoil import load_airfoil
+from rmsprop.book import training
+from rmsprop.book.programs import MATRIX, program
+from dataclasses import replace
+rows = load_airfoil("surrogate").to("cpu", torch.float32)
+print(training.train(replace(program(MATRIX), num_epochs=1), *rows, 0).loss.hex(), training.train.__module__)
+"""
+
+
+@pytest.mark.slow
+def test_a_tree_whose_training_loop_is_slowed_learns_the_same(tmp_path):
+    tree = tmp_path / "tree"
+    shutil.copytree(CHECKOUT / "rmsprop", tree / "rmsprop", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def said():
+        answer = subprocess.run(
+            [sys.executable, "-P", "-c", LOOP_TRAINS],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=os.environ | {"PYTHONPATH": str(tree)},
+        )
+        return answer.stdout.split()
+
+    loss, module = said()
+    inject(tree, "loop", "work", 0.08)
+    assert said() == [loss, f"{module}_before_injection"]
 
 
 STEPS = """
