@@ -152,9 +152,12 @@ def show_gate(record: GateRecord, verdict: GateVerdict, path: Path | None) -> No
         style = "bold red" if change.alarm else "default"
         console.print(f"[{style}]{escaped(change.words)}[/]", soft_wrap=True, highlight=False)
     said: dict[str, list[str]] = {}
-    for view in verdict.cases if record.timed else ():
-        if view.case.status != "compared" or not (view.powered or view.finding):
+    for view in verdict.cases:
+        compared = view.case.status == "compared"
+        if not compared or (record.timed and not (view.powered or view.finding)):
             said.setdefault(remark_on(view, record), []).append(view.case.id)
+        if compared and view.case.uncounted:
+            said.setdefault(f"not counted: {view.case.uncounted}", []).append(view.case.id)
     for note, names in said.items():
         shown = names if note.startswith("underpowered") else names[:2]
         more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from statistics import median
 
-from rmsprop.suite.gate.plan import Cost, Costs
+from rmsprop.suite.gate.costs import Cost, Costs
 from rmsprop.suite.gate.prepare import Opened, Prepared
 from rmsprop.suite.gate.turns import phase_steps
 from rmsprop.suite.records.gate import CaseStatus, GateCase

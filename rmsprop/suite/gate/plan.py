@@ -1,7 +1,6 @@
 """What a budget buys: how many launches of how many turns, and which cases it must leave out."""
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median, stdev
@@ -9,8 +8,14 @@ from statistics import median, stdev
 from scipy import stats
 
 from rmsprop.errors import UserError
-from rmsprop.suite.gate.cpus import load
-from rmsprop.suite.gate.turns import turns_of
+from rmsprop.suite.gate.costs import (
+    Costs,
+    confirm_seconds,
+    fewer,
+    launch_seconds,
+    screen_seconds,
+    words_of,
+)
 from rmsprop.suite.records.gate import GatePlan, GateRecord, Hypothesis, Policy
 from rmsprop.suite.verdicts.gate import judge_gate, log_ratios
 from rmsprop.suite.verdicts.gate_screen import choose, choose_rare
@@ -33,48 +38,6 @@ BETWEEN, WITHIN = 0.01, 0.08
 of one pair of turns."""
 CHANGED = 3
 """Cases that are expected to have changed, beside those that noise makes candidates."""
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Seconds that a case takes on one side.
-
-    Attributes
-    ----------
-    family
-        Its family: the first case of one pays for the family's imports.
-    ready
-        Until it can be measured.
-    turn
-        Of one turn.
-    dear, rare
-        Whether it takes fewer turns, or more because its sums are confirmed.
-    """
-
-    family: str
-    ready: float
-    turn: float
-    dear: bool = False
-    rare: bool = False
-
-
-@dataclass(frozen=True)
-class Costs:
-    """What launches take.
-
-    Attributes
-    ----------
-    imports
-        Seconds that the first case of each family costs beyond itself, in one process.
-    cases
-        What each case costs.
-    busy
-        How many times as long everything takes because others use the processors too.
-    """
-
-    imports: Mapping[str, float]
-    cases: Mapping[str, Cost]
-    busy: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -134,28 +97,6 @@ def spread(turns: int, noise: float = 1.0) -> float:
     return noise * math.sqrt(BETWEEN**2 + WITHIN**2 / turns)
 
 
-def launch_seconds(costs: Costs, names: Iterable[str], turns: int, processes: int) -> float:
-    """One launch over these cases: its processes share a CPU."""
-    chosen = [costs.cases[name] for name in names]
-    imports = sum(costs.imports[family] for family in {cost.family for cost in chosen})
-    return processes * costs.busy * (imports + sum(_case_seconds(cost, turns) for cost in chosen))
-
-
-def screen_seconds(costs: Costs, turns: int) -> float:
-    """One launch of two processes over all cases."""
-    return launch_seconds(costs, costs.cases, turns, 2)
-
-
-def confirm_seconds(costs: Costs, turns: int, candidates: float) -> float:
-    """One launch of three processes over so many average cases."""
-    families: dict[str, list[float]] = {}
-    for cost in costs.cases.values():
-        families.setdefault(cost.family, []).append(_case_seconds(cost, turns))
-    imports = sum(costs.imports[family] for family in families) * min(1.0, candidates / len(families))
-    cases = sum(map(sum, families.values())) * min(1.0, candidates / len(costs.cases))
-    return 3 * costs.busy * (imports + cases)
-
-
 def candidates(cases: int, sd: float, screen: int, policy: Policy) -> float:
     """How many cases to expect in the second stage: the changed ones, and those that only seem so."""
     by_chance = 2 * cases * stats.norm.sf(policy.screen * math.sqrt(screen) / sd)
@@ -167,30 +108,26 @@ def make_plan(
 ) -> tuple[GatePlan, tuple[str, ...]]:
     """The shortest plan that detects `policy.aim`, else the one that detects most; and what it leaves out.
 
-    It takes at most `seconds`. While no plan fits that would detect `policy.gates_at`, the costliest case is
-    left out. If that does not help, the noise is the reason, and the plan that detects most is taken.
-    UserError if not even one case fits.
+    It takes at most `seconds`. While no plan fits that would detect `policy.gates_at`, `fewer` cases are
+    tried. If none fits, the noise is the reason, and the plan that detects most is taken. UserError if not
+    even one case fits.
     """
     most = seconds * (1 - SPARED)
     for needed in (policy.gates_at, math.inf):
-        kept = dict(costs.cases)
-        while kept:
-            plans = _plans(replace(costs, cases=kept), most, budget, pairs, policy, noise)
+        for kept in fewer(costs, TURNS[0], policy.powered or 0.0):
+            plans = _plans(kept, most, budget, pairs, policy, noise)
             if plan := _best([found for found in plans if found[0] <= needed], policy):
-                return plan, tuple(name for name in costs.cases if name not in kept)
-            kept.pop(_costliest(kept, costs.imports))
+                return plan, tuple(name for name in costs.cases if name not in kept.cases)
     # Too little to confirm anything. What the screen sees is worth a run: the answer says what is undecided.
     screen, confirm = _even(LEAST_SCREEN, pairs), _even(least_launches(policy.candidates, policy), pairs)
-    kept = dict(costs.cases)
-    while kept:
-        if screen / pairs * screen_seconds(replace(costs, cases=kept), TURNS[0]) <= seconds:
+    for kept in fewer(costs, TURNS[0], policy.powered or 0.0):
+        if screen / pairs * screen_seconds(kept, TURNS[0]) <= seconds:
             plan = GatePlan(budget, pairs, TURNS[0], TURN_SECONDS, screen, confirm)
-            return plan, tuple(name for name in costs.cases if name not in kept)
-        kept.pop(_costliest(kept, costs.imports))
+            return plan, tuple(name for name in costs.cases if name not in kept.cases)
     minutes = needed_minutes(costs, budget - seconds, pairs, policy)
     raise UserError(
-        f"a budget of {budget:.0f} s is too small: {max(0, seconds):.0f} s are left after the preparation; "
-        f"{words_of(costs, None)}; try --budget {minutes}m, or choose fewer cases with --case"
+        f"a budget of {budget:g} s is too small: {max(0, seconds):.0f} s are left after the preparation; "
+        f"{words_of(costs, TURNS[0])}; try --budget {minutes}m, or choose fewer cases with --case"
     )
 
 
@@ -203,16 +140,6 @@ def needed_minutes(costs: Costs, spent: float, pairs: int, policy: Policy) -> in
             break
         minutes = math.ceil(1.2 * minutes)
     return minutes
-
-
-def words_of(costs: Costs, plan: GatePlan | None) -> str:
-    """What a launch of the screen takes, of what, and under which load."""
-    turns = plan.turns if plan else TURNS[0]
-    whole, imports = screen_seconds(costs, turns), 2 * costs.busy * sum(costs.imports.values())
-    return (
-        f"a launch of the screen takes {whole:.1f} s, {imports:.1f} s of it for imports; others use the "
-        f"processors, so that everything takes {costs.busy:.1f} times as long (load {load()})"
-    )
 
 
 def promises(record: GateRecord, noise: Noise) -> dict[str, float]:
@@ -317,21 +244,6 @@ def _best(plans: Sequence[tuple[float, float, GatePlan]], policy: Policy) -> Gat
     return min(plans, key=lambda plan: plan[:2])[2] if plans else None
 
 
-def _costliest(cases: Mapping[str, Cost], imports: Mapping[str, float]) -> str:
-    """By what the case and its share of its family's imports take."""
-    sizes = Counter(cost.family for cost in cases.values())
-
-    def seconds(name: str) -> float:
-        cost = cases[name]
-        return _case_seconds(cost, TURNS[0]) + imports[cost.family] / sizes[cost.family]
-
-    return max(cases, key=seconds)
-
-
 def _even(launches: int, pairs: int) -> int:
     """So many or more, that all pairs have the same number."""
     return pairs * math.ceil(launches / pairs)
-
-
-def _case_seconds(cost: Cost, turns: int) -> float:
-    return cost.ready + (turns_of(turns, dear=cost.dear, rare=cost.rare) + 1) * cost.turn

@@ -13,18 +13,10 @@ from pathlib import Path
 from typing import Protocol
 
 from rmsprop.errors import UserError
+from rmsprop.suite.gate.costs import Costs, screen_seconds, words_of
 from rmsprop.suite.gate.cpus import bind, cpus, load
 from rmsprop.suite.gate.matching import counted_again, match, unequal
-from rmsprop.suite.gate.plan import (
-    LEAST_SCREEN,
-    Costs,
-    Noise,
-    make_plan,
-    promises,
-    screen_seconds,
-    second_stage,
-    words_of,
-)
+from rmsprop.suite.gate.plan import LEAST_SCREEN, Noise, make_plan, promises, second_stage
 from rmsprop.suite.gate.prepare import Prepared, prepare
 from rmsprop.suite.gate.request import GateRequest
 from rmsprop.suite.gate.trees import Trees, prepared_trees, run_in_each
@@ -165,7 +157,8 @@ class Session:
         if costs.cases and self.request.timed:
             costs = self._make_plan(costs)
             try:
-                self.show.say(words_of(costs, self._plan))
+                assert self._plan is not None
+                self.show.say(words_of(costs, self._plan.turns))
                 self.show.plan(self._frozen(), promises(self._frozen(), self.noise), self.noise != Noise())
                 self._measure(costs)
             except KeyboardInterrupt:
@@ -234,7 +227,7 @@ class Session:
             else "the sides had not been imported"
         )
         return (
-            f"the budget of {budget:.0f} s ended before every case was made ready once: {where}, with a load "
+            f"the budget of {budget:g} s ended before every case was made ready once: {where}, with a load "
             f"of {load()}; try --budget {minutes}m, or choose fewer cases with --case"
         )
 

@@ -39,6 +39,7 @@ class Worker:
         self.run: Callable[[int], float | None] = lambda steps: None
         self.case = ExitStack()
         self.counts = False
+        self.families: set[str] = set()
         self.schedule = _open("/proc/thread-self/schedstat")
 
     def hello(self, suite: str, tree: str) -> dict[str, Any]:
@@ -48,7 +49,7 @@ class Worker:
             raise AttributeError(f"the suite {suite} has no {', '.join(missing)}")
         if self.suite.PACKAGE is not None:
             _require(self.suite.PACKAGE, Path(tree))
-        family = getattr(self.suite, "family", lambda case: "all")
+        family = self._family()
         uncounted = getattr(self.suite, "uncounted", lambda case: None)
         dear = getattr(self.suite, "dear", lambda case: False)
         versions = {name: found for name in ("torch", "numpy") if (found := _version(name))}
@@ -69,11 +70,7 @@ class Worker:
             return {"skipped": _line(reason)}
         except (Exception, SystemExit) as error:
             return {"failed": f"{type(error).__name__}: {_line(error)}"}
-        if timed:
-            gc.collect()
-            gc.freeze()  # a collection in a turn then leaves out what was made ready
-        else:
-            gc.disable()  # a collection takes longer than a case, and what it calls would be counted
+        self._tidy(self._family()(case), timed)
         return {"seconds": time.perf_counter() - begin, "used": time.process_time() - used}
 
     def count(self, twice: bool) -> dict[str, Any]:
@@ -116,9 +113,25 @@ class Worker:
         return {"seconds": seconds}
 
     def close(self) -> dict[str, Any]:
-        gc.unfreeze()
         self.case.close()
         return {}
+
+    def _family(self) -> Callable[[str], str]:
+        return getattr(self.suite, "family", lambda case: "all")
+
+    def _tidy(self, family: str, timed: bool) -> None:
+        """Collect garbage before the turns, and leave out of all later collections what a family imported.
+
+        To look through all that torch imports takes longer than most cases. Where there are no turns nothing
+        is collected at all: what that calls would be counted.
+        """
+        if not timed:
+            gc.disable()
+            return
+        gc.collect()
+        if family not in self.families:
+            self.families.add(family)
+            gc.freeze()
 
     def _time(self, steps: int) -> float:
         """Seconds, without those in which the process was ready to run and others had its CPU."""

@@ -6,29 +6,10 @@ import shutil
 import signal
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
-from typer.testing import CliRunner
 
-from rmsprop.errors import UserError
-from rmsprop.suite.cli.main import app
-from tests.repositories import CHECKOUT, MINE, SUITE, commit, git, make_repository, write_mine
-
-
-@pytest.fixture
-def gate(monkeypatch):
-    """The command, in this process; the processes that measure are real."""
-
-    def run(folder, *arguments):
-        monkeypatch.chdir(folder)
-        result = CliRunner().invoke(app, ["gate", *arguments])
-        if isinstance(result.exception, UserError):
-            return SimpleNamespace(code=2, out=result.stdout, err=f"{result.stderr}{result.exception}")
-        assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
-        return SimpleNamespace(code=result.exit_code, out=result.stdout, err=result.stderr)
-
-    return run
+from tests.repositories import CHECKOUT, MINE, SUITE, commit, git, write_mine
 
 
 def worktrees(folder):
@@ -45,12 +26,6 @@ def left_behind(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
     return lambda: [path.name for path in folder.iterdir() if path.name.startswith("rmsprop-gate")]
-
-
-@pytest.fixture
-def theirs(tmp_path):
-    """Someone else's repository, with a package and a suite of its own."""
-    return make_repository(tmp_path / "theirs")
 
 
 QUICK = ("--suite", "speed", "--budget", "5m", "--aim", "20%", "--format", "json")
@@ -204,7 +179,7 @@ def test_a_dirty_tree_is_measured_as_it_is_and_said_so(gate, theirs):
         (("--base", "HEAD", "--case", "dark*"), "no case of speed matches dark*; it has light, heavy"),
         (("--base", "HEAD", "--format", "yaml"), "--format 'yaml': choose one of table, github"),
         (("--base-python", "/no/python"), "there is no interpreter /no/python"),
-        (("--base", "HEAD", "--budget", "1s"), "budget of 1 s "),
+        (("--base", "HEAD", "--budget", "0.01s"), "budget of 0.01 s "),
     ],
 )
 def test_wrong_use_is_a_line_that_says_what_to_do(gate, theirs, left_behind, arguments, words):

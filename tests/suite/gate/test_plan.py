@@ -4,16 +4,13 @@ from dataclasses import replace
 import pytest
 
 from rmsprop.errors import UserError
+from rmsprop.suite.gate.costs import Cost, Costs, confirm_seconds, screen_seconds
 from rmsprop.suite.gate.plan import (
-    Cost,
-    Costs,
     Noise,
     candidates,
-    confirm_seconds,
     make_plan,
     plan_confirmation,
     promises,
-    screen_seconds,
     spread,
 )
 from rmsprop.suite.gate.request import seconds_of
@@ -66,6 +63,25 @@ def test_a_small_budget_leaves_the_costliest_cases_out_and_still_promises_five_p
     plan, left_out = make_plan(costs, 200.0, 210.0, 2, POLICY)
     assert set(compiled) <= set(left_out) < set(costs.cases)
     assert detectable(spread(plan.turns), plan.screen, plan.confirm, POLICY) <= POLICY.gates_at
+
+
+def test_where_not_all_fits_each_family_keeps_what_a_pass_needs_of_it():
+    dear = {f"job-{i}": Cost("job", 1.0, 0.1, dear=True) for i in range(3)}
+    costs = Costs(COSTS.imports | {"job": 0.0}, COSTS.cases | dear)
+    _, left_out = make_plan(costs, 260.0, 270.0, 2, POLICY)
+    assert left_out
+    for family in {cost.family for cost in costs.cases.values()}:
+        names = {name for name, cost in costs.cases.items() if cost.family == family}
+        assert len(names - set(left_out)) > POLICY.powered * len(names)
+
+
+def test_where_little_fits_the_last_case_of_a_family_stays():
+    dear = {f"job-{i}": Cost("job", 1.0, 0.1, dear=True) for i in range(3)}
+    costs = Costs(COSTS.imports | {"job": 0.0}, COSTS.cases | dear)
+    _, left_out = make_plan(costs, 175.0, 185.0, 2, POLICY)
+    families = {cost.family for cost in costs.cases.values()}
+    assert {costs.cases[name].family for name in costs.cases if name not in left_out} == families
+    assert len(left_out) > len(costs.cases) / 2
 
 
 def test_a_budget_that_is_too_small_for_one_case_says_what_takes_how_long_and_which_would_do():
