@@ -19,6 +19,7 @@ from rmsprop.suite.report.page import (
     note,
 )
 from rmsprop.suite.words import count, percent, when
+from studies.gate.calibration import calibration_table, calibrations
 from studies.gate.figures import draw_power
 from studies.gate.injection import LOOP
 from studies.gate.other_tools import RivalRun
@@ -62,6 +63,7 @@ def _blocks(study: Study) -> Iterator[Block]:
         yield Heading("Power")
         yield Figures((draw_power(found),))
         yield _power_table(study.runs)
+        yield calibration_table(calibrations(study.runs))
     yield Heading("Other rules, other designs, other tools")
     yield _rules_table(scored)
     yield _spread_table(study.runs)

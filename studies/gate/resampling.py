@@ -14,7 +14,8 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from rmsprop.errors import UserError
-from rmsprop.suite.gate.plan import MOST_CONFIRM, Cost, Costs, second_stage
+from rmsprop.suite.gate.costs import Cost, Costs
+from rmsprop.suite.gate.plan import MOST_CONFIRM, second_stage
 from rmsprop.suite.records.files import Problem, read_folder, read_json
 from rmsprop.suite.records.gate import GateRecord, Launch, Policy, Sample, Stage
 from rmsprop.suite.verdicts.gate import judge_gate, log_ratios

@@ -250,9 +250,12 @@ def measured_changes(runs: Sequence[Live]) -> dict[str, float]:
     """What the slower cases of runs of one scenario really cost: by all launches of all of them."""
     d: dict[str, list[float]] = {}
     for run in runs:
+        rare = run.scenario.how.startswith("every")  # which no trimmed mean holds
         for case in run.record.cases:
             if case.id in run.slowed:
-                d.setdefault(case.id, []).extend(sample.log_ratio for sample in case.samples)
+                for stage in ("screen", "confirm"):
+                    found = log_ratios(case, run.record, stage, rare=rare)
+                    d.setdefault(case.id, []).extend(found.values())
     return {name: math.expm1(np.mean(values)) for name, values in d.items()}
 
 
