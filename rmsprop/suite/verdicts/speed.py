@@ -131,8 +131,9 @@ class Run:
 
     @property
     def words(self) -> str:
-        """Such as `2026-01-02 03:04 UTC, commit 012345678`."""
-        return f"{when(self.started)}, commit {commit_name(self.commit, self.dirty)}"
+        """Such as `2026-01-02 03:04 UTC, commit 012345678, torch 2.13.0`."""
+        torch = f", torch {self.torch}" if self.torch else ""
+        return f"{when(self.started)}, commit {commit_name(self.commit, self.dirty)}{torch}"
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,21 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from rmsprop.book.airfoil import load_airfoil
+from rmsprop.suite.case import Case
 from rmsprop.suite.cli import run as runner
+from rmsprop.suite.cli.options import Run
 from rmsprop.suite.cli.run import Plan, carry_out, plan_of
+from rmsprop.suite.measure.capture import capture_environment
 from rmsprop.suite.records.frame import COLUMNS
 from rmsprop.suite.records.store import read_reproductions
+from tests.suite.report.conftest import store_bench
 
 COMMAND = Path(sys.executable).with_name("rmsprop")
 CHECKOUT = Path(__file__).parents[3]
@@ -122,6 +128,65 @@ def test_the_stages_of_a_plan_are_what_is_counted_down(tmp_path):
     carry_out(plan, tmp_path / "results", tmp_path / "reports", load_airfoil("surrogate"), count)
     assert done == {"sequential runs": 2, "seeds": 600, "report": 1}
     assert plan.stages == done | {"cases": 0}
+
+
+@pytest.fixture(scope="module", params=["this machine", "renamed"])
+def beside_committed(request, tmp_path_factory):
+    """A run in a folder whose results/ hold records of this machine, or of one with another name."""
+    folder = tmp_path_factory.mktemp("clone")
+    here = capture_environment()
+    machine = here.machine if request.param == "this machine" else "committed-2cpu"
+
+    def committed(results):
+        for name, step, size in (
+            ("builtin-loop", 0.777, "1e3"),
+            ("fused", 0.0111, "1e3"),
+            ("fused", 7.0, "1e5"),
+        ):
+            when = replace(here, machine=machine, commit="c0ff" * 10, started="2026-01-02T03:04:05+00:00")
+            store_bench(results, partial(replace, when), name, step, size=size, threads=1)
+
+    committed(folder / "results")
+    before = sorted((folder / "results").rglob("*"))
+    cases = tuple(Case(name, "cpu", "float32", "1e3", "single", 1) for name in ("builtin-loop", "fused"))
+    plan = Plan("smoke", seeds=100, runs=1, cases=cases)
+    rows = load_airfoil("surrogate")
+
+    def ran():
+        paths = (folder / path for path in (Run().results, Run().output))
+        return carry_out(plan, *paths, rows, lambda *stage: None).report.sentences
+
+    first = ran()
+    pages = {path.name: path.read_text("utf-8") for path in (folder / Run().output).rglob("*.*")}
+    assert sorted((folder / "results").rglob("*")) == before
+    committed(folder / Run().results)
+    second = ran()
+    return here, first, pages, second, (folder / Run().output / "index.html").read_text("utf-8")
+
+
+OF_COMMITTED = ("777 ms", "11.1 ms", "70×", "c0ffc0ff")
+"""Times, their ratio, and the commit."""
+
+
+@pytest.mark.slow
+def test_nothing_that_a_run_says_or_draws_comes_from_a_committed_record(beside_committed):
+    here, sentences, pages, _, _ = beside_committed
+    assert here.machine in sentences[1]
+    assert {"index.html", "performance.html", "README.md"} <= set(pages)
+    for name, text in pages.items():
+        assert not [word for word in OF_COMMITTED if word in text], name
+
+
+@pytest.mark.slow
+def test_older_records_beside_those_of_a_run_stand_apart_with_machine_commit_and_date(beside_committed):
+    here, _, _, sentences, page = beside_committed
+    for text in sentences:
+        assert not [word for word in OF_COMMITTED if word in text]
+    assert here.machine in sentences[1]
+    assert not [word for word in OF_COMMITTED[:3] if word in page]
+    apart = page[page.index("Other runs on record") :]
+    assert "c0ffc0ffc" in apart
+    assert "2026-01-02 03:04 UTC" in apart
 
 
 def test_in_a_checkout_the_plan_has_the_profiles_cases(monkeypatch):

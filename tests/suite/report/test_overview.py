@@ -108,7 +108,7 @@ def test_the_fastest_is_named_with_its_ratio(tmp_path, put):
     assert words == (
         "How fast is a step? builtin-compiled takes 100 µs (1e5, one tensor; float32; cpu, 1 thread) and "
         "is 4.00 times as fast as builtin-loop (95% interval 4.00 to 4.00). Measured on example-2cpu, "
-        "2026-01-02 03:04 UTC, commit 012345678."
+        "2026-01-02 03:04 UTC, commit 012345678, torch 2.13.0."
     )
 
 

@@ -35,7 +35,7 @@ def test_what_was_measured_last_counts_also_with_local_changes_and_its_run_says_
     put("scratch", 9e-4, started=NEWER, commit="d" * 40, dirty=True)
     assert steps(tmp_path).loc["scratch", "median"] == 9e-4
     [run] = Runs.of(read_frame(tmp_path / "results")[0]).runs
-    assert run.words == "2026-02-01 00:00 UTC, commit ddddddddd with local changes"
+    assert run.words == "2026-02-01 00:00 UTC, commit ddddddddd with local changes, torch 2.13.0"
 
 
 def test_a_skip_hides_no_case_that_ran_but_a_failure_does(tmp_path, put):
