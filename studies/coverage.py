@@ -75,7 +75,7 @@ def coverage(runs: Sequence[pd.DataFrame]) -> Coverage:
     flagged = ~once["trusted"].astype(bool) | ~once["trusted_other"].astype(bool)
     groups = {
         f"above {LARGE:.0%}": change > math.log1p(LARGE),
-        "between": (change <= math.log1p(LARGE)) & (change >= math.log1p(SMALL)),
+        f"{SMALL:.0%} to {LARGE:.0%}": (change <= math.log1p(LARGE)) & (change >= math.log1p(SMALL)),
         f"below {SMALL:.0%}": change < math.log1p(SMALL),
     }
     return Coverage(
