@@ -143,7 +143,12 @@ def test_a_change_point_stands_on_the_overview_and_leads_to_its_commits(inputs):
 def test_nothing_measured_gives_a_page_that_says_what_to_run(tmp_path, page_of, twin_of):
     (tmp_path / "empty").mkdir()
     report = build_report(tmp_path / "empty", tmp_path / "reports")
-    assert {path.name for path in report.paths} == {"README.md", "index.html", "problems.html"}
+    assert {path.name for path in report.paths} == {
+        "README.md",
+        "index.html",
+        "manifest.json",
+        "problems.html",
+    }
     page = page_of(tmp_path / "reports").text
     for command in ("rmsprop reproduce", "rmsprop bench", "asv run"):
         assert command in page
