@@ -7,7 +7,9 @@ option is answered at once: this module imports neither torch nor pandas.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,6 +70,13 @@ def _importable(specs: Iterable[str]) -> None:
         module, _, name = spec.partition(":")
         if not module or not name:
             raise UserError(f"--optimizer {spec!r}: expected package.module:Class")
+        top = module.partition(".")[0]
+        # Finding is not importing: a package may take seconds, and only the command itself pays for them.
+        if PathFinder.find_spec(top, [str(Path.cwd())]) is None and find_spec(top) is None:
+            raise UserError(
+                f"optimizer {spec!r} cannot be imported: there is no module {top!r}; install it or set "
+                "PYTHONPATH"
+            )
 
 
 def _folder(option: str, path: Path, advice: str) -> None:

@@ -20,6 +20,8 @@ WRONG = {
     "bench --profile enormous": "smoke, regular, fused, full",
     "bench --implementation nobody": "builtin-loop",
     "bench --optimizer torch.optim.Adagrad": "expected package.module:Class",
+    "bench --optimizer nowhere.at:All": "there is no module 'nowhere'",
+    "run --optimizer nowhere:Nothing": "there is no module 'nowhere'",
     "bench --size many": "1e5",
     "bench --threads 3": "1, all",
     "bench --layout round": "gpt2",
