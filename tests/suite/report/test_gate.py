@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rmsprop.suite.records.gate import GateCase
+from rmsprop.suite.records.gate import Counters, GateCase, Hypothesis
 from rmsprop.suite.report import markdown
 from rmsprop.suite.report.figures.gate import draw_forests
 from rmsprop.suite.report.pages import gate
@@ -58,6 +58,35 @@ def test_a_page_says_what_slowed_what_was_removed_and_what_could_not_be_seen(rec
         ):
             assert words in text
     assert not page_from(page.blocks).all("b")
+
+
+def test_a_page_says_which_counters_differ_and_which_of_them_are_alarms(record):
+    base = Counters({"aten.add": 10}, 49, 47, 8192, 8192, None, ())
+    head = replace(base, operations={"aten.add": 10, "aten.div": 2}, python_calls=50)
+    first, *others = record.cases
+    counted = replace(first, base_counters=base, head_counters=head)
+    (page,) = pages_of(replace(record, cases=(counted, *others)))
+    for text in texts_of(page):
+        assert "A step of 1 case was counted on both sides, without a clock; 1 of them changed." in text
+        assert "aten.div +2" in text
+    found = page_from(page.blocks).all("tr")
+    rows = [[cell.get_text() for cell in row.find_all(["th", "td"])] for row in found]
+    assert ["a-1", "operations", "10", "12", "aten.div +2", "alarm"] in rows
+    assert ["a-1", "Python calls", "49", "50", "", ""] in rows
+
+
+def test_a_finding_of_sums_is_called_now_and_then(record):
+    policy = replace(record.policy, rare=0.2)
+    samples = [
+        replace(sample, base_sum=1.0, head_sum=1.05 + 0.001 * sample.launch, again_sum=1.0)
+        for sample in record.cases[0].samples
+    ]
+    case = replace(record.cases[0], samples=tuple(samples))
+    rare = Hypothesis("a-1", ("a-1",), True, rare=True)
+    (page,) = pages_of(
+        replace(record, policy=policy, cases=(case, *record.cases[1:]), hypotheses=(*record.hypotheses, rare))
+    )
+    assert "a-1, now and then" in page_from(page.blocks).text
 
 
 def test_a_forest_plot_names_each_case_and_its_interval(record):

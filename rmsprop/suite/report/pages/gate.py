@@ -23,6 +23,7 @@ from rmsprop.suite.report.page import (
     paragraph,
 )
 from rmsprop.suite.verdicts.gate import GateVerdict, JudgedRun
+from rmsprop.suite.verdicts.gate_counters import NAMES, counted_cases
 from rmsprop.suite.verdicts.gate_words import headline as answer
 from rmsprop.suite.verdicts.gate_words import remark_on, side_of
 from rmsprop.suite.words import count, interval, percent, slug, when
@@ -69,6 +70,9 @@ def _blocks(run: JudgedRun, others: Table | None) -> Iterator[Block]:
         f"estimate is at least {policy.alarm:.0%}. A case whose minimum detectable slowdown is above "
         f"{policy.gates_at:.0%} is underpowered, and raises no alarm."
     )
+    if counted_cases(record):
+        yield Heading("Exact counters")
+        yield from _counters(record, verdict)
     if drawings := draw_forests(record, verdict):
         yield Detail((Heading("Paired ratios"), Figures(tuple(drawings))))
     yield Heading("Every case")
@@ -97,7 +101,7 @@ def _facts(record: GateRecord) -> dict[str, str]:
 def _findings(verdict: GateVerdict) -> Table:
     rows = tuple(
         (
-            finding.name,
+            finding.title,
             Cell(finding.verdict, status=finding.verdict),
             Cell(percent(finding.change), finding.change),
             interval(finding.low, finding.high),
@@ -110,6 +114,29 @@ def _findings(verdict: GateVerdict) -> Table:
     )
     columns = ("Case or family", "Verdict", "Change", "95% interval", "p", "Base against itself", "Launches")
     return Table("Measured again on fresh launches", columns, rows)
+
+
+def _counters(record: GateRecord, verdict: GateVerdict) -> Iterator[Block]:
+    changed = {change.case for change in verdict.counters if not change.unstable}
+    yield note(
+        f"A step of {count(counted_cases(record), 'case')} was counted on both sides, without a clock; "
+        f"{len(changed)} of them changed. Operations, kernel launches or peak memory that grow by more than "
+        f"{record.policy.more_work:.0%} are an alarm, all else is told."
+    )
+    rows = [
+        (
+            change.case,
+            NAMES[change.counter],
+            "unstable" if change.unstable else change.base,
+            "unstable" if change.unstable else change.head,
+            change.detail,
+            Cell("alarm" if change.alarm else "", status="slower" if change.alarm else None),
+        )
+        for change in verdict.counters
+    ]
+    if rows:
+        columns = ("Case", "Counter", "Base", "Head", "Added and removed", "")
+        yield capped("What differs in a step", columns, rows, _LISTED)
 
 
 def _cases(record: GateRecord, verdict: GateVerdict) -> Table:
