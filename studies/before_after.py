@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from typing import Any
 import torch
 
 from rmsprop.suite.records.files import write_atomically
+from studies.paired import ratio
 
 LAYOUTS = {"6": [6], "1e5": [10**5], "1e6": [10**6], "1e7": [10**7], "1000x1000": [1000] * 1000}
 DTYPES = ("float32", "bfloat16", "float16")
@@ -62,9 +62,47 @@ class Worker:
         return float(self.process.stdout.readline())
 
 
-def _times(slow: list[float], fast: list[float]) -> float:
-    """The median over the rounds of how many times as fast the second is."""
-    return statistics.median(a / b for a, b in zip(slow, fast, strict=True))
+def page(folder: Path) -> str:
+    """A Markdown table of each record in the folder."""
+    lines = [
+        "# FusedRMSprop's step before and after a change",
+        "",
+        "Made from the records beside it by `python -m studies.before_after`, which says how it measures. "
+        "Ratios are medians over",
+        "rounds in which all take turns, with the median's 95% interval.",
+    ]
+    for path in sorted(folder.glob("*.json")):
+        found = json.loads(path.read_text())
+        lines += [
+            "",
+            f"## {found['commits']['before'][:9]} and {found['commits']['after'][:9]}",
+            f"torch {found['torch']}, {found['instructions']}.",
+            "",
+            "| layout | dtype | threads | caches | fastest before, µs | after, µs | times as fast as before "
+            "| as float32 |",
+            "| --- | --- | ---: | --- | ---: | ---: | ---: | ---: |",
+            *(_line(found["cases"], case) for case in found["cases"]),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _line(cases: list[dict[str, Any]], case: dict[str, Any]) -> str:
+    alike = ("layout", "threads", "caches")
+    float32 = next(
+        one for one in cases if one["dtype"] == DTYPES[0] and all(one[key] == case[key] for key in alike)
+    )
+    before, after = (case["seconds"][side] for side in ("before", "after"))
+    cells = (
+        case["layout"],
+        case["dtype"],
+        case["threads"],
+        case["caches"],
+        f"{min(before) * 1e6:.2f}",
+        f"{min(after) * 1e6:.2f}",
+        ratio(before, after),
+        "" if case is float32 else ratio(float32["seconds"]["after"], after),
+    )
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -93,13 +131,7 @@ def main() -> None:
             for dtype in DTYPES:
                 found = {side: seconds[side, dtype] for side in sides}
                 cases.append({**asked, "dtype": dtype, "steps": steps, "seconds": found})
-                print(
-                    f"{layout:>9} {dtype:8} {threads} threads, {caches:6}: "
-                    f"before {min(found['before']) * 1e6:9.2f} us, after {min(found['after']) * 1e6:9.2f} us "
-                    f"at the fastest; before/after {_times(found['before'], found['after']):.2f}, "
-                    f"after: float32/{dtype} {_times(seconds['after', DTYPES[0]], found['after']):.2f}",
-                    flush=True,
-                )
+                print(_line(cases, cases[-1]), flush=True)
     record = {
         "kind": "before-after",
         "schema": 1,
@@ -112,6 +144,7 @@ def main() -> None:
     }
     name = f"{commits['before'][:9]}-{commits['after'][:9]}.json"
     write_atomically(options.output / name, json.dumps(record) + "\n")
+    write_atomically(options.output / "README.md", page(options.output))
 
 
 def _commit(checkout: Path) -> str:

@@ -12,7 +12,6 @@ and the operator's call in one graph. On one thread.
 import argparse
 import json
 import platform
-import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +22,7 @@ from torch import Tensor
 
 from rmsprop import FusedRMSprop
 from rmsprop.suite.records.files import write_atomically
+from studies.paired import ratio
 
 LAYOUTS = {"6": [6], "10x100": [100] * 10, "161x1000": [1000] * 161, "1000x1000": [1000] * 1000}
 COMPILED = 200
@@ -96,6 +96,36 @@ def timed(run: Callable[[], object], times: int) -> float:
     return (time.perf_counter() - begin) / times
 
 
+def page(folder: Path) -> str:
+    """A Markdown table of each record in the folder."""
+    lines = [
+        "# What a registered operator would cost",
+        "",
+        "Made from the records beside it by `python -m studies.operator_cost`, which says what is timed. "
+        "Ratios are medians over",
+        "rounds in which all take turns, with the median's 95% interval.",
+    ]
+    for path in sorted(folder.glob("*.json")):
+        found = json.loads(path.read_text())
+        lines += [
+            "",
+            f"## torch {found['torch']}",
+            "",
+            "| tensors x elements | what | fastest, µs | times the step |",
+            "| --- | --- | ---: | ---: |",
+            *(line for case in found["cases"] for line in _lines(case)),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _lines(case: dict[str, Any]) -> list[str]:
+    step = case["seconds"]["step"]
+    return [
+        f"| {case['layout']} | {name} | {min(seconds) * 1e6:.2f} | {ratio(seconds, step)} |"
+        for name, seconds in case["seconds"].items()
+    ]
+
+
 def main() -> None:
     """Measure, store and print."""
     parser = argparse.ArgumentParser(description="What a registered operator would add to a step.")
@@ -115,11 +145,7 @@ def main() -> None:
             for name, run in runs.items():
                 seconds[name].append(timed(run, times[name]))
         cases.append({"layout": layout, "seconds": seconds})
-        shares = {
-            name: statistics.median(a / b for a, b in zip(seconds[name], seconds["step"], strict=True))
-            for name in seconds
-        }
-        print(layout, *(f"{name} {share:.2f}" for name, share in shares.items()), "of a step", flush=True)
+        print("\n".join(_lines(cases[-1])), flush=True)
     record = {
         "kind": "operator-cost",
         "schema": 1,
@@ -129,6 +155,7 @@ def main() -> None:
         "cases": cases,
     }
     write_atomically(options.output / f"torch{torch.__version__}.json", json.dumps(record) + "\n")
+    write_atomically(options.output / "README.md", page(options.output))
 
 
 if __name__ == "__main__":

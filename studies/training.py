@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from rmsprop import FusedRMSprop, FusedRMSpropInBackward
 from rmsprop.suite.records.files import write_atomically
+from studies.paired import ratio
 
 OPTIMIZERS: dict[str, Callable[[Iterable[Tensor]], torch.optim.Optimizer]] = {
     "builtin-loop": lambda params: torch.optim.RMSprop(params, lr=1e-4, foreach=False),
@@ -87,6 +88,52 @@ class Training:
         return most
 
 
+def page(folder: Path) -> str:
+    """A Markdown table of each record in the folder."""
+    lines = [
+        "# Whole training steps",
+        "",
+        "Made from the records beside it by `python -m studies.training`, which says how it measures: "
+        "forward, backward and",
+        "step, in float32. Ratios are medians over rounds in which all take turns, with the median's 95% "
+        "interval. `none` is forward",
+        "and backward alone; the last column is the time beyond that, of the medians, as a share of that of "
+        "torch's loop.",
+    ]
+    for path in sorted(folder.glob("*.json")):
+        found = json.loads(path.read_text())
+        lines += [
+            "",
+            f"## torch {found['torch']}, {found['instructions']}",
+            "",
+            "| network | tensors | elements | threads | optimizer | training steps per second "
+            "| times torch's loop | bytes of gradients at once | time of the step |",
+            "| --- | ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: |",
+            *(line for case in found["cases"] for line in _lines(case)),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _lines(case: dict[str, Any]) -> list[str]:
+    middle = {name: statistics.median(seconds) for name, seconds in case["seconds"].items()}
+    lines = []
+    for name, seconds in case["seconds"].items():
+        beyond = (middle[name] - middle["none"]) / (middle["builtin-loop"] - middle["none"])
+        cells = (
+            case["network"],
+            case["tensors"],
+            case["elements"],
+            case["threads"],
+            name,
+            f"{1 / middle[name]:.1f}",
+            ratio(case["seconds"]["builtin-loop"], seconds),
+            case["gradient_bytes"][name],
+            f"{beyond:.2f}",
+        )
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return lines
+
+
 def main() -> None:
     """Measure, store and print."""
     parser = argparse.ArgumentParser(description="Whole training steps per second.")
@@ -116,14 +163,7 @@ def main() -> None:
                     "gradient_bytes": bytes_,
                 }
             )
-            for name, seconds in rounds.items():
-                ratios = [a / b for a, b in zip(seconds, rounds["builtin-loop"], strict=True)]
-                print(
-                    f"{network:9} {threads} threads {name:18} {1 / statistics.median(seconds):8.1f} "
-                    f"training steps per second, {statistics.median(ratios):.3f} of builtin-loop's time, "
-                    f"{bytes_[name]:>9} bytes of gradients",
-                    flush=True,
-                )
+            print("\n".join(_lines(cases[-1])), flush=True)
     record = {
         "kind": "training",
         "schema": 1,
@@ -134,6 +174,7 @@ def main() -> None:
         "cases": cases,
     }
     write_atomically(options.output / f"torch{torch.__version__}.json", json.dumps(record) + "\n")
+    write_atomically(options.output / "README.md", page(options.output))
 
 
 if __name__ == "__main__":
