@@ -3,9 +3,10 @@
     python -m studies.before_after --before ../before --output studies/results/before-after
 
 starts a process for each checkout, which imports FusedRMSprop from there, and lets them take their steps in
-turns, dtype by dtype, so that what else the machine does meets all. `own`: steps on end. `others`: 64 MiB are
-read and written before each step, as a backward pass would, and only the step is timed. Each round is kept,
-in seconds per step.
+turns, dtype by dtype, so that what else the machine does meets all. One thread is timed in processor time,
+which does not count while other programs have the core; two are timed by the clock on the wall. `own`: steps
+on end. `others`: 64 MiB are read and written before each step, as a backward pass would, and only the step is
+timed. Each round is kept, in seconds per step.
 """
 
 import argparse
@@ -69,14 +70,17 @@ def page(folder: Path) -> str:
         "",
         "Made from the records beside it by `python -m studies.before_after`, which says how it measures. "
         "Ratios are medians over",
-        "rounds in which all take turns, with the median's 95% interval.",
+        "rounds in which all take turns, with the median's 95% interval. One thread is timed in processor "
+        "time. Two threads on a machine",
+        "that has other work, as its load says, wait for each other: those rows say little.",
     ]
     for path in sorted(folder.glob("*.json")):
         found = json.loads(path.read_text())
         lines += [
             "",
             f"## {found['commits']['before'][:9]} and {found['commits']['after'][:9]}",
-            f"torch {found['torch']}, {found['instructions']}.",
+            f"torch {found['torch']}, {found['instructions']}, load {found['load'][0]:.1f} at first and "
+            f"{found['load'][1]:.1f} at last.",
             "",
             "| layout | dtype | threads | caches | fastest before, µs | after, µs | times as fast as before "
             "| as float32 |",
@@ -117,6 +121,7 @@ def main() -> None:
     options = parser.parse_args()
     sides = {"before": Worker(options.before), "after": Worker(_ROOT)}
     commits = {"before": _commit(options.before), "after": _commit(_ROOT)}
+    load = os.getloadavg()[0]
     cases: list[dict[str, Any]] = []
     for layout, caches in CASES:
         for threads in sorted({1, torch.get_num_threads()}):
@@ -140,6 +145,7 @@ def main() -> None:
         "python": platform.python_version(),
         "processor": platform.processor() or platform.machine(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
+        "load": [load, os.getloadavg()[0]],
         "cases": cases,
     }
     name = f"{commits['before'][:9]}-{commits['after'][:9]}.json"

@@ -1,7 +1,8 @@
 """One side of studies/before_after.py: steps with the FusedRMSprop that PYTHONPATH names.
 
-Each line of stdin is a case and how many steps to take; the answer is the seconds of one. It imports nothing
-else of the project, since the other checkout may not have it.
+Each line of stdin is a case and how many steps to take; the answer is the seconds of one: of one thread in
+processor time, which does not count while other programs have the core. It imports nothing else of the
+project, since the other checkout may not have it.
 """
 
 import json
@@ -41,10 +42,11 @@ def work() -> None:
             made[asked["dtype"]] = optimizer_of(asked["sizes"], getattr(torch, asked["dtype"]))
         step = made[asked["dtype"]].step
         (filling.add_(1) if asked["caches"] == "others" else step())
-        begin = time.perf_counter()
+        clock = time.thread_time if asked["threads"] == 1 else time.perf_counter
+        begin = clock()
         for _ in range(asked["steps"]):
             step()
-        print((time.perf_counter() - begin) / asked["steps"], flush=True)
+        print((clock() - begin) / asked["steps"], flush=True)
 
 
 if __name__ == "__main__":

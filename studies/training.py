@@ -4,11 +4,13 @@
 
 trains a small and a middling network on random numbers. Between two steps a backward pass has filled the
 caches and made new gradients, which is not so in `rmsprop bench`, where steps follow one another. Each round
-is kept, in seconds per training step, and the largest number of bytes that gradients took at once.
+is kept, in seconds per training step (on one thread of the processor, so that a busy machine says the same),
+and the largest number of bytes that gradients took at once.
 """
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import time
@@ -67,10 +69,11 @@ class Training:
 
     def seconds(self, times: int) -> float:
         self.step()
-        begin = time.perf_counter()
+        clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+        begin = clock()
         for _ in range(times):
             self.step()
-        return (time.perf_counter() - begin) / times
+        return (clock() - begin) / times
 
     def most_gradients(self) -> int:
         """The largest number of bytes of gradients at once, in one training step."""
@@ -98,13 +101,16 @@ def page(folder: Path) -> str:
         "step, in float32. Ratios are medians over rounds in which all take turns, with the median's 95% "
         "interval. `none` is forward",
         "and backward alone; the last column is the time beyond that, of the medians, as a share of that of "
-        "torch's loop.",
+        "torch's loop. One thread is timed in processor time. Two threads on a machine that has other work, "
+        "as its load says, wait for",
+        "each other: those rows say little.",
     ]
     for path in sorted(folder.glob("*.json")):
         found = json.loads(path.read_text())
         lines += [
             "",
             f"## torch {found['torch']}, {found['instructions']}",
+            f"Load {found['load'][0]:.1f} at first and {found['load'][1]:.1f} at last.",
             "",
             "| network | tensors | elements | threads | optimizer | training steps per second "
             "| times torch's loop | bytes of gradients at once | time of the step |",
@@ -140,6 +146,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("studies/results/training"))
     parser.add_argument("--rounds", type=int, default=20)
     options = parser.parse_args()
+    load = os.getloadavg()[0]
     cases: list[dict[str, Any]] = []
     found_threads = torch.get_num_threads()
     for network in NETWORKS:
@@ -171,6 +178,7 @@ def main() -> None:
         "python": platform.python_version(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "dtype": "float32",
+        "load": [load, os.getloadavg()[0]],
         "cases": cases,
     }
     write_atomically(options.output / f"torch{torch.__version__}.json", json.dumps(record) + "\n")
