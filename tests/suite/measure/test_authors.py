@@ -134,7 +134,7 @@ RUNNERS = {
     "asv": (
         "benchmarks.steps",
         "Small",
-        "one = Small(); a = f'tests.authors:{name}', POINT; one.setup(*a); one.time_1000_steps(*a)",
+        "one = Small(); a = f'tests.authors:{name}', POINT; one.setup(*a); one.time_step(*a)",
     ),
     "gate": (
         "benchmarks.suite",
