@@ -313,6 +313,8 @@ def _judge_seconds(claim: Claim, record: ReproductionRecord) -> Verdict:
     words = f"{here / claim.value:.2f} times the book's"
     if not claim.timed_alike:
         words += ", which are timed otherwise: not comparable"
+    elif record.warnings:
+        words += f"; a warning speaks against it ({', '.join(w.partition(':')[0] for w in record.warnings)})"
     return Verdict(claim, here, "compared", words, interval=interval)
 
 

@@ -126,6 +126,12 @@ def test_seconds_are_ratios_of_the_last_epoch_to_the_books(make_record):
     assert placed.interval[0] <= placed.here / 0.049984 <= placed.interval[1]
 
 
+def test_a_warning_of_the_run_speaks_against_its_seconds(make_record):
+    record = make_record(warnings=("busy: other processes took 83% of the processors; end them",))
+    one = verdict(record, "rmsprop-scratch", "sec_per_epoch")
+    assert one.words.endswith("times the book's; a warning speaks against it (busy)")
+
+
 def test_few_runs_cannot_tell_which_is_faster(make_record):
     assert "too few runs" in judge(make_record(runs=3)).order.words
 
