@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from scipy import stats
+
 from rmsprop.book.claims import Claims, Curve
 from rmsprop.suite.records.reproduction import CurveRank, ReproductionRecord
 
+Array = np.ndarray
 ALPHA = 0.01
 """Below this p a program is excluded."""
 RARE = 0.05
@@ -53,6 +57,22 @@ class Fit:
 def p_of(rank: CurveRank) -> float:
     """(1 + as extreme) / (1 + held out); 0 where a curve of the program has another number of points."""
     return (1 + rank.as_extreme) / (1 + rank.held_out) if rank.held_out else 0.0
+
+
+def fisher(log_p: Array | float, number: int) -> Array:
+    """p of `number` independent p values together, from the sum of their logarithms."""
+    return np.asarray(stats.chi2.sf(-2 * np.asarray(log_p), 2 * number))
+
+
+def fit_together(of: Sequence[Fit]) -> float | None:
+    """p of all curves together, each under its own program; None below two that were judged.
+
+    The notebook's count as well: it ran the same code, and no run is printed twice here.
+    """
+    p = [fit.p for fit in of if fit.p is not None]
+    if len(p) < 2:
+        return None
+    return float(fisher(np.log(p).sum(), len(p))) if min(p) > 0 else 0.0
 
 
 def fits(record: ReproductionRecord, claimed: Claims) -> tuple[Fit, ...]:

@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from rmsprop.book.claims import PRIMARY, Claim, Claims
 from rmsprop.book.wrong import CHANGES
 from rmsprop.suite.records.reproduction import CurveRank, EnsembleSummary, ReproductionRecord, WrongRecord
-from rmsprop.suite.verdicts.curves import ALPHA, p_of
+from rmsprop.suite.verdicts.curves import ALPHA, fisher, p_of
 
 KINDS = ("trace", "loss", "editions", "curves together")
 """Of evidence, from the sharpest to the widest; a single curve is of the kind `curve`."""
@@ -189,17 +188,14 @@ def _curves_together(ranks: Sequence[CurveRank]) -> Evidence:
     if 0.0 in p:  # its curves have another number of points
         return Evidence("curves together", 0.0, 1.0)
 
-    def fisher(logs: Array) -> Array:
-        return np.asarray(stats.chi2.sf(-2 * logs, 2 * len(ranks)))
-
     rng = np.random.default_rng(3)
     of_other = sum(
         np.log(np.interp(rng.uniform(size=_DRAWS), np.linspace(0, 1, len(rank.told_p)), rank.told_p))
         for rank in ranks
     )
     # A rank knows no p below one in all held-out runs and one more, so that the sum says none either.
-    together = max(float(fisher(np.log(p).sum())), 1 / (1 + max(rank.held_out for rank in ranks)))
-    return Evidence("curves together", together, float(np.mean(fisher(np.asarray(of_other)) < ALPHA)))
+    together = max(float(fisher(np.log(p).sum(), len(p))), 1 / (1 + max(rank.held_out for rank in ranks)))
+    return Evidence("curves together", together, float(np.mean(fisher(of_other, len(p)) < ALPHA)))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from scipy import stats
 from rmsprop.book.claims import CHAPTER, PRIMARY, Claim, Claims, claims
 from rmsprop.book.programs import PROGRAMS, TRACES, Trace, noisy_end
 from rmsprop.suite.records.reproduction import EnsembleSummary, ProgramRecord, ReproductionRecord
-from rmsprop.suite.verdicts.curves import Fit, MatrixCell, fits, matrix
+from rmsprop.suite.verdicts.curves import ALPHA, Fit, MatrixCell, fit_together, fits, matrix
 from rmsprop.suite.verdicts.exclusion import Exclusion, exclusions, joint_p, worth
 from rmsprop.suite.verdicts.seconds import Order, block_interval, order, sec_per_epoch
 
@@ -34,13 +34,7 @@ Status = Literal[
 """`reproduced` is said of digits alone. `consistent`: a draw that the program could have given, which
 excludes little by itself. `placed`: a loss of another program, which has a percentile here and no verdict."""
 HOLDS: tuple[Status, ...] = ("reproduced", "consistent")
-_EVIDENCE = {
-    "trace": "by the digits of the trace",
-    "loss": "by the final losses",
-    "editions": "by the losses of all editions",
-    "curve": "by the curves",
-    "all": "by all evidence",
-}
+_EVIDENCE = {"loss": "by the final losses", "curve": "by the curves", "all": "by all evidence"}
 FAILS: tuple[Status, ...] = ("not reproduced", "not consistent")
 
 
@@ -130,7 +124,9 @@ class Judgement:
     @property
     def holds(self) -> bool:
         """Whether every claim that decides holds."""
+        together = fit_together(self.fits)
         curves = all(fit.status == "fits" for fit in self.fits if fit.decides)
+        curves = curves and (together is None or together >= ALPHA)
         return curves and all(verdict.status in HOLDS for verdict in self.deciding)
 
     @property
@@ -164,19 +160,23 @@ class Judgement:
         noisy = [v for v in ends if TRACES[v.claim.program].noisy]
         losses = [v for v in self.deciding if v.claim.quantity == "loss"]
         judged = [fit for fit in self.fits if fit.status != "not judged"]
+        together = fit_together(self.fits)
         said = [
             _held([v for v in ends if v not in noisy], "reproduced", "printed coordinates to the last digit"),
             _held(noisy, "consistent", "coordinates of a noisy trace consistent"),
             _held(losses, "consistent", "final losses consistent"),
-            _held(judged, "fits", "printed curves as their own program draws them"),
+            _held(judged, "fits", "printed curves as their own program draws them")
+            + ("" if together is None else f" (together p = {max(together, 1e-4):.2g})"),
         ]
         if self.fits and not judged:
             said.append(f"no curve is judged ({self.fits[0].words})")
         if self.exclusions:
             excluded_by = ", ".join(
-                f"{_EVIDENCE[one.kind]} {one.excluded} of {one.tried}" for one in worth(self.exclusions)
+                f"{one.excluded} of {one.tried} {_EVIDENCE[one.kind]}"
+                for one in worth(self.exclusions)
+                if one.kind in _EVIDENCE
             )
-            said.append(f"of other programs in the place of RMSProp are excluded: {excluded_by}")
+            said.append(f"other programs in the place of RMSProp that are excluded: {excluded_by}")
         if self.record.section == CHAPTER and self.pairs:
             apart = sum(cell.status == "excluded" for cell in self.pairs)
             said.append(f"{apart} of {len(self.pairs)} pairs of a printed curve and another program excluded")

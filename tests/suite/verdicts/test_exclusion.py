@@ -8,7 +8,7 @@ import pytest
 from rmsprop.book.claims import Claim, Curve, claims
 from rmsprop.book.programs import PROGRAMS
 from rmsprop.suite.records.reproduction import CurveRank, WrongRecord
-from rmsprop.suite.verdicts.curves import ALPHA, fits, matrix
+from rmsprop.suite.verdicts.curves import ALPHA, fit_together, fits, matrix
 from rmsprop.suite.verdicts.exclusion import (
     Distribution,
     Evidence,
@@ -113,7 +113,8 @@ def test_what_nothing_excludes_is_named(make_record):
     judgement = judge(record)
     assert judgement.nothing_excludes == "Nothing that the book prints excludes 1 of them: the same."
     assert judgement.headline.endswith(
-        "excluded: by the final losses 1 of 2, by the losses of all editions 1 of 2, by all evidence 1 of 2"
+        "other programs in the place of RMSProp that are excluded: 1 of 2 by the final losses, 1 of 2 by all "
+        "evidence"
     )
 
 
@@ -168,6 +169,19 @@ def test_a_primary_curve_that_does_not_fit_fails_the_judgement_and_another_editi
     assert {fit.curve.edition for fit in of_name if fit.decides} == {"docs"}
     assert not judge(record).holds
     assert judge(with_ranks(make_record(), as_extreme=500)).holds
+
+
+def test_curves_that_fit_one_by_one_may_not_fit_together(make_record):
+    """p = .02 and p = .02 are .0035 by Fisher's sum; p = .02 and p = .5 are .056."""
+    record = with_ranks(make_record(), 19)
+    both = [fit for fit in fits(record, claims()) if fit.p is not None]
+    assert [fit.status for fit in both] == ["fits", "fits"]
+    assert fit_together(both) == pytest.approx(0.0035, rel=0.05)
+    assert not judge(record).holds
+    assert "together p = 0.0035" in judge(record).headline
+    first, second = record.programs[NAME].curves
+    measured = replace(record.programs[NAME], curves=(first, replace(second, as_extreme=499)))
+    assert judge(replace(record, programs=record.programs | {NAME: measured})).holds
 
 
 def test_a_rare_curve_is_told_and_still_fits(make_record):

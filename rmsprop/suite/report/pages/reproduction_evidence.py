@@ -16,7 +16,8 @@ def curves(best: Judgement) -> Iterator[Block]:
     yield paragraph(
         "The notebooks print each training as a figure of 31 points. A curve fits when it is not among the "
         "1% least typical of its own program’s held-out runs, divided by the number of curves of the "
-        f"primary edition. Source of the points: {CURVES_SOURCE}."
+        f"primary edition. All curves together do not fit when Fisher’s sum of log p is below 1%: one curve "
+        f"alone is typical of many programs, also of wrong ones. Source of the points: {CURVES_SOURCE}."
     )
     rows = tuple(
         (fit.curve.name, fit.curve.printed_loss, Cell(fit.status, status=fit.status), fit.words)
@@ -117,5 +118,5 @@ def worth_table(best: Judgement) -> Table:
         )
         for one in worth(best.exclusions)
     )
-    columns = ("Evidence", "Other programs that it excludes", "Of these, other optimizers of the chapter")
+    columns = ("Evidence", "Excludes, of the other programs that it can show", "Of these, other optimizers")
     return Table("What the evidence of section 7.6 is worth", columns, rows)
