@@ -4,12 +4,15 @@ Samples of one process are not independent of each other: the layout of its memo
 each case is measured in several processes, and what they differ by is what a statement must allow for.
 """
 
+import logging
 import multiprocessing
 import signal
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Self
+
+from torch._logging._internal import set_logs
 
 from rmsprop.suite.measure.point import Parts, Task, measure_point
 
@@ -70,6 +73,7 @@ def _serve(connection: Connection) -> None:
     """Measure what comes in until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    set_logs(all=logging.ERROR)  # its warnings would tear the parent's progress
     try:
         while True:
             connection.send(measure_point(connection.recv(), connection.send))

@@ -33,13 +33,14 @@ PATH = "author.html"
 _OPTIMIZERS = 6
 _ROWS = 60
 _MEANINGS: dict[Answer, str] = {
-    "right": "equals its formula",
-    "ill-conditioned": "equals its formula in float64, and amplifies rounding",
-    "not known": "agrees with itself in float64; whether its formula is right is not known",
     "wrong": "is wrong",
     "failed": "raises an error",
+    "ill-conditioned": "equals its formula in float64, and amplifies rounding",
+    "not known": "agrees with itself in float64, and whether its formula is right is not known",
+    "right": "equals its formula",
     "skipped": "did not run",
 }
+"""What is to be said first stands first."""
 
 
 def pages(inputs: Inputs) -> Iterable[Page]:
@@ -105,7 +106,7 @@ def _has(turn: pd.DataFrame, name: str) -> bool:
 def _answer(name: str, steps: pd.DataFrame) -> str:
     """How many cases had which answer, the worst first."""
     answers = [check_of(row).answer for row in as_rows(steps)]
-    found = [answer for answer in reversed(_MEANINGS) if answer in answers]
+    found = [answer for answer in _MEANINGS if answer in answers]
     parts = [f"in {count(answers.count(answer), 'case')} it {_MEANINGS[answer]}" for answer in found]
     return f"{name}: {'; '.join(parts)}."
 
