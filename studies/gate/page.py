@@ -92,6 +92,10 @@ def _headlines(own: Sequence[Score]) -> list[str]:
         least, most = score.cases
         cases = f"{least} to {most} cases" if least < most else count(most, "case")
         ends = f"{cases}; the longest took {score.seconds:.0f} s."
+        if not score.alarms.of:
+            none = f"none of {count(score.inconclusive, 'run')} came to a conclusion"
+            said.append(f"{_words(score.scenario)}: {none}; {ends}")
+            continue
         if score.inconclusive:
             ends = f"{score.inconclusive} more came to no conclusion; {ends}"
         if score.scenario.slowed:
