@@ -42,7 +42,9 @@ class Fit:
         if self.p is None or self.p >= RARE:
             return ""
         said = "it does not fit" if self.status == "does not fit" else "it still counts as one that fits"
-        who = "" if self.curve.primary else ". It is not of the primary edition, and does not decide"
+        who = (
+            "" if self.curve.primary else ". It is not of the primary edition, and does not decide by itself"
+        )
         return (
             f"The curve of {self.curve.name} (printed loss {self.curve.printed_loss}) is rare for its own "
             f"program: p = {self.p:.4f}, so that {said}, as several curves are judged together{who}."

@@ -80,11 +80,11 @@ def excluded(best: Judgement) -> Iterator[Block]:
                     Cell(f"{'✗' if e.excludes else '·'} {e.p:.2g} / {e.power:.0%}", e.p, status=status)
                 )
         together = "excluded" if exclusion.excluded else "not excluded"
-        cells.append(Cell(together, exclusion.p, status=together))
+        cells.append(Cell("yes" if exclusion.excluded else "no", exclusion.p, status=together))
         rows.append(tuple(cells))
     yield Table(
         "Other programs: p / power (✗ excludes, · does not, – cannot show it)",
-        ("Program", *(_COLUMNS.get(name, name.replace("rmsprop-", "Curve, ")) for name in names), "All"),
+        ("Program", *(_COLUMNS.get(name, name.replace("rmsprop-", "Curve, ")) for name in names), "Excluded"),
         tuple(rows),
     )
     yield paragraph(best.nothing_excludes)
