@@ -145,12 +145,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Whole training steps per second.")
     parser.add_argument("--output", type=Path, default=Path("studies/results/training"))
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument(
+        "--threads",
+        type=int,
+        nargs="+",
+        default=sorted({1, torch.get_num_threads()}),
+        help="numbers of threads",
+    )
     options = parser.parse_args()
     load = os.getloadavg()[0]
     cases: list[dict[str, Any]] = []
-    found_threads = torch.get_num_threads()
     for network in NETWORKS:
-        for threads in sorted({1, found_threads}):
+        for threads in options.threads:
             torch.set_num_threads(threads)
             trainings = {name: Training(network, name) for name in OPTIMIZERS}
             times = max(1, round(ROUND / min(trainings["none"].seconds(2) for _ in range(3))))
