@@ -71,8 +71,9 @@ def page(folder: Path) -> str:
         "Made from the records beside it by `python -m studies.before_after`, which says how it measures. "
         "Ratios are medians over",
         "rounds in which all take turns, with the median's 95% interval. One thread is timed in processor "
-        "time. Two threads on a machine",
-        "that has other work, as its load says, wait for each other: those rows say little.",
+        "time, which does not count",
+        "while other programs have the core; more are timed by the clock on the wall. A commit is the last "
+        "that changed FusedRMSprop.",
     ]
     for path in sorted(folder.glob("*.json")):
         found = json.loads(path.read_text())
@@ -118,13 +119,20 @@ def main() -> None:
     parser.add_argument("--before", type=Path, required=True, help="the other checkout")
     parser.add_argument("--output", type=Path, default=Path("studies/results/before-after"))
     parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument(
+        "--threads",
+        type=int,
+        nargs="+",
+        default=sorted({1, torch.get_num_threads()}),
+        help="numbers of threads",
+    )
     options = parser.parse_args()
     sides = {"before": Worker(options.before), "after": Worker(_ROOT)}
     commits = {"before": _commit(options.before), "after": _commit(_ROOT)}
     load = os.getloadavg()[0]
     cases: list[dict[str, Any]] = []
     for layout, caches in CASES:
-        for threads in sorted({1, torch.get_num_threads()}):
+        for threads in options.threads:
             asked = {"layout": layout, "threads": threads, "caches": caches}
             turns = [(side, dtype) for side in sides for dtype in DTYPES]
             once = min(sides["after"].seconds(**asked, dtype=DTYPES[0], steps=1) for _ in range(3))
@@ -154,13 +162,12 @@ def main() -> None:
 
 
 def _commit(checkout: Path) -> str:
-    found = subprocess.run(
-        ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return found.stdout.strip()
+    """The last commit that changed FusedRMSprop, marked where the files have changed since."""
+    git = ["git", "-C", str(checkout)]
+    measured = ["--", "rmsprop/optimizers/fused"]
+    found = subprocess.check_output([*git, "log", "-1", "--format=%H", *measured], text=True).strip()
+    changed = subprocess.check_output([*git, "status", "--porcelain", *measured], text=True)
+    return f"{found}-dirty" if changed else found
 
 
 if __name__ == "__main__":

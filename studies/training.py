@@ -33,6 +33,8 @@ OPTIMIZERS: dict[str, Callable[[Iterable[Tensor]], torch.optim.Optimizer]] = {
     "none": lambda params: torch.optim.SGD(params, lr=0.0),
 }
 """`none` is forward and backward alone: its `step` is not called."""
+OTHERS = ("builtin-loop", "fused")
+"""What the page compares with."""
 ROUND = 0.05
 """Seconds that a round of training steps shall take at least."""
 
@@ -98,12 +100,11 @@ def page(folder: Path) -> str:
         "",
         "Made from the records beside it by `python -m studies.training`, which says how it measures: "
         "forward, backward and",
-        "step, in float32. Ratios are medians over rounds in which all take turns, with the median's 95% "
-        "interval. `none` is forward",
-        "and backward alone; the last column is the time beyond that, of the medians, as a share of that of "
-        "torch's loop. One thread is timed in processor time. Two threads on a machine that has other work, "
-        "as its load says, wait for",
-        "each other: those rows say little.",
+        "step, in float32. Ratios of speed are medians over rounds in which all take turns, with the "
+        "median's 95% interval. `none` is",
+        "forward and backward alone. One thread is timed in processor time, which does not count while other "
+        "programs have the core;",
+        "more are timed by the clock on the wall.",
     ]
     for path in sorted(folder.glob("*.json")):
         found = json.loads(path.read_text())
@@ -113,7 +114,7 @@ def page(folder: Path) -> str:
             f"Load {found['load'][0]:.1f} at first and {found['load'][1]:.1f} at last.",
             "",
             "| network | tensors | elements | threads | optimizer | training steps per second "
-            "| times torch's loop | bytes of gradients at once | time of the step |",
+            "| times torch's loop | times fused | bytes of gradients at once |",
             "| --- | ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: |",
             *(line for case in found["cases"] for line in _lines(case)),
         ]
@@ -121,20 +122,17 @@ def page(folder: Path) -> str:
 
 
 def _lines(case: dict[str, Any]) -> list[str]:
-    middle = {name: statistics.median(seconds) for name, seconds in case["seconds"].items()}
     lines = []
     for name, seconds in case["seconds"].items():
-        beyond = (middle[name] - middle["none"]) / (middle["builtin-loop"] - middle["none"])
         cells = (
             case["network"],
             case["tensors"],
             case["elements"],
             case["threads"],
             name,
-            f"{1 / middle[name]:.1f}",
-            ratio(case["seconds"]["builtin-loop"], seconds),
+            f"{1 / statistics.median(seconds):.1f}",
+            *("" if name == other else ratio(case["seconds"][other], seconds) for other in OTHERS),
             case["gradient_bytes"][name],
-            f"{beyond:.2f}",
         )
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return lines
