@@ -180,7 +180,7 @@ def second_stage(
         rarely = {one.name: replace(busier.cases[one.name], rare=True) for one in rare}
         busier = replace(busier, cases={**busier.cases, **rarely})
     time = seconds * (1 - SPARED_AGAIN)
-    launches, chosen = plan_confirmation(busier, names, time, plan, len(tested), sd, policy, turns)
+    launches, chosen = plan_confirmation(busier, names, time, plan, len(tested), sd, policy, turns, len(rare))
     return Confirmation((*tested, *left), names, launches, chosen, launch_seconds(busier, names, chosen, 3))
 
 
@@ -193,14 +193,15 @@ def plan_confirmation(
     sd: float,
     policy: Policy,
     turns: Sequence[int] = TURNS,
+    rare: int = 0,
 ) -> tuple[int, int]:
     """Launches, and turns in each: the fewest that detect `policy.aim`, else as many as the seconds allow.
 
     `sd` is the standard deviation between the screen's launches at the cases that are tested, with as many
-    turns as planned. There are at least as many launches as a test of so many hypotheses needs, and
-    `DISSENTERS` more if there is time.
+    turns as planned. There are at least as many launches as a test of so many hypotheses needs, of which
+    `rare` are of sums and so need more, and `DISSENTERS` more if there is time.
     """
-    needed = least_launches(hypotheses, policy)
+    needed = max(least_launches(hypotheses, policy), least_launches(rare, policy, rare=True) if rare else 0)
     choices = []
     for number in turns:
         each = launch_seconds(costs, names, number, 3)

@@ -14,8 +14,8 @@ from rmsprop.suite.gate.plan import (
     spread,
 )
 from rmsprop.suite.gate.request import seconds_of
-from rmsprop.suite.records.gate import GatePlan, Policy
-from rmsprop.suite.verdicts.gate_statistics import detectable
+from rmsprop.suite.records.gate import CURRENT_POLICY, GatePlan, Policy
+from rmsprop.suite.verdicts.gate_statistics import detectable, least_launches
 
 POLICY = Policy()
 COSTS = Costs(dict.fromkeys("abcd", 1.0), {f"case{i}": Cost("abcd"[i % 4], 0.2, 0.0035) for i in range(40)})
@@ -123,6 +123,14 @@ def test_confirmation_takes_no_more_than_the_aim_asks_and_fewer_turns_where_time
     assert 10 <= launches <= 20
     assert turns < 48
     assert chosen(1.0) == (10, 16)
+
+
+def test_a_test_of_sums_has_as_many_launches_as_its_share_of_alpha_needs():
+    """One hypothesis of sums at a fifth of alpha takes 9, where one of means takes 7."""
+    plan = GatePlan(480.0, 1, 48, 0.003, 6, 16)
+    launches, _ = plan_confirmation(COSTS, ["case0"], 1.0, plan, 1, 0.03, CURRENT_POLICY, rare=1)
+    assert launches == least_launches(1, CURRENT_POLICY, rare=True) == 9
+    assert plan_confirmation(COSTS, ["case0"], 1.0, plan, 1, 0.03, CURRENT_POLICY)[0] == 7
 
 
 def test_a_promise_stands_on_what_this_machine_showed_before(simulate, rng):
