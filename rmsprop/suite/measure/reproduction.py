@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import psutil
 import torch
 
 from rmsprop.book.airfoil import Airfoil
@@ -15,6 +14,7 @@ from rmsprop.book.trajectory import trace, traces
 from rmsprop.book.wrong import CHANGES
 from rmsprop.errors import UserError
 from rmsprop.suite.measure.capture import capture_environment
+from rmsprop.suite.measure.memory import host_memory
 from rmsprop.suite.measure.tasks import (
     COUNTS,
     OTHERS,
@@ -49,7 +49,7 @@ def check_size(seeds: int, runs: int) -> None:
     for name, count in (("seeds", seeds), ("runs", runs)):
         if count < 1:
             raise UserError(f"--{name} {count}: expected at least 1")
-        available = psutil.virtual_memory().available
+        available = host_memory()
         most = available // 2 // _BYTES_OF_ONE[name]
         if count > most:
             raise UserError(

@@ -5,10 +5,10 @@ Of it the harness uses `optimizers.scratch` (rmsprop, init_rmsprop_states), `opt
 `measure.metrics.book_job`.
 """
 
-import psutil
 import torch
 
 from rmsprop.suite.case import Case
+from rmsprop.suite.measure.memory import host_memory
 from rmsprop.suite.measure.registry import implementation
 
 WORKING_COPIES = 4
@@ -71,4 +71,4 @@ def memory_available(device: str) -> int:
         return torch.cuda.mem_get_info()[0]
     if device == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
-    return psutil.virtual_memory().available
+    return host_memory()
