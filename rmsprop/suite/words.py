@@ -96,11 +96,14 @@ def interval(low: float | None, high: float | None) -> str:
 
 
 def printable(text: str) -> str:
-    r"""The text without control characters, line ends or halves of surrogates: those as `\\x1b` and so on.
+    r"""The text without control characters, line ends, odd bytes or half pairs: those as `\\x1b` and so on.
 
     A foreign name must neither move a terminal's cursor nor begin a line that a code host obeys.
     """
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # a byte of a name that is no UTF-8
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character if character.isprintable() else character.encode("unicode_escape").decode()

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from rmsprop.errors import UserError
 from rmsprop.suite.records.leftovers import left_behind, own_prefix
+from rmsprop.suite.words import printable
 
 LARGEST = 2**28
 """Bytes of the largest file that is read whole."""
@@ -43,14 +44,6 @@ class Problem:
         """Make both printable."""
         object.__setattr__(self, "path", Path(printable(str(self.path))))
         object.__setattr__(self, "reason", printable(" ".join(self.reason.split())))
-
-
-def printable(text: str) -> str:
-    """The text with what no UTF-8 file can hold written out in hexadecimal: odd bytes, half pairs."""
-    try:
-        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "backslashreplace").decode()
 
 
 def write_atomically(path: Path, content: str) -> None:

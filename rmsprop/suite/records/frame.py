@@ -13,13 +13,14 @@ import pandas as pd
 import pandera.pandas as pa
 
 from rmsprop.suite.records.columns import COLUMNS
-from rmsprop.suite.records.files import Problem, json_files, printable, read_each
+from rmsprop.suite.records.files import Problem, json_files, read_each
 from rmsprop.suite.records.readers.asv import AsvReader
 from rmsprop.suite.records.readers.bench import bench_rows
 from rmsprop.suite.records.readers.foreign import ForeignReader
 from rmsprop.suite.records.readers.pytest_benchmark import pytest_rows
 from rmsprop.suite.records.readers.rows import Row, Rows
 from rmsprop.suite.records.store import case_files
+from rmsprop.suite.words import printable
 
 __all__ = ["COLUMNS", "Row", "Rows", "read_frame", "read_rows"]
 

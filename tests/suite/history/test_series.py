@@ -341,3 +341,15 @@ def test_commits_of_other_branches_are_no_part_of_the_history(tmp_path, reposito
     assert "f" * 40 in history.series[0].commits  # nobody knows it: a shallow clone may lack it
     assert history.elsewhere == 1
     run([*git, "branch", "-q", "-D", "open"])
+
+
+def test_a_name_that_would_begin_a_line_or_move_the_cursor_is_written_out(tmp_path):
+    commits = [f"{i:08x}" * 5 for i in range(40)]
+    foreign(tmp_path, commits, [1.0] * 40)
+    for path in (tmp_path / "box").iterdir():
+        hostile = json.loads(path.read_text())
+        seconds, _, version = hostile["results"]["map.time_load"]
+        hostile["results"] = {"map.time_\x1b[2J": [seconds, [["10\n::error::"]], version]}
+        path.write_text(json.dumps(hostile))
+    [series] = read_history(tmp_path, None).series
+    assert series.case == r"map.time_\x1b[2J(10\n::error::)"

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from rmsprop.suite.words import scattered
+from rmsprop.suite.words import printable, scattered
 
 Row = dict[str, Any]
 """A row of the frame: column -> value. What is missing is None."""
@@ -34,6 +34,16 @@ class Rows:
     shared: Row
     columns: dict[str, list[Any]]
     left_out: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        """Make names printable: they come from anybody's files, and go to terminals and to code hosts."""
+        for name, value in self.shared.items():
+            if isinstance(value, str):
+                self.shared[name] = printable(value)
+        for values in self.columns.values():
+            for i, value in enumerate(values):
+                if isinstance(value, str):
+                    values[i] = printable(value)
 
     def __len__(self) -> int:
         """The number of rows."""
