@@ -109,7 +109,7 @@ def test_asv_builds_both_commits_and_sees_the_slowed_one(repository):
 
     describe = (sys.executable, "-m", "rmsprop", "machine", "--asv")
     here = run(*describe, cwd=CHECKOUT, HOME=str(repository)).strip()
-    case = r"Small.time_1000_steps\('scratch', 'cpu-float32-6-book-1t'\)"
+    case = r"Small.time_step\('scratch', 'cpu-float32-6-book-1t'\)"
     for revisions in ("HEAD~1^!", "HEAD~1..HEAD"):
         asv("run", "--quick", "--bench", case, revisions)
     before, after = medians(repository / "results", repository)
