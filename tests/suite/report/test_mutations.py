@@ -99,7 +99,7 @@ def test_any_field_of_any_record_may_hold_anything(kind, smallest, tmp_path_fact
     paths = list(fields(json.loads(text)))
     drawn = 0
 
-    @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(st.integers(0, len(paths) - 1), ODD)
     def one(number, value):
         nonlocal drawn
@@ -113,7 +113,7 @@ def test_any_field_of_any_record_may_hold_anything(kind, smallest, tmp_path_fact
         assert len(inputs.reproductions) >= (kind != "reproduction")
         assert others
         drawn += 1
-        if drawn % 10 == 0 and not named:  # to draw all pages takes longer than to read
+        if drawn % 5 == 0 and not named:  # to draw all pages takes longer than to read
             files_of(inputs)
 
     one()
