@@ -18,7 +18,7 @@ import typer
 
 from rmsprop import __version__
 from rmsprop.errors import UserError
-from rmsprop.suite.cli import options
+from rmsprop.suite.cli import options, peer_options
 from rmsprop.suite.cli.interrupts import catch_interrupts, put_off
 from rmsprop.suite.cli.output import Unbroken
 
@@ -30,8 +30,8 @@ COMMANDS: dict[str, type[Any]] = {
     "alerts": options.Alerts,
     "report": options.Report,
     "export": options.Export,
-    "peers": options.Peers,
-    "translate": options.Translate,
+    "peers": peer_options.Peers,
+    "translate": peer_options.Translate,
     "build": options.Build,
     "machine": options.Machine,
 }

@@ -7,81 +7,34 @@ option is answered at once: this module imports neither torch nor pandas.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.machinery import PathFinder
 from importlib.metadata import entry_points
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from typer import Argument, Option
+from typer import Option
 
 from rmsprop.book.claims import CHAPTER, SECTIONS
 from rmsprop.errors import UserError
 from rmsprop.suite.case import DEVICES, ITEMSIZE, Case
+from rmsprop.suite.cli.option_kinds import (
+    Data,
+    Json,
+    Optimizers,
+    Pages,
+    Records,
+    Results,
+    among,
+    folder_there,
+    importable,
+    one_of,
+)
 from rmsprop.suite.measure.matrix import GROUP, PROFILES, SIZES, cases
-from rmsprop.suite.peers.catalogue import PEERS
 
 DTYPES = tuple(ITEMSIZE)
 RUN_PROFILES = ("smoke", "regular")
 """The profiles of the matrix that `rmsprop run` offers."""
 EXPORT_FORMATS = ("parquet", "csv", "json")
 GATE_FORMATS = ("table", "github", "markdown", "json", "junit", "github-action-benchmark", "bencher")
-
-Results = Annotated[Path, Option(help="The folder that holds the records.", metavar="FOLDER")]
-Pages = Annotated[Path, Option(help="The folder for the pages.", metavar="FOLDER")]
-Records = Annotated[Path, Option("--output", help="The folder for the records.", metavar="FOLDER")]
-Json = Annotated[bool, Option("--json", help="Print the answer as JSON, for programs.")]
-Data = Annotated[
-    str,
-    Option(
-        help="Which rows to train on. auto takes the real rows, or the surrogate if they cannot be had; "
-        "real refuses the surrogate; surrogate; or the path of the airfoil file.",
-        metavar="ROWS",
-    ),
-]
-
-Optimizers = Annotated[
-    tuple[str, ...],
-    Option(
-        help="Measure your own optimizer beside the others: package.module:Class. Can be repeated.",
-        metavar="NAME",
-    ),
-]
-
-
-def _among(names: Iterable[str], text: str) -> Any:
-    """An option whose value is one of these names; the shell completes them."""
-    known = tuple(names)
-    return Option(
-        help=f"{text}: {', '.join(known)}.",
-        metavar="NAME",
-        autocompletion=lambda incomplete: [name for name in known if name.startswith(incomplete)],
-    )
-
-
-def _one_of(option: str, value: str, known: Iterable[str]) -> None:
-    names = tuple(known)
-    if value not in names:
-        raise UserError(f"{option} {value!r}: choose one of {', '.join(names)}")
-
-
-def _importable(specs: Iterable[str]) -> None:
-    for spec in specs:
-        module, _, name = spec.partition(":")
-        if not module or not name:
-            raise UserError(f"--optimizer {spec!r}: expected package.module:Class")
-        top = module.partition(".")[0]
-        # Finding is not importing: a package may take seconds, and only the command itself pays for them.
-        if PathFinder.find_spec(top, [str(Path.cwd())]) is None and find_spec(top) is None:
-            raise UserError(
-                f"optimizer {spec!r} cannot be imported: there is no module {top!r}; install it or set "
-                "PYTHONPATH"
-            )
-
-
-def _folder(option: str, path: Path, advice: str) -> None:
-    if not path.is_dir():
-        raise UserError(f"{option}: there is no folder {path}; {advice}, or name another folder")
 
 
 @dataclass(frozen=True)
@@ -93,7 +46,7 @@ class Reproduce:
     there.
     """
 
-    section: Annotated[str, _among(SECTIONS, "Which section of the chapter")] = "7.6"
+    section: Annotated[str, among(SECTIONS, "Which section of the chapter")] = "7.6"
     chapter: Annotated[bool, Option("--chapter", help="All sections, instead of one.")] = False
     others: Annotated[
         bool,
@@ -111,9 +64,9 @@ class Reproduce:
             show_default=False,
         ),
     ] = None
-    dtype: Annotated[str, _among(DTYPES, "The dtype of the parameters")] = "float32"
+    dtype: Annotated[str, among(DTYPES, "The dtype of the parameters")] = "float32"
     device: Annotated[
-        str, _among(DEVICES, "cuda:1 is a second device of its kind. The device that trains")
+        str, among(DEVICES, "cuda:1 is a second device of its kind. The device that trains")
     ] = "cpu"
     data: Data = "auto"
     output: Records = Path("results")
@@ -129,7 +82,7 @@ class Reproduce:
             raise UserError(
                 f"--section {self.section!r}: choose one of {known}, or --chapter for all of them"
             )
-        _one_of("--dtype", self.dtype, DTYPES)
+        one_of("--dtype", self.dtype, DTYPES)
         kind, _, index = self.device.partition(":")
         if kind not in DEVICES or (index and not index.isdecimal()):
             raise UserError(
@@ -160,7 +113,7 @@ class Bench:
 
     profile: Annotated[
         str,
-        _among(
+        among(
             PROFILES,
             "Smoke takes a minute, regular ten, fused fifteen, and full takes hours. Which list of cases",
         ),
@@ -172,14 +125,14 @@ class Bench:
             metavar="NAME",
         ),
     ] = ()
-    device: Annotated[tuple[str, ...], _among(DEVICES, "Measure only on this device")] = ()
-    dtype: Annotated[tuple[str, ...], _among(DTYPES, "Measure only in this dtype")] = ()
+    device: Annotated[tuple[str, ...], among(DEVICES, "Measure only on this device")] = ()
+    dtype: Annotated[tuple[str, ...], among(DTYPES, "Measure only in this dtype")] = ()
     size: Annotated[
         tuple[str, ...], Option(help="Measure only this number of elements, such as 1e5.", metavar="NUMBER")
     ] = ()
-    layout: Annotated[tuple[str, ...], _among(SIZES, "Measure only this layout of the parameters")] = ()
-    threads: Annotated[tuple[str, ...], _among(("1", "all"), "Measure only with so many threads")] = ()
-    momentum: Annotated[tuple[str, ...], _among(("0", "0.9"), "Measure only with this momentum")] = ()
+    layout: Annotated[tuple[str, ...], among(SIZES, "Measure only this layout of the parameters")] = ()
+    threads: Annotated[tuple[str, ...], among(("1", "all"), "Measure only with so many threads")] = ()
+    momentum: Annotated[tuple[str, ...], among(("0", "0.9"), "Measure only with this momentum")] = ()
     optimizer: Optimizers = ()
     listed: Annotated[
         bool,
@@ -190,7 +143,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         """Refuse what names no case."""
-        _importable(self.optimizer)
+        importable(self.optimizer)
         self.cases([entry.name for entry in entry_points(group=GROUP)])
 
     def cases(self, installed: Iterable[str]) -> list[Case]:
@@ -217,7 +170,7 @@ class Run:
     """
 
     profile: Annotated[
-        str, _among(RUN_PROFILES, "Smoke takes two minutes, and regular fifteen. How much is measured")
+        str, among(RUN_PROFILES, "Smoke takes two minutes, and regular fifteen. How much is measured")
     ] = "smoke"
     data: Data = "auto"
     results: Annotated[Path, Option(help="The folder for the records.", metavar="FOLDER")] = Path(
@@ -228,8 +181,8 @@ class Run:
 
     def __post_init__(self) -> None:
         """Check the names."""
-        _one_of("--profile", self.profile, RUN_PROFILES)
-        _importable(self.optimizer)
+        one_of("--profile", self.profile, RUN_PROFILES)
+        importable(self.optimizer)
 
 
 @dataclass(frozen=True)
@@ -302,7 +255,7 @@ class Gate:
 
     def __post_init__(self) -> None:
         """Check what needs neither a repository nor an interpreter."""
-        _one_of("--format", self.form, GATE_FORMATS)
+        one_of("--format", self.form, GATE_FORMATS)
         compares = self.base is not None or self.base_python is not None or self.head_python is not None
         if not (compares or self.record or self.init):
             raise UserError(
@@ -327,7 +280,7 @@ class Alerts:
 
     def __post_init__(self) -> None:
         """Check the folder."""
-        _folder("--results", self.results, "measure first (docs/benchmarks.md)")
+        folder_there("--results", self.results, "measure first (docs/benchmarks.md)")
 
 
 @dataclass(frozen=True)
@@ -345,7 +298,7 @@ class Report:
 
     def __post_init__(self) -> None:
         """Check the folder."""
-        _folder("--results", self.results, "run `rmsprop run` or `rmsprop reproduce` first")
+        folder_there("--results", self.results, "run `rmsprop run` or `rmsprop reproduce` first")
 
 
 @dataclass(frozen=True)
@@ -362,67 +315,8 @@ class Export:
 
     def __post_init__(self) -> None:
         """Check format and folder."""
-        _one_of("--format", self.form, EXPORT_FORMATS)
-        _folder("--results", self.results, "run `rmsprop bench` first")
-
-
-@dataclass(frozen=True)
-class Peers:
-    """Compare torch's RMSProp with those of other packages: who agrees with whom, and where a step gives NaN.
-
-    A package that is not installed is named as absent. Exit code 0: the comparison was made. 2: an option or
-    the data is wrong. 130: interrupted.
-    """
-
-    peer: Annotated[tuple[str, ...], _among(PEERS, "Compare only this package; can be repeated. One of")] = ()
-    data: Data = "auto"
-    output: Records = Path("results")
-
-    def __post_init__(self) -> None:
-        """Check the names."""
-        for name in self.peer:
-            _one_of("--peer", name, PEERS)
-
-
-@dataclass(frozen=True)
-class Translate:
-    """Say with which arguments another package gives the same numbers as a call, or why none do.
-
-    Such as: rmsprop translate keras --rho .9 --epsilon 1e-7 --to optax. Exit code 0: there are such
-    arguments. 1: there are none. 2: an option is wrong.
-    """
-
-    package: Annotated[str, Argument(help="Whose call it is.", metavar="PACKAGE")]
-    to: Annotated[str, _among(PEERS, "For which package the arguments are")]
-    argument: Annotated[
-        tuple[str, ...],
-        Argument(help="The arguments of the call, as --name value.", metavar="[--NAME VALUE]..."),
-    ] = ()
-    as_json: Json = False
-
-    def __post_init__(self) -> None:
-        """Check names and values."""
-        _one_of("package", self.package, PEERS)
-        _one_of("--to", self.to, PEERS)
-        PEERS[self.package].settings(self.given)
-
-    @property
-    def given(self) -> dict[str, float | bool]:
-        """The arguments of the call by name."""
-        words = [part for word in self.argument for part in word.split("=", 1)]
-        found: dict[str, float | bool] = {}
-        while words:
-            name = words.pop(0)
-            if not name.startswith("--"):
-                raise UserError(f"{name!r}: expected --NAME VALUE, such as --momentum 0.9")
-            value = words.pop(0) if words and not words[0].startswith("--") else "true"
-            try:
-                found[name[2:].replace("-", "_")] = (
-                    value.lower() == "true" if value.lower() in ("true", "false") else float(value)
-                )
-            except ValueError:
-                raise UserError(f"{name} {value!r}: expected a number, true or false") from None
-        return found
+        one_of("--format", self.form, EXPORT_FORMATS)
+        folder_there("--results", self.results, "run `rmsprop bench` first")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from rmsprop.suite.cli.options import Peers
+from rmsprop.suite.cli.peer_options import Peers
 from rmsprop.suite.cli.progress import bars
 from rmsprop.suite.cli.rows import load_rows
 from rmsprop.suite.cli.tables import show_table

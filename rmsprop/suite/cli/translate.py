@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import typer
 
-from rmsprop.suite.cli.options import Translate
+from rmsprop.suite.cli.peer_options import Translate
 from rmsprop.suite.peers.catalogue import peer
 from rmsprop.suite.peers.translate import translate
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rmsprop.errors import UserError
-from rmsprop.suite.records.files import check_writable, read_json
+from rmsprop.suite.records.files import check_writable, read_json, write_atomically
 from rmsprop.suite.records.leftovers import left_behind, own_prefix
 
 MANIFEST = "manifest.json"
@@ -56,14 +56,7 @@ def _fill(folder: Path, files: Mapping[str, str]) -> None:
     folder.chmod(0o755)
     listed = json.dumps({"made by": "rmsprop report", "files": sorted(files)}, indent=1) + "\n"
     for name, content in {MANIFEST: listed, **files}.items():
-        path = folder / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(content, encoding="utf-8")
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        write_atomically(folder / name, content)
 
 
 def _listed(site: Path) -> set[str]:

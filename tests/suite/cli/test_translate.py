@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from rmsprop.errors import UserError
 from rmsprop.suite.cli import main as cli
-from rmsprop.suite.cli.options import Peers, Translate
+from rmsprop.suite.cli.peer_options import Peers, Translate
 
 
 def translate(*arguments):
