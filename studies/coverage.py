@@ -21,7 +21,8 @@ from scipy import stats
 from rmsprop.suite.case import AXES, REFERENCE
 from rmsprop.suite.records.files import write_atomically
 from rmsprop.suite.records.frame import read_frame
-from rmsprop.suite.verdicts.speed import LEAST_PROCESSES, Runs, measured_steps
+from rmsprop.suite.verdicts.ratios import LEAST_PROCESSES
+from rmsprop.suite.verdicts.speed import Runs, measured_steps
 
 CASE = list(AXES)
 LARGE, SMALL = 0.20, 0.05

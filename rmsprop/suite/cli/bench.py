@@ -21,7 +21,7 @@ from rmsprop.suite.measure.session import EFFORTS, bench
 from rmsprop.suite.measure.subject import skip_reason
 from rmsprop.suite.records.bench import BenchRecord
 from rmsprop.suite.records.files import check_writable
-from rmsprop.suite.verdicts.speed import speed_ups
+from rmsprop.suite.verdicts.ratios import speed_ups
 from rmsprop.suite.words import duration
 
 

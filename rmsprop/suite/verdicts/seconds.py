@@ -166,7 +166,7 @@ def compared_counts(
 
 
 @dataclass(frozen=True)
-class SpeedUp:
+class EnsembleSpeed:
     """How many times as many seeds an ensemble trains in the processor time of the sequential loop.
 
     Attributes
@@ -180,10 +180,10 @@ class SpeedUp:
     ratio: float
 
 
-def speed_ups(record: ReproductionRecord) -> tuple[SpeedUp, ...]:
+def ensemble_speeds(record: ReproductionRecord) -> tuple[EnsembleSpeed, ...]:
     """Of each program that was trained both ways in this run; none for seeds that came from disk."""
     return tuple(
-        SpeedUp(name, measured.run_cpu_seconds / (summary.cpu_seconds / summary.seeds))
+        EnsembleSpeed(name, measured.run_cpu_seconds / (summary.cpu_seconds / summary.seeds))
         for name, measured in record.programs.items()
         if measured.run_cpu_seconds and (summary := measured.ensemble) and summary.cpu_seconds
     )

@@ -6,21 +6,18 @@ pytest-benchmark's. A run is one invocation. Records of `rmsprop bench` name it;
 of one machine, commit and versions are a run where no pause separates them.
 """
 
-import math
-import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from rmsprop.suite.case import AXES, DEVICES, IMPLEMENTATIONS, ITEMSIZE, LAYOUTS, REFERENCE, Case
-from rmsprop.suite.records.bench import BenchRecord, Measurement
 from rmsprop.suite.records.frame import Row
+from rmsprop.suite.verdicts.ratios import speed_up
 from rmsprop.suite.words import commit_name, when
 
 RUNNERS = ("bench", "pytest-benchmark", "asv")
@@ -30,75 +27,9 @@ POINT = [axis for axis in AXES if axis != "implementation"]
 
 _ALL_THREADS = 10**6
 """Stands after every number of threads."""
-LEAST_PROCESSES = 3
-"""Fewer say nothing of how much processes differ."""
-_CONFIDENCE = 0.95
 _PAUSE = pd.Timedelta(minutes=30)
 """In records that do not name their run, less time than this passes between two turns of one run."""
 _SOFTWARE = ["machine", "runner", "commit", "dirty", "torch", "python"]
-
-
-@dataclass(frozen=True)
-class SpeedUp:
-    """How many times as fast as the reference an implementation is.
-
-    Attributes
-    ----------
-    ratio
-        The reference's time over the implementation's: above 1 the implementation is faster. The geometric
-        mean over the processes, in each of which it is the ratio of the two medians.
-    interval
-        Student's 95% interval of the logarithm over the processes. None where fewer than three measured: the
-        samples of one process say little of the next one. studies/coverage.py says how often it holds.
-    """
-
-    ratio: float
-    interval: tuple[float, float] | None
-
-
-def speed_up(
-    reference: Sequence[float] | np.ndarray, own: Sequence[float] | np.ndarray, processes: int = 1
-) -> SpeedUp:
-    """Compare the times of two implementations that were measured in turns.
-
-    Parameters
-    ----------
-    reference, own
-        Samples in seconds, one at least and all above 0.
-    processes
-        How many took them: equally many each, one process after the other.
-    """
-    logs = np.log(_medians(reference, processes)) - np.log(_medians(own, processes))
-    middle, interval = float(logs.mean()), None
-    if processes >= LEAST_PROCESSES:
-        half = stats.t.ppf((1 + _CONFIDENCE) / 2, processes - 1) * logs.std(ddof=1) / math.sqrt(processes)
-        interval = math.exp(middle - half), math.exp(middle + half)
-    return SpeedUp(math.exp(middle), interval)
-
-
-def _medians(samples: Sequence[float] | np.ndarray, processes: int) -> np.ndarray:
-    """Of each process."""
-    medians: np.ndarray = np.median(np.asarray(samples, dtype=float).reshape(processes, -1), axis=1)
-    return medians
-
-
-def speed_ups(records: Iterable[BenchRecord]) -> dict[Case, SpeedUp]:
-    """The speed-up of each measured case whose reference was measured in turns with it."""
-    turns: dict[Any, dict[Case, Measurement]] = defaultdict(dict)
-    for record in records:
-        if record.measurement:
-            turn = (record.environment.machine, record.run, record.environment.started)
-            turns[turn][record.axes] = record.measurement
-    found = {}
-    for measured in turns.values():
-        for axes, own in measured.items():
-            reference = measured.get(replace(axes, implementation=REFERENCE))
-            if reference and statistics.median(own.samples["step"]) > 0:
-                both = {reference.processes, own.processes}
-                found[axes] = speed_up(
-                    reference.samples["step"], own.samples["step"], own.processes if len(both) == 1 else 1
-                )
-    return found
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from rmsprop.suite.records.frame import Row
-from rmsprop.suite.verdicts.speed import POINT, as_rows, measured_steps, speed_up
+from rmsprop.suite.verdicts.ratios import speed_up
+from rmsprop.suite.verdicts.speed import POINT, as_rows, measured_steps
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 
 from rmsprop.book.claims import claims
 from rmsprop.suite.records.reproduction import Counts
-from rmsprop.suite.verdicts.seconds import BLOCK, block_interval, compared_counts, order, speed_ups
+from rmsprop.suite.verdicts.seconds import BLOCK, block_interval, compared_counts, ensemble_speeds, order
 
 
 def autocorrelated(rng, count, correlation):
@@ -78,12 +78,12 @@ def took(record, name, run, ensemble):
 
 def test_a_speed_up_is_processor_time_of_a_run_over_that_of_a_seed(make_record):
     """A run takes .045 s, 10,000 seeds take one second: .045 / .0001."""
-    found = speed_ups(took(make_record(), "rmsprop-scratch", 0.045, 1.0))
+    found = ensemble_speeds(took(make_record(), "rmsprop-scratch", 0.045, 1.0))
     assert [(one.program, one.ratio) for one in found] == [("rmsprop-scratch", pytest.approx(450))]
 
 
 def test_seeds_that_came_from_disk_have_no_speed_up(make_record):
     record = took(make_record(), "rmsprop-scratch", 0.045, 0.0)
-    assert [one.program for one in speed_ups(took(record, "rmsprop-concise", 0.045, 1.0))] == [
+    assert [one.program for one in ensemble_speeds(took(record, "rmsprop-concise", 0.045, 1.0))] == [
         "rmsprop-concise"
     ]

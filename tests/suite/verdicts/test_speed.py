@@ -5,7 +5,8 @@ from scipy import stats
 from rmsprop.suite.records.files import read_folder
 from rmsprop.suite.records.frame import read_frame
 from rmsprop.suite.records.store import read_bench
-from rmsprop.suite.verdicts.speed import Runs, measured_steps, speed_ups
+from rmsprop.suite.verdicts.ratios import speed_ups
+from rmsprop.suite.verdicts.speed import Runs, measured_steps
 
 OLDER, NEWER = "2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00"
 

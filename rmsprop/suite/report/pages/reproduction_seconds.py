@@ -6,7 +6,7 @@ from rmsprop.book.claims import primary
 from rmsprop.suite.records.reproduction import ReproductionRecord
 from rmsprop.suite.report.page import Block, Cell, Table, paragraph, warning
 from rmsprop.suite.verdicts.reproduction import Judgement
-from rmsprop.suite.verdicts.seconds import BLOCK, compared_counts, sec_per_epoch, speed_ups
+from rmsprop.suite.verdicts.seconds import BLOCK, compared_counts, ensemble_speeds, sec_per_epoch
 
 
 def seconds_and_counts(best: Judgement, others: Sequence[ReproductionRecord]) -> Iterator[Block]:
@@ -79,7 +79,7 @@ def _why(best: Judgement) -> str:
 
 def ensemble_speed(best: Judgement) -> Iterator[Block]:
     """How many times as many seeds at once as sequential runs a second of one processor trains."""
-    found = speed_ups(best.record)
+    found = ensemble_speeds(best.record)
     if not found:
         return
     rows = tuple(

@@ -1,0 +1,81 @@
+"""How many times as fast as another an implementation is, from times that were taken in turns."""
+
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from rmsprop.suite.case import REFERENCE, Case
+from rmsprop.suite.records.bench import BenchRecord, Measurement
+
+LEAST_PROCESSES = 3
+"""Fewer say nothing of how much processes differ."""
+_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class SpeedUp:
+    """How many times as fast as the reference an implementation is.
+
+    Attributes
+    ----------
+    ratio
+        The reference's time over the implementation's: above 1 the implementation is faster. The geometric
+        mean over the processes, in each of which it is the ratio of the two medians.
+    interval
+        Student's 95% interval of the logarithm over the processes. None where fewer than three measured: the
+        samples of one process say little of the next one. studies/coverage.py says how often it holds.
+    """
+
+    ratio: float
+    interval: tuple[float, float] | None
+
+
+def speed_up(
+    reference: Sequence[float] | np.ndarray, own: Sequence[float] | np.ndarray, processes: int = 1
+) -> SpeedUp:
+    """Compare the times of two implementations that were measured in turns.
+
+    Parameters
+    ----------
+    reference, own
+        Samples in seconds, one at least and all above 0.
+    processes
+        How many took them: equally many each, one process after the other.
+    """
+    logs = np.log(_medians(reference, processes)) - np.log(_medians(own, processes))
+    middle, interval = float(logs.mean()), None
+    if processes >= LEAST_PROCESSES:
+        half = stats.t.ppf((1 + _CONFIDENCE) / 2, processes - 1) * logs.std(ddof=1) / math.sqrt(processes)
+        interval = math.exp(middle - half), math.exp(middle + half)
+    return SpeedUp(math.exp(middle), interval)
+
+
+def _medians(samples: Sequence[float] | np.ndarray, processes: int) -> np.ndarray:
+    """Of each process."""
+    medians: np.ndarray = np.median(np.asarray(samples, dtype=float).reshape(processes, -1), axis=1)
+    return medians
+
+
+def speed_ups(records: Iterable[BenchRecord]) -> dict[Case, SpeedUp]:
+    """The speed-up of each measured case whose reference was measured in turns with it."""
+    turns: dict[Any, dict[Case, Measurement]] = defaultdict(dict)
+    for record in records:
+        if record.measurement:
+            turn = (record.environment.machine, record.run, record.environment.started)
+            turns[turn][record.axes] = record.measurement
+    found = {}
+    for measured in turns.values():
+        for axes, own in measured.items():
+            reference = measured.get(replace(axes, implementation=REFERENCE))
+            if reference and statistics.median(own.samples["step"]) > 0:
+                both = {reference.processes, own.processes}
+                found[axes] = speed_up(
+                    reference.samples["step"], own.samples["step"], own.processes if len(both) == 1 else 1
+                )
+    return found
