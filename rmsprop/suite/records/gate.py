@@ -1,8 +1,8 @@
 """The record of one run of the gate: base against head, with every launch's ratios."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from rmsprop.suite.records.environment import Environment
@@ -12,6 +12,11 @@ _STRICT = ConfigDict(extra="forbid")
 
 Stage = Literal["screen", "confirm"]
 CaseStatus = Literal["compared", "added", "removed", "failed", "skipped", "left out"]
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Seconds = Annotated[float, Field(ge=1e-12, le=1e9)]
+LogRatio = Annotated[float, Field(ge=-50, le=50)]
+"""Of two numbers of seconds, so that no interval about it overflows."""
 
 SIGNAL = "interrupted"
 """Why a run ended early that a signal ended."""
@@ -81,20 +86,20 @@ class Policy:
         A counter of operations, or of peak memory, that is larger by more than this share is an alarm.
     """
 
-    screen: float = 0.012
-    agree: float = 2 / 3
-    candidates: int = 10
-    margin: float = 0.01
-    alarm: float = 0.02
-    alpha: float = 0.01
-    power: float = 0.9
-    aim: float = 0.03
-    gates_at: float = 0.05
-    powered: float | None = 0.5
-    rare: float = 0.0
-    rare_screen: float = 0.02
-    rare_candidates: int = 2
-    more_work: float = 0.05
+    screen: Share = 0.012
+    agree: Share = 2 / 3
+    candidates: Annotated[int, Field(gt=0)] = 10
+    margin: Share = 0.01
+    alarm: Share = 0.02
+    alpha: Share = 0.01
+    power: Share = 0.9
+    aim: Share = 0.03
+    gates_at: Share = 0.05
+    powered: Share | None = 0.5
+    rare: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    rare_screen: Share = 0.02
+    rare_candidates: Annotated[int, Field(gt=0)] = 2
+    more_work: Share = 0.05
 
 
 CURRENT_POLICY = Policy(candidates=8, rare=0.2)
@@ -167,13 +172,13 @@ class Sample:
     """
 
     launch: int
-    base: float
-    head: float
-    log_ratio: float
-    control: float | None
-    base_sum: float | None = None
-    head_sum: float | None = None
-    again_sum: float | None = None
+    base: Seconds
+    head: Seconds
+    log_ratio: LogRatio
+    control: LogRatio | None
+    base_sum: Seconds | None = None
+    head_sum: Seconds | None = None
+    again_sum: Seconds | None = None
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -318,3 +323,18 @@ class GateRecord:
         except (KeyError, TypeError, AttributeError):
             return content  # the fields that are wrong are named like those of any other record
         return content | {"cases": cases, "policy": policy, "schema": SCHEMA}
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> "GateRecord":
+        """ValueError where one part speaks of another that is not there."""
+        ids = {case.id for case in self.cases}
+        if len(ids) < len(self.cases):
+            raise ValueError("two cases have the same id")
+        for case in self.cases:
+            numbers = {sample.launch for sample in case.samples}
+            if len(numbers) < len(case.samples) or not numbers <= set(range(len(self.launches))):
+                raise ValueError(f"the samples of {case.id} need each a launch of its own, of those recorded")
+        for hypothesis in self.hypotheses or ():
+            if not hypothesis.cases or not ids.issuperset(hypothesis.cases):
+                raise ValueError(f"the hypothesis {hypothesis.name} needs cases of this record")
+        return self

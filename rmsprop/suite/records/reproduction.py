@@ -1,9 +1,10 @@
 """The record of one reproduction of a section, or of the chapter."""
 
 from dataclasses import field
-from typing import Any, Literal, Self
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 from pydantic.dataclasses import dataclass
 
 from rmsprop.book.programs import PROGRAMS, Program
@@ -13,6 +14,16 @@ SCHEMA = 3
 """1: section 7.6 alone, its programs named scratch and concise, without their hyperparameters."""
 _FIRST_NAMES = {"scratch": "rmsprop-scratch", "concise": "rmsprop-concise"}
 _STRICT = ConfigDict(extra="forbid", ser_json_inf_nan="strings")  # JSON has no NaN
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(gt=0, le=1e9)]
+Drawn = Annotated[float, Field(ge=-1e300, le=1e300)]
+"""A number whose distance to any other does not overflow."""
+
+
+def _ascending(record: object, name: str) -> None:
+    if any(not low <= high for low, high in pairwise(getattr(record, name))):
+        raise ValueError(f"{name} do not ascend")
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -34,17 +45,17 @@ class EnsembleSummary:
     """
 
     seeds: PositiveInt
-    seconds: float
-    not_finite: int
-    quantile_levels: tuple[float, ...]
+    seconds: Annotated[float, Field(ge=0, le=1e9)]
+    not_finite: NonNegativeInt
+    quantile_levels: tuple[Share, ...]
     quantiles: tuple[float, ...]
-    histogram_edges: tuple[float, ...]
+    histogram_edges: tuple[Drawn, ...]
     histogram_counts: tuple[NonNegativeInt, ...]
     mean: float
     sd: float
-    curve_levels: tuple[float, ...]
+    curve_levels: tuple[Share, ...]
     curve: tuple[tuple[float, ...], ...]
-    cpu_seconds: float | None = None
+    cpu_seconds: Annotated[float, Field(ge=0, le=1e9)] | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -54,6 +65,10 @@ class EnsembleSummary:
             raise ValueError("histogram_edges do not enclose histogram_counts")
         if any(len(losses) != len(self.curve_levels) for losses in self.curve):
             raise ValueError("curve and curve_levels differ in length")
+        if self.not_finite > self.seeds:
+            raise ValueError("not_finite counts more seeds than there are")
+        for name in ("quantile_levels", "quantiles", "histogram_edges", "curve_levels"):
+            _ascending(self, name)
         return self
 
 
@@ -79,12 +94,18 @@ class CurveRank:
     """
 
     curve: str
-    points: int
-    held_out: int
-    as_extreme: int
-    told: float
-    tells: float
-    told_p: tuple[float, ...] = ()
+    points: NonNegativeInt
+    held_out: NonNegativeInt
+    as_extreme: NonNegativeInt
+    told: Share
+    tells: Share
+    told_p: tuple[Share, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.as_extreme > self.held_out:
+            raise ValueError("as_extreme counts more runs than were held out")
+        return self
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -101,9 +122,9 @@ class Counts:
         The version of torch that was counted.
     """
 
-    torch_operations: int
-    python_calls: int
-    c_calls: int
+    torch_operations: NonNegativeInt
+    python_calls: NonNegativeInt
+    c_calls: NonNegativeInt
     torch: str
 
 
@@ -131,10 +152,20 @@ class WrongRecord:
     claimed: str
     program: Program
     seeds: PositiveInt
-    diverged: int
-    quantile_levels: tuple[float, ...]
+    diverged: NonNegativeInt
+    quantile_levels: tuple[Share, ...]
     quantiles: tuple[float, ...]
     curves: tuple[CurveRank, ...]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.diverged > self.seeds:
+            raise ValueError("diverged counts more seeds than were trained")
+        if len(self.quantiles) != len(self.quantile_levels):
+            raise ValueError("quantiles and quantile_levels differ in length")
+        for name in ("quantile_levels", "quantiles"):
+            _ascending(self, name)
+        return self
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -164,11 +195,11 @@ class ProgramRecord:
     program: Program
     seeds: tuple[int, ...]
     losses: tuple[tuple[float, ...], ...]
-    epoch_seconds: tuple[tuple[PositiveFloat, ...], ...]
+    epoch_seconds: tuple[tuple[Seconds, ...], ...]
     ensemble: EnsembleSummary | None
     counts: Counts | None = None
     curves: tuple[CurveRank, ...] = ()
-    run_cpu_seconds: float | None = None
+    run_cpu_seconds: Seconds | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -137,3 +137,27 @@ def test_reading_records_loads_nothing_that_measures(tmp_path, make_record):
         [sys.executable, "-c", READING, str(tmp_path)], capture_output=True, text=True, check=True
     )
     assert answer.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("not_finite", 10**12),
+        ("not_finite", -1),
+        ("seconds", float("inf")),
+        ("quantile_levels", 2.0),
+        ("quantiles", float("nan")),
+        ("curve_levels", -0.5),
+    ],
+)
+def test_an_ensemble_that_no_seeds_can_give_is_no_record(tmp_path, make_record, field, value):
+    path = write_reproduction(tmp_path, make_record())
+    content = json.loads(path.read_text())
+    ensemble = content["programs"]["rmsprop-scratch"]["ensemble"]
+    if isinstance(ensemble[field], list):
+        ensemble[field][0] = value
+    else:
+        ensemble[field] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=field):
+        read_reproduction(path)
