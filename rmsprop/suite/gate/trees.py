@@ -23,6 +23,7 @@ from rmsprop.errors import UserError
 from rmsprop.suite.gate import counting, worker
 from rmsprop.suite.gate.suite_files import copy_suite, find_suite
 from rmsprop.suite.git import git, git_or_none
+from rmsprop.suite.measure import pauses
 from rmsprop.suite.records.leftovers import left_behind, own_prefix
 
 PREFIX = "rmsprop-gate-"
@@ -112,6 +113,7 @@ def prepared_trees(
         copy_suite(found, harness, (top / name for name in listed))
         shutil.copy(worker.__file__, harness / "gate_worker.py")
         shutil.copy(counting.__file__, harness / "gate_counting.py")
+        shutil.copy(pauses.__file__, harness / "gate_pauses.py")
         ours = Path(rmsprop.suite.__file__).parent
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ours, harness / "rmsprop" / "suite", ignore=ignored, dirs_exist_ok=True)

@@ -41,6 +41,7 @@ class Worker:
         self.counts = False
         self.families: set[str] = set()
         self.schedule = _open("/proc/thread-self/schedstat")
+        self.pauses: Any = None
 
     def hello(self, suite: str, tree: str) -> dict[str, Any]:
         self.suite = importlib.import_module(suite)
@@ -61,6 +62,7 @@ class Worker:
 
     def open(self, case: str, timed: bool = True) -> dict[str, Any]:
         self.close()
+        self.pauses = importlib.import_module("gate_pauses").Pauses()
         begin, used = time.perf_counter(), time.process_time()
         try:
             make = self.suite.make if timed else getattr(self.suite, "make_to_count", self.suite.make)
@@ -134,12 +136,20 @@ class Worker:
             gc.freeze()
 
     def _time(self, steps: int) -> float:
-        """Seconds, without those in which the process was ready to run and others had its CPU."""
-        begin = time.perf_counter()
-        waited = self._waited()
-        own = self.run(steps)
-        waited = self._waited() - waited
-        return time.perf_counter() - begin - waited if own is None else own
+        """Seconds, without those in which the process was ready to run and others had its CPU.
+
+        Turns in which it stood still are taken again.
+        """
+
+        def sample() -> float:
+            begin = time.perf_counter()
+            waited = self._waited()
+            own = self.run(steps)
+            waited = self._waited() - waited
+            return time.perf_counter() - begin - waited if own is None else own
+
+        seconds: float = self.pauses.undisturbed(sample)
+        return seconds
 
     def _waited(self) -> float:
         return int(os.pread(self.schedule, 64, 0).split()[1]) / 1e9 if self.schedule else 0.0

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any, cast
@@ -19,6 +20,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from rmsprop.book.programs import MATRIX, program
 from rmsprop.suite.case import ITEMSIZE, Case
+from rmsprop.suite.measure.pauses import Pauses
 from rmsprop.suite.measure.registry import NOT_HERE, Implementation
 from rmsprop.suite.measure.registry import implementation as find
 from rmsprop.suite.measure.subject import skip_reason
@@ -205,7 +207,8 @@ def book_job(
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:
-        runs = [train(seed) for seed in seeds]
+        pauses = Pauses()
+        runs = [pauses.undisturbed(partial(train, seed)) for seed in seeds]
     finally:
         torch.set_num_threads(before)
     return BookJob.of(runs, source)

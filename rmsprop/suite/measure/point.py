@@ -18,6 +18,7 @@ import rmsprop.suite
 from rmsprop.suite.case import Case
 from rmsprop.suite.measure.cold_start import cold_start
 from rmsprop.suite.measure.metrics import book_job, five_passes, peak_extra_bytes
+from rmsprop.suite.measure.pauses import Pauses
 from rmsprop.suite.measure.trust import Spent, Watch
 from rmsprop.suite.measure.workload import CaseSkippedError, Workload
 from rmsprop.suite.records.bench import Quantity, Status
@@ -209,9 +210,12 @@ def _take_turns(runs: Sequence[_Run], task: Task) -> int:
         for run in (*runs[first:], *runs[:first]):
             run.attempt(run.turn)
 
-    begin = time.perf_counter()
-    play(0)
-    filling = int(task.case_seconds * len(runs) / (time.perf_counter() - begin))
+    def first() -> float:
+        begin = time.perf_counter()
+        play(0)
+        return time.perf_counter() - begin
+
+    filling = int(task.case_seconds * len(runs) / Pauses().undisturbed(first))
     for run in runs:
         run.seconds.clear()  # the first round only shows how long one takes
     rounds = task.rounds or min(MAX_SAMPLES, max(MIN_SAMPLES, filling))

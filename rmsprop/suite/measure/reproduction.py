@@ -1,6 +1,7 @@
 """A section of the book run again, end to end: the raw record. `verdicts.reproduction` says what it means."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from rmsprop.book.wrong import CHANGES
 from rmsprop.errors import UserError
 from rmsprop.suite.measure.capture import capture_environment
 from rmsprop.suite.measure.memory import host_memory
+from rmsprop.suite.measure.pauses import Pauses
 from rmsprop.suite.measure.tasks import (
     COUNTS,
     OTHERS,
@@ -106,7 +108,7 @@ def reproduce(
     warnings: tuple[str, ...] = ()
     tasks = tasks_of(claims, wrong=wrong)
     curves = claims.curves if data.source == "real" else ()
-    done = Done()
+    done, pauses = Done(), Pauses()
     interrupted = False
     try:
         with Watch() as watch:
@@ -114,7 +116,10 @@ def reproduce(
                 train(program, features, labels, seed=0)
             for seed in range(seeds, seeds + runs):
                 order = programs if seed % 2 == 0 else programs[::-1]
-                turn = {program.name: train(program, features, labels, seed) for program in order}
+                turn = {
+                    program.name: pauses.undisturbed(partial(train, program, features, labels, seed))
+                    for program in order
+                }
                 for name, run in turn.items():
                     finished[name].append(run)
                 progress("runs", 1)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from rmsprop.book.programs import MATRIX, program
 from rmsprop.suite.case import Case
 from rmsprop.suite.measure import correctness as reference
+from rmsprop.suite.measure.pauses import Pauses
 from rmsprop.suite.measure.registry import Implementation
 from rmsprop.suite.measure.registry import implementation as find
 from rmsprop.suite.measure.subject import gradient_sets, memory_reason, skip_reason
@@ -70,6 +71,7 @@ class Workload:
         self.params: list[nn.Parameter] = []
         self._sets: list[list[Tensor]] = []
         self.step: Any = None
+        self._pauses = Pauses()
         self._clear()
 
     def __enter__(self) -> Self:
@@ -134,7 +136,10 @@ class Workload:
         self._set(next(self._turn))
 
     def time(self, steps: int) -> float:
-        """Seconds that `run(steps)` takes on the device, with nothing else in flight."""
+        """Seconds that `run(steps)` takes on the device, with nothing else in flight and without a pause."""
+        return self._pauses.undisturbed(lambda: self._time(steps))
+
+    def _time(self, steps: int) -> float:
         self.rotate()
         self.synchronize()
         if self.case.device == "cuda":

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from rmsprop.book.airfoil import Airfoil
 from rmsprop.suite.measure.capture import capture_environment
+from rmsprop.suite.measure.pauses import Pauses
 from rmsprop.suite.peers.gradients import ELEMENTS, KINDS, STEPS, gradients, start
 from rmsprop.suite.peers.peer import DTYPES, Arguments, Peer
 from rmsprop.suite.peers.semantics import Fixed, Flag, Number
@@ -180,9 +182,11 @@ def _speed(peers: Sequence[Peer], elements: int) -> list[Speed]:
         seconds = min(_seconds(stepper, 1) for _ in range(3))
         steps[peer.name] = max(1, round(SAMPLE_SECONDS / seconds))
     samples: dict[str, list[float]] = {name: [] for name in steppers}
+    pauses = Pauses()
     for _ in range(SAMPLES):
         for name, stepper in steppers.items():
-            samples[name].append(_seconds(stepper, steps[name]) / steps[name])
+            seconds = pauses.undisturbed(partial(_seconds, stepper, steps[name]))
+            samples[name].append(seconds / steps[name])
     return [Speed(name, elements, steps[name], tuple(taken)) for name, taken in samples.items()]
 
 

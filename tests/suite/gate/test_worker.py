@@ -4,6 +4,7 @@ import gc
 import json
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from types import ModuleType
 
@@ -11,6 +12,7 @@ import pytest
 
 from rmsprop.suite.gate import counting, worker
 from rmsprop.suite.gate.worker import MOST_STEPS, Worker
+from rmsprop.suite.measure import pauses
 
 FILE = worker.__file__
 
@@ -36,6 +38,12 @@ def suite(monkeypatch):
     module.PACKAGE, module.cases, module.make = None, lambda: ["one", "skipped"], make
     monkeypatch.setitem(sys.modules, "a_suite", module)
     return module
+
+
+@pytest.fixture(autouse=True)
+def beside(monkeypatch):
+    """What the gate copies beside the worker."""
+    monkeypatch.setitem(sys.modules, "gate_pauses", pauses)
 
 
 @pytest.fixture
@@ -135,7 +143,7 @@ def test_what_a_suite_prints_does_not_mix_with_the_answers(tmp_path):
         "import os\nprint('loud')\nos.system('echo louder')\nPACKAGE = None\nmake = print\n"
         "def cases():\n    print('loudest')\n    return ['a']\n"
     )
-    requests = [{"do": "hello", "suite": "loud", "tree": "."}, {"do": "steps", "seconds": "x"}]
+    requests = [{"do": "hello", "suite": "loud", "tree": "."}, {"do": "steps", "second": 1}]
     answer = subprocess.run(
         [sys.executable, FILE],
         input="".join(json.dumps(request) + "\n" for request in requests),
@@ -149,3 +157,16 @@ def test_what_a_suite_prints_does_not_mix_with_the_answers(tmp_path):
     assert hello["cases"] == [["a", "all", None, False]]
     assert wrong["error"].startswith("TypeError: ")
     assert set(answer.stderr.split()) == {"loud", "louder", "loudest"}
+
+
+def test_a_turn_in_which_the_process_stood_still_is_taken_again(suite, greeted, monkeypatch):
+    turns = iter([0.0, 2 * pauses.STILL, 0.0, 0.0])
+
+    @contextmanager
+    def make(case):
+        yield lambda steps: time.sleep(still := next(turns)) or 1e-6 + still
+
+    monkeypatch.setattr(suite, "make", make)
+    greeted.open("one")
+    assert greeted.turn(1) == {"seconds": 1e-6}
+    assert next(turns, None) == 0.0

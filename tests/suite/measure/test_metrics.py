@@ -140,7 +140,7 @@ def test_the_books_job_runs_in_the_loop_that_fits_the_implementation(monkeypatch
     real = getattr(training, loop)
     monkeypatch.setattr(training, loop, lambda *args, **kw: called.append(loop) or real(*args, **kw))
     job = book_job(name, "cpu", "float32", data="surrogate", seeds=(0, 1))
-    assert called == [loop, loop]
+    assert set(called) == {loop}
     assert job.data == "surrogate"
     assert len(job.epoch_seconds) == 2
     assert all(0.2 < loss < 0.3 for loss in job.losses)
