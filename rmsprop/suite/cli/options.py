@@ -60,7 +60,7 @@ class Reproduce:
         int | None,
         Option(
             help="How many trainings of each program run one after the other and are timed. Without it: 60, "
-            "and 10 for the chapter, whose program of batch 1 takes ten times as long as another.",
+            "and 5 for the chapter, whose program of batch 1 takes ten times as long as another.",
             show_default=False,
         ),
     ] = None
@@ -99,7 +99,7 @@ class Reproduce:
         """How many sequential trainings of each program."""
         if self.runs is not None:
             return self.runs
-        return 10 if self.chapter else 60
+        return 5 if self.chapter else 60
 
 
 @dataclass(frozen=True)
