@@ -136,16 +136,21 @@ def _work(scenario: Scenario) -> str:
     return f"{scenario.amount:.0%}{kinds.get(scenario.how, '')}"
 
 
+def _load(load: float | None) -> Cell:
+    return Cell("unknown") if load is None else Cell(f"{load:.1f}", load)
+
+
 def _facts(study: Study) -> dict[str, str]:
     environments = [run.record.environment for run in study.runs]
-    machines = sorted({f"{one.processor}, {count(one.cpus, 'processor')}" for one in environments})
+    loads = [one.load for one in environments if one.load is not None]
+    machines = sorted({one.words for one in environments})
     days = {one.started[:10] for one in environments}
     commits = Counter(_commit(run) for run in study.runs)
     return {
         "Runs": f"{len(study.runs)}, on {count(len(machines), 'machine')} and {count(len(days), 'day')}",
         "Machines": "; ".join(machines),
         "The gate at": ", ".join(f"{commit} ({count(many, 'run')})" for commit, many in commits.items()),
-        "Load when they began": f"{min(e.load for e in environments)} to {max(e.load for e in environments)}",
+        "Load when they began": f"{min(loads)} to {max(loads)}" if loads else "unknown",
     }
 
 
@@ -323,7 +328,7 @@ def _runs_table(runs: Sequence[Live]) -> Table:
             Cell(run.verdict.outcome, status=run.verdict.outcome),
             "; ".join(f"{one.name} {percent(one.change)}" for one in run.verdict.found("slower")),
             Cell(f"{run.record.seconds:.0f} s", run.record.seconds),
-            Cell(f"{run.record.environment.load:.1f}", run.record.environment.load),
+            _load(run.record.environment.load),
             _commit(run),
         )
         for run in runs

@@ -126,7 +126,7 @@ def show_reproduction(
     console.print(
         escape(
             f"data: {record.data.source} ({record.data.detail}); {record.device} {record.dtype}; "
-            f"torch {environment.versions['torch']}, {environment.threads} threads; {environment.processor}; "
+            f"torch {environment.versions['torch']}, {environment.threads} threads; {environment.words}; "
             f"commit {short_commit(environment)}{state}"
         )
     )

@@ -115,7 +115,8 @@ def watched(measure: Callable[[random.Random], Iterator[tuple[str, Turns]]], job
     except WorkerError as died:
         error = str(died)
     seconds = time.perf_counter() - begin
-    share = None if before is None else round(((stolen(cpu) or 0.0) - before) / seconds, 5)
+    after = stolen(cpu)
+    share = None if before is None or after is None else round((after - before) / seconds, 5)
     return Launched(Launch(job.stage, job.seed, cpu, round(seconds, 3), share, job.turns), turns, error)
 
 

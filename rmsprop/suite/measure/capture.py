@@ -16,6 +16,7 @@ import rmsprop
 from rmsprop.errors import UserError
 from rmsprop.suite.git import git_or_none
 from rmsprop.suite.measure.hardware import capture_hardware, machine_name
+from rmsprop.suite.measure.known import known, load_average
 from rmsprop.suite.records.environment import Environment
 
 SAME_MEMORY = 0.01
@@ -24,26 +25,29 @@ _PACKAGES = ("torch", "numpy", "scipy", "pandas")
 
 
 def capture_environment() -> Environment:
-    """The environment of this process, now. (The gate also judges where there is no torch.)"""
+    """The environment of this process, now; None for each fact that the machine will not tell.
+
+    (The gate also judges where there is no torch.)
+    """
     torch: Any = import_module("torch") if find_spec("torch") else None
     processor, hardware = capture_hardware()
-    cpus = os.cpu_count() or 1
-    gpu = torch.cuda.get_device_name() if torch and torch.cuda.is_available() else None
-    commit, dirty = _commit()
+    cpus = known(os.cpu_count)
+    gpu = known(torch.cuda.get_device_name) if torch and torch.cuda.is_available() else None
+    commit, dirty = known(_commit) or (None, None)
     return Environment(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=machine_name(processor, cpus, gpu, hardware),
         processor=processor,
         cpus=cpus,
-        memory_bytes=psutil.virtual_memory().total,
+        memory_bytes=known(lambda: psutil.virtual_memory().total),
         gpu=gpu,
         platform=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
         versions={"rmsprop-bench": rmsprop.__version__}
         | {package: found for package in _PACKAGES if (found := _version(package))},
-        threads=torch.get_num_threads() if torch else cpus,
-        governor=_governor(),
-        load=round(os.getloadavg()[0], 2),
+        threads=torch.get_num_threads() if torch else cpus or 1,
+        governor=known(_governor),
+        load=load_average(),
         commit=commit,
         dirty=dirty,
         hardware=hardware,
@@ -61,18 +65,21 @@ def describe_to_asv(environment: Environment) -> None:
         from asv.util import UserError as UnknownMachineError  # noqa: PLC0415
     except ImportError as error:
         raise UserError("asv is not installed: python -m pip install -e '.[bench]'") from error
-    facts = {
+    told_of = {
         "machine": environment.machine,
         "os": environment.platform.split()[0],
         "arch": environment.platform.split()[1],
         "cpu": " with ".join(filter(None, (environment.processor, environment.gpu))),
-        "num_cpu": str(environment.cpus),
-        "ram": str(environment.memory_bytes),
+        "num_cpu": environment.cpus,
+        "ram": environment.memory_bytes,
     }
+    # asv keeps words; "" is what its own questions offer where it knows nothing.
+    facts = {name: "" if fact is None else str(fact) for name, fact in told_of.items()}
     with suppress(UnknownMachineError):
         told = MachineCollection.load(environment.machine)
         # After a reboot the kernel may keep some kilobytes more for itself: no other machine.
-        if abs(float(told.get("ram") or 0) / environment.memory_bytes - 1) < SAME_MEMORY:
+        memory = environment.memory_bytes
+        if memory and abs(float(told.get("ram") or 0) / memory - 1) < SAME_MEMORY:
             facts["ram"] = told["ram"]
     MachineCollection.save(environment.machine, facts)
 
@@ -84,12 +91,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _governor() -> str | None:
-    try:
-        path = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
-        return path.read_text(encoding="ascii").strip()
-    except OSError:
-        return None
+def _governor() -> str:
+    return Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").read_text("ascii").strip()
 
 
 def _commit() -> tuple[str | None, bool | None]:

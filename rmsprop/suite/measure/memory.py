@@ -4,11 +4,14 @@ Sources: the kernel's documentation of cgroup v2 (memory.max, memory.current, me
 (memory.limit_in_bytes, memory.usage_in_bytes), and getrlimit(2).
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
+
+from rmsprop.suite.measure.known import known
 
 _FILES = {
     2: ("memory.max", "memory.current", "inactive_file"),
@@ -18,9 +21,10 @@ _FILES = {
 
 
 def host_memory() -> int:
-    """Bytes that can be had now, by whatever is tightest; never negative."""
-    rooms = [psutil.virtual_memory().available, *cgroup_rooms(), *_address_space()]
-    return max(0, min(rooms))
+    """Bytes that can be had now, by whatever is tightest; never negative. sys.maxsize if nothing is known."""
+    free = known(lambda: psutil.virtual_memory().available)
+    rooms = [free, *(known(cgroup_rooms) or ()), *(known(_address_space) or ())]
+    return max(0, min((room for room in rooms if room is not None), default=sys.maxsize))
 
 
 def cgroup_rooms(own: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")) -> list[int]:

@@ -6,7 +6,6 @@ implementations take turns (`measure.point`), so that their ratios are of one ma
 
 import itertools
 import logging
-import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,6 +15,7 @@ from statistics import median
 
 from rmsprop.suite.case import IMPLEMENTATIONS, REFERENCE, Case
 from rmsprop.suite.measure.capture import capture_environment
+from rmsprop.suite.measure.known import load_average
 from rmsprop.suite.measure.point import Part, Parts, Task
 from rmsprop.suite.measure.processes import DiedError, Processes
 from rmsprop.suite.measure.subject import memory_available, memory_kept, memory_needed
@@ -128,7 +128,7 @@ def measure(
     cases: Sequence[Case], environment: Environment, effort: Effort, processes: Processes
 ) -> dict[Case, BenchRecord]:
     """Cases of one point in turns, in each process: each checked, timed, or skipped or failed."""
-    environment = replace(environment, started=_now(), load=round(os.getloadavg()[0], 2))
+    environment = replace(environment, started=_now(), load=load_average())
     parts: dict[Case, list[Part]] = {case: [] for case in cases}
     failed: dict[Case, BenchRecord] = {}
     answers: list[Parts] = []

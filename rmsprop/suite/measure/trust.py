@@ -8,6 +8,7 @@ from typing import Self
 
 import psutil
 
+from rmsprop.suite.measure.known import known
 from rmsprop.suite.words import scattered, unstable
 
 STOLEN = 0.02
@@ -60,13 +61,17 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         """Stop to watch."""
         self._end = _readings()
+        if not (self._start["all"] and self._end["all"]):  # one of them is not known
+            unknown = dict.fromkeys(("all", "busy", "stolen", "own"), 0.0)
+            self._start, self._end = self._start | unknown, self._end | unknown
 
     @property
     def spent(self) -> Spent:
         """The readings at the end less those at the start."""
         start, end = self._start, self._end
         took = {name: end[name] - start[name] for name in ("all", "busy", "stolen", "own")}
-        return Spent(**took, clock=end["clock"] / start["clock"] if start["clock"] else 1.0)
+        both = start["clock"] and end["clock"]
+        return Spent(**took, clock=end["clock"] / start["clock"] if both else 1.0)
 
     def warnings(self, step_seconds: Sequence[float], steps_per_sample: int) -> tuple[str, ...]:
         """Each reason in a few words; none if the samples of this process can be trusted."""
@@ -115,17 +120,18 @@ def judge(
 
 
 def _readings() -> dict[str, float]:
+    """Seconds since the start of the system and of this process, and the clock; 0 for what is not known."""
+    frequency = known(lambda: float(psutil.cpu_freq().current))
+    return (known(_times) or dict.fromkeys(("all", "busy", "stolen", "own"), 0.0)) | {
+        "clock": frequency or 0.0
+    }
+
+
+def _times() -> dict[str, float]:
     times, own = psutil.cpu_times(), psutil.Process().cpu_times()
     stolen = getattr(times, "steal", 0.0)
     idle = times.idle + getattr(times, "iowait", 0.0)
     # On Linux user already holds guest time, and irq times are nobody's processes.
     named = ("user", "nice", "system")
     busy = sum(getattr(times, name, 0.0) for name in named)
-    frequency = psutil.cpu_freq() if hasattr(psutil, "cpu_freq") else None
-    return {
-        "all": busy + idle + stolen,
-        "busy": busy,
-        "stolen": stolen,
-        "own": own.user + own.system,
-        "clock": float(frequency.current) if frequency else 0.0,
-    }
+    return {"all": busy + idle + stolen, "busy": busy, "stolen": stolen, "own": own.user + own.system}

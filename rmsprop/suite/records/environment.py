@@ -3,6 +3,8 @@
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+from rmsprop.suite.words import count
+
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Hardware:
@@ -38,14 +40,14 @@ class Environment:
     machine
         Folder name under results/<kind>/: processor, processors, GPU and a fingerprint of the hardware, as a
         slug. Records without `hardware` have no fingerprint.
-    cpus
-        Logical processors.
+    processor, cpus, memory_bytes
+        As the system names it, logical processors, and memory; None where the system does not tell.
     threads
         torch's intra-op threads.
     governor
         CPU frequency governor; None where the system shows none.
     load
-        Load average over the last minute, at the start.
+        Load average over the last minute, at the start; None where the system does not tell.
     commit
         Of the checkout that rmsprop was imported from; None for an installed wheel.
     dirty
@@ -56,16 +58,22 @@ class Environment:
 
     started: str
     machine: str
-    processor: str
-    cpus: int
-    memory_bytes: int
+    processor: str | None
+    cpus: int | None
+    memory_bytes: int | None
     gpu: str | None
     platform: str
     python: str
     versions: dict[str, str]
     threads: int
     governor: str | None
-    load: float
+    load: float | None
     commit: str | None
     dirty: bool | None
     hardware: Hardware | None = None
+
+    @property
+    def words(self) -> str:
+        """Processor and number of processors, for people."""
+        processors = count(self.cpus, "processor") if self.cpus else "unknown number of processors"
+        return f"{self.processor or 'unknown processor'}, {processors}"

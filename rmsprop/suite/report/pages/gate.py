@@ -90,7 +90,7 @@ def _facts(record: GateRecord) -> dict[str, str]:
         "Base": side_of(record.base),
         "Head": side_of(record.head),
         "When": when(record.environment.started),
-        "Machine": f"{record.environment.processor}, {count(record.environment.cpus, 'processor')}",
+        "Machine": record.environment.words,
         "Launches": f"{len(record.launches)} of {plan.turns} turns a side, {plan.pairs} at a time",
         "Took": f"{record.seconds:.0f} s of {plan.budget_seconds:.0f} s",
         "Stolen by the hypervisor": f"{max(stolen):.1%} of a launch at most" if stolen else "not shown",

@@ -141,11 +141,11 @@ def _drawn(drawings: dict[str, Drawing], *names: str) -> Iterator[Block]:
 
 def _facts(record: ReproductionRecord) -> dict[str, str]:
     machine, data = record.environment, record.data
+    memory = f"{machine.memory_bytes / 2**30:.0f} GiB" if machine.memory_bytes else "unknown memory"
     return {
         "Data": f"{data.source}, {data.detail}" + (f", SHA-256 {data.sha256[:12]}…" if data.sha256 else ""),
         "When": when(machine.started),
-        "Machine": f"{machine.processor}, {machine.cpus} logical processors, "
-        f"{machine.memory_bytes / 2**30:.0f} GiB" + (f", {machine.gpu}" if machine.gpu else ""),
+        "Machine": ", ".join(filter(None, (machine.words, memory, machine.gpu))),
         "Run on": f"{record.device}, {record.dtype}, {machine.threads} threads",
         "Software": f"torch {machine.versions.get('torch', 'unknown')}, Python {machine.python}, "
         f"{machine.platform}",

@@ -72,8 +72,8 @@ def origin(record: ReproductionRecord) -> str:
     rows = "Real" if record.data.source == "real" else "Surrogate"
     return (
         f"{rows} airfoil rows, {record.device} {record.dtype}, torch {machine.versions['torch']}, "
-        f"{machine.processor} with {machine.threads} threads, {when(machine.started)}, "
-        f"commit {commit_of(record)}."
+        f"{machine.processor or 'unknown processor'} with {machine.threads} threads, "
+        f"{when(machine.started)}, commit {commit_of(record)}."
     )
 
 
