@@ -30,6 +30,8 @@ GENERATOR = '<meta name="generator" content="rmsprop report">'
 
 _WIDE = 110
 """Characters of a row from which on the cells of a table are broken into lines."""
+_MANY = 12
+"""Columns from which on their names are written downwards."""
 _NAME = 16
 """Characters of a name that no line breaks."""
 _UNIT = re.compile(r"(?<=\d) (?=(?:s|ms|µs|ns|B|KiB|MiB|GiB|GB/s)(?!\w))| (?=†)")
@@ -106,7 +108,13 @@ def _table(table: Table) -> Markup:
     return Markup(
         '<div class="scroll" role="region" aria-label="{0}" tabindex="0">\n<table{4}>\n'
         "<caption>{0}{1}</caption>\n<thead><tr>{2}</tr></thead>\n<tbody>\n{3}\n</tbody>\n</table>\n</div>"
-    ).format(table.caption, left_out, heads, rows, _attribute("class", "wide" if _is_wide(table) else None))
+    ).format(table.caption, left_out, heads, rows, _attribute("class", _class(table)))
+
+
+def _class(table: Table) -> str | None:
+    if len(table.columns) > _MANY:
+        return "wide many"
+    return "wide" if _is_wide(table) else None
 
 
 def _is_wide(table: Table) -> bool:

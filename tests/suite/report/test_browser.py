@@ -3,16 +3,22 @@
 import re
 import shutil
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 
+from rmsprop.book.claims import CHAPTER
+from rmsprop.suite.records.files import read_folder
+from rmsprop.suite.records.store import read_reproduction
+from rmsprop.suite.report.build import build_report
 from tests.suite.report.conftest import MARKUP
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
 
 pytestmark = pytest.mark.slow
 PHONE, DESKTOP = 375, 1280
-PAGES = ("index", "reproduction", "performance", "problems")
+PAGES = ("index", "reproduction", "chapter", "performance", "problems")
+RESULTS = Path(__file__).parents[3] / "results"
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +46,27 @@ def screen(request, browser):
     context.close()
 
 
+@pytest.fixture(scope="module")
+def with_chapter(tmp_path_factory):
+    """results/ and reports/ of the newest record of the chapter that the checkout has."""
+    folder = tmp_path_factory.mktemp("chapter")
+    records, _ = read_folder(RESULTS / "reproduction", lambda path: (read_reproduction(path), path))
+    found = [(record.environment.started, path) for record, path in records if record.section == CHAPTER]
+    if not found:
+        pytest.skip("needs the checkout's record of the chapter")
+    (folder / "results" / "reproduction").mkdir(parents=True)
+    shutil.copy(max(found)[1], folder / "results" / "reproduction")
+    build_report(folder / "results", folder / "reports")
+    return folder
+
+
 @pytest.fixture(params=PAGES)
-def page(request, screen, whole):
+def page(request, screen):
     """A page of the site in that window."""
+    site = request.getfixturevalue("with_chapter" if request.param == "chapter" else "whole")
     screen.logged.clear()
     screen.asked.clear()
-    screen.goto((whole / "reports" / f"{request.param}.html").as_uri())
+    screen.goto((site / "reports" / f"{request.param}.html").as_uri())
     screen.name = request.param
     return screen
 
@@ -65,7 +86,7 @@ def test_no_page_scrolls_sideways_and_at_a_desktop_no_table_does(page):
 
 def test_a_figure_is_shown_named_and_its_words_stand_inside_and_clear_of_each_other(page):
     figures = page.locator("figure svg").all()
-    assert len(figures) == {"reproduction": 8, "performance": 6}.get(page.name, 0)
+    assert len(figures) == {"reproduction": 8, "chapter": 17, "performance": 6}.get(page.name, 0)
     for figure in figures:
         name = figure.locator("title").first.text_content()
         outer = figure.bounding_box()

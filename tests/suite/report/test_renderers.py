@@ -127,6 +127,11 @@ def test_a_table_too_wide_for_a_desktop_breaks_its_lines_and_no_number_from_its_
     assert len(page.soup.thead.th.find_all("wbr")) == 2
 
 
+def test_many_columns_have_their_names_written_downwards():
+    page = page_from((Table("Many", tuple(map(str, range(13))), (("1",) * 13,)),))
+    assert page.soup.table["class"] == ["wide", "many"]
+
+
 def test_a_document_has_each_page_below_its_title_and_its_own_title_once():
     first, second = Page("index.html", "Title", BLOCKS[:1], "A"), Page("b.html", "Other", BLOCKS[1:2], "B")
     hidden = Page("c.html", "Hidden", BLOCKS, None, in_markdown=False)
