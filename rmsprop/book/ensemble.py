@@ -86,15 +86,15 @@ def ensemble(
     drawn = torch.empty(width, num_epochs, rows, dtype=torch.int32)
     order = torch.zeros(num_epochs, rows, width, dtype=torch.int32)
     losses, ends = [], []
-    with _one_thread():
+    with one_thread():
         for first in range(0, len(seeds), width):
             chunk = slice(first, first + width)
             n = len(seeds[chunk])
             params = features.new_zeros(p + 1, width)
-            begin = _draw_initial(program, seeds[chunk], p) if initial is None else initial[chunk]
+            begin = draw_initial(program, seeds[chunk], p) if initial is None else initial[chunk]
             params[:, :n] = begin.T.to(params.dtype)
             if batch_size < rows:  # else no order matters
-                met = _draw_orders(program, seeds[chunk], out=drawn[:n]) if orders is None else orders[chunk]
+                met = draw_orders(program, seeds[chunk], out=drawn[:n]) if orders is None else orders[chunk]
                 order.flatten(0, 1)[:, :n] = met.flatten(1).T
             losses.append(_train(program, columns, params, order.to(features.device))[:, :n])
             ends.append(params[:, :n])
@@ -154,7 +154,7 @@ def _train(program: Program, columns: Tensor, params: Tensor, order: Tensor) -> 
     return torch.stack(losses)
 
 
-def _draw_initial(program: Program, seeds: Sequence[int], p: int) -> Tensor:
+def draw_initial(program: Program, seeds: Sequence[int], p: int) -> Tensor:
     """(seeds, p + 1), w then b: NumPy's N(0, 0.01²) and 0, or nn.Linear's U(-1/√p, 1/√p) for both."""
     if program.loop == "scratch":
         normal = np.zeros((len(seeds), p + 1))
@@ -168,7 +168,7 @@ def _draw_initial(program: Program, seeds: Sequence[int], p: int) -> Tensor:
     return uniform
 
 
-def _draw_orders(program: Program, seeds: Sequence[int], *, out: Tensor) -> Tensor:
+def draw_orders(program: Program, seeds: Sequence[int], *, out: Tensor) -> Tensor:
     """`out` (seeds, epochs, rows), filled with the orders in which the program meets the rows.
 
     A program that shuffles in each epoch meets them as `shuffled_batches` gives them.
@@ -192,7 +192,7 @@ def _draw_orders(program: Program, seeds: Sequence[int], *, out: Tensor) -> Tens
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """One thread for torch: sharing operations this small costs more than it saves, and many times more
     where another process holds a core.
     """

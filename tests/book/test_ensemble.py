@@ -169,7 +169,7 @@ def test_the_initial_weights_have_the_books_moments():
 
 def test_the_orders_are_those_of_the_shuffled_dataloader():
     out = torch.empty(3, 4, 250, dtype=torch.int32)
-    module._draw_orders(SCRATCH, [0, 5, 2**40], out=out)
+    module.draw_orders(SCRATCH, [0, 5, 2**40], out=out)
     for i, seed in enumerate([0, 5, 2**40]):
         batches = shuffled_batches(torch.arange(250), torch.arange(250), 10, seed)
         for epoch in range(4):
@@ -179,7 +179,7 @@ def test_the_orders_are_those_of_the_shuffled_dataloader():
 def test_the_orders_are_uniform_permutations_independent_between_epochs_and_seeds():
     """Chi-square at fixed seeds, so the p-values are constants."""
     seeds, n = 8000, 20
-    orders = module._draw_orders(SCRATCH, range(seeds), out=torch.empty(seeds, 2, n, dtype=torch.int32))
+    orders = module.draw_orders(SCRATCH, range(seeds), out=torch.empty(seeds, 2, n, dtype=torch.int32))
     assert torch.equal(orders.sort(-1).values, torch.arange(n, dtype=torch.int32).expand(seeds, 2, n))
     first, second = orders[:, 0].numpy(), orders[:, 1].numpy()
     for epoch in (first, second):

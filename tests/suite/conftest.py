@@ -1,12 +1,16 @@
 """Made-up runs of the gate."""
 
+import itertools
 import math
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from rmsprop.suite.records.gate import GateCase, GatePlan, GateRecord, Launch, Policy, Sample, Side
+from rmsprop.suite.records.reproduction import DataSource
+from rmsprop.suite.records.sweep import AXES, COLUMNS, Software, Sweep, SweepRecord
 from rmsprop.suite.verdicts.gate import log_ratios
 from rmsprop.suite.verdicts.gate_screen import choose
 
@@ -94,3 +98,62 @@ def matrix():
 @pytest.fixture
 def rng():
     return np.random.default_rng(20261123)
+
+
+def made_sweep(
+    environment, loss=lambda setting: 0.25, *, seeds=100, diverged=lambda setting: 0, **axes
+) -> Sweep:
+    """A finished sweep: every point's quantiles are 0.01 apart around its loss."""
+    known = {"sgd": ("lr",), "rmsprop": ("lr", "gamma", "eps")}
+    given = {
+        "optimizer": ("sgd", "rmsprop"),
+        "lr": (0.01, 0.1, 1.0),
+        "gamma": (0.5, 0.9),
+        "eps": (1e-6,),
+    } | axes
+    given |= {
+        "momentum": (0.9,),
+        "batch_size": axes.get("batch_size", (10,)),
+        "epochs": (2,),
+        "dtype": ("float32",),
+    }
+    rows = []
+    for name, batch in itertools.product(given["optimizer"], given["batch_size"]):
+        for values in itertools.product(*(given[axis] for axis in known[name])):
+            setting = {"optimizer": name, "batch_size": batch, **dict(zip(known[name], values, strict=True))}
+            middle, gone = loss(setting), diverged(setting)
+            found = {"point": len(rows), "seeds": seeds, "diverged": gone, "reached": seeds - gone}
+            for part in ("loss", "held"):
+                found |= {
+                    f"{part}_q05": middle - 0.01,
+                    f"{part}_median": middle,
+                    f"{part}_q95": middle + 0.01,
+                }
+            found |= {"epochs_q05": 0.2, "epochs_median": 0.4, "epochs_q95": math.inf if gone else 0.6}
+            found |= {"chosen_seeds": seeds // 2, "chosen_median": middle, "held_seeds": seeds // 2}
+            found |= {"held_diverged": gone // 2, "held_low": middle - 0.001, "held_high": middle + 0.001}
+            empty = dict.fromkeys(("lr", "gamma", "eps", "momentum"), math.nan)
+            rows.append(empty | {"epochs": 2, "dtype": "float32"} | setting | found)
+    points = pd.DataFrame(rows)[[*AXES, *COLUMNS]].astype(
+        COLUMNS | {"batch_size": "int32", "epochs": "int32"}
+    )
+    record = SweepRecord(
+        id="",
+        identity="0" * 64,
+        environment=environment,
+        software=Software("0.1.0", "2.13.0", "abc", "AVX2"),
+        data=DataSource("surrogate", "asked for", None),
+        rows="1" * 64,
+        axes=given,
+        seeds=seeds,
+        target=0.25,
+        points=len(points),
+        chunk=32_768,
+    )
+    return Sweep(record, points, 12.5)
+
+
+@pytest.fixture(scope="session")
+def make_sweep(make_environment):
+    """A made-up finished sweep."""
+    return lambda *given, **changes: made_sweep(make_environment(), *given, **changes)

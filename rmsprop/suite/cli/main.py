@@ -18,7 +18,7 @@ import typer
 
 from rmsprop import __version__
 from rmsprop.errors import UserError
-from rmsprop.suite.cli import options, peer_options
+from rmsprop.suite.cli import options, peer_options, sweep_options
 from rmsprop.suite.cli.interrupts import catch_interrupts, put_off
 from rmsprop.suite.cli.output import Unbroken
 
@@ -32,6 +32,7 @@ COMMANDS: dict[str, type[Any]] = {
     "export": options.Export,
     "peers": peer_options.Peers,
     "translate": peer_options.Translate,
+    "sweep": sweep_options.Sweep,
     "build": options.Build,
     "machine": options.Machine,
 }

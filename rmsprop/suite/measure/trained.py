@@ -85,7 +85,7 @@ class Trained:
 
     def _key(self, program: Program, seeds: int) -> str:
         """All that the losses depend on: program, seeds, rows, dtype, device, torch and the code."""
-        digest = hashlib.sha256(_code())
+        digest = hashlib.sha256(code())
         rows = self.features.cpu().double().numpy().tobytes() + self.labels.cpu().double().numpy().tobytes()
         digest.update(rows)
         facts = (program, seeds, self.features.dtype, self.features.device, torch.__version__)
@@ -93,7 +93,8 @@ class Trained:
         return f"{program.name}-{digest.hexdigest()[:16]}"
 
 
-def _code() -> bytes:
+def code() -> bytes:
+    """The source of all that trains a program: what its losses depend on beside torch and the rows."""
     files = sorted(Path(rmsprop.book.__path__[0]).rglob("*.py"))
     files.append(Path(rmsprop.optimizers.scratch.__file__))
     return b"".join(file.read_bytes() for file in files)

@@ -64,6 +64,19 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.replace(path)
 
 
+@contextmanager
+def claiming(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` that becomes `path` once the block has filled it, unless that is there.
+
+    Of several writers the first one's file stays. UserError where the system refuses to write.
+    """
+    with _explained(path.parent), _temporary(path) as partial:
+        yield partial
+        _sync(partial)
+        with suppress(FileExistsError):
+            _claim(partial, path)
+
+
 def write_new(folder: Path, name: str, content: str) -> Path:
     """Write the content to name.json in `folder`, or name-2.json and so on: no file is ever overwritten.
 

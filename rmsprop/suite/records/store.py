@@ -41,7 +41,7 @@ def write_reproduction(results: Path, record: ReproductionRecord) -> Path:
     environment = record.environment
     folder = results / "reproduction" / environment.machine
     device = record.device.replace(":", "")
-    name = f"{_stamp(environment)}-{short_commit(environment)}-{device}-{record.dtype}"
+    name = f"{stamp(environment)}-{short_commit(environment)}-{device}-{record.dtype}"
     return write_new(folder, name, _REPRODUCTION.dump_json(record).decode() + "\n")
 
 
@@ -57,7 +57,7 @@ def write_bench(path: Path, record: BenchRecord) -> Path:
 
 def read_bench(path: Path) -> BenchRecord:
     """One record; ValueError with the reason, in one line, where it is damaged, foreign or newer."""
-    return _read(path, _BENCH, "bench", bench.SCHEMA)
+    return read_record(path, _BENCH, "bench", bench.SCHEMA)
 
 
 def begin_run(results: Path, environment: Environment, profile: str, cases: tuple[str, ...]) -> Path:
@@ -67,14 +67,7 @@ def begin_run(results: Path, environment: Environment, profile: str, cases: tupl
     of what was asked for, by which `last_run` finds it.
     """
     folder = results / "bench" / environment.machine
-    name = f"{_stamp(environment)}-{_suffix(environment, profile, cases)}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = next(
-            filter(_made, (folder / new.name.removesuffix(".json") for new in new_names(folder, name)))
-        )
-    except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror}; choose another folder") from error
+    path = new_folder(folder, f"{stamp(environment)}-{_suffix(environment, profile, cases)}")
     record = RunRecord(path.name, environment, profile, cases)
     write_atomically(path / RUN_FILE, _RUN.dump_json(record).decode() + "\n")
     return path
@@ -82,7 +75,7 @@ def begin_run(results: Path, environment: Environment, profile: str, cases: tupl
 
 def read_run(path: Path) -> RunRecord:
     """One record; ValueError with the reason, in one line, where it is damaged, foreign or newer."""
-    return _read(path, _RUN, "run", run.SCHEMA)
+    return read_record(path, _RUN, "run", run.SCHEMA)
 
 
 def last_run(results: Path, environment: Environment, profile: str, cases: tuple[str, ...]) -> Path | None:
@@ -120,13 +113,13 @@ def case_files(folder: Path, problems: list[Problem]) -> list[Path]:
 def write_gate(folder: Path, record: GateRecord) -> Path:
     """Store a run of the gate below folder/<machine>/, named by time and both commits; its path."""
     sides = (f"{(side.commit or 'none')[:9]}{'-dirty' * side.dirty}" for side in (record.base, record.head))
-    name = "-".join((_stamp(record.environment), *sides))
+    name = "-".join((stamp(record.environment), *sides))
     return write_new(folder / record.environment.machine, name, _GATE.dump_json(record).decode() + "\n")
 
 
 def read_gate(path: Path) -> GateRecord:
     """One record; ValueError with the reason, in one line, where it is damaged, foreign or newer."""
-    return _read(path, _GATE, "gate", gate.SCHEMA)
+    return read_record(path, _GATE, "gate", gate.SCHEMA)
 
 
 def read_gates(results: Path) -> tuple[list[GateRecord], list[Problem]]:
@@ -138,7 +131,7 @@ def read_gates(results: Path) -> tuple[list[GateRecord], list[Problem]]:
 def write_peers(results: Path, record: PeersRecord) -> Path:
     """Store a comparison below results/peers/<machine>/, named by time and commit; its path."""
     environment = record.environment
-    name = f"{_stamp(environment)}-{short_commit(environment)}"
+    name = f"{stamp(environment)}-{short_commit(environment)}"
     folder = results / "peers" / environment.machine
     return write_new(folder, name, _PEERS.dump_json(record).decode() + "\n")
 
@@ -146,12 +139,13 @@ def write_peers(results: Path, record: PeersRecord) -> Path:
 def read_peers(results: Path) -> tuple[list[PeersRecord], list[Problem]]:
     """All comparisons below results/peers/, oldest first, and the files that are none."""
     records, problems = read_folder(
-        results / "peers", lambda path: _read(path, _PEERS, "peers", peers.SCHEMA)
+        results / "peers", lambda path: read_record(path, _PEERS, "peers", peers.SCHEMA)
     )
     return sorted(records, key=lambda record: record.environment.started), problems
 
 
-def _stamp(environment: Environment) -> str:
+def stamp(environment: Environment) -> str:
+    """When it started, as names have it: such as 20261127T163935Z."""
     return environment.started.replace("-", "").replace(":", "").removesuffix("+0000") + "Z"
 
 
@@ -163,7 +157,17 @@ def read_reproductions(results: Path) -> tuple[list[ReproductionRecord], list[Pr
 
 def read_reproduction(path: Path) -> ReproductionRecord:
     """One record; ValueError with the reason, in one line, where it is damaged, foreign or newer."""
-    return _read(path, _REPRODUCTION, "reproduction", reproduction.SCHEMA)
+    return read_record(path, _REPRODUCTION, "reproduction", reproduction.SCHEMA)
+
+
+def new_folder(folder: Path, name: str) -> Path:
+    """Make `name` in `folder`, or name-2 and so on, in one step; UserError where the system refuses."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        names = (folder / new.name.removesuffix(".json") for new in new_names(folder, name))
+        return next(filter(_made, names))
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}; choose another folder") from error
 
 
 def _made(folder: Path) -> bool:
@@ -187,7 +191,8 @@ def _software(environment: Environment) -> Environment:
     return replace(environment, started="", load=0.0, memory_bytes=0, governor=None)
 
 
-def _read(path: Path, adapter: TypeAdapter[Record], kind: str, newest: int) -> Record:
+def read_record(path: Path, adapter: TypeAdapter[Record], kind: str, newest: int) -> Record:
+    """The record in a JSON file; ValueError with the reason, in one line, where it is none of that kind."""
     content = read_json(path)
     found, schema = content.get("kind"), content.get("schema")
     if found != kind or not isinstance(schema, int):

@@ -43,6 +43,17 @@ WRONG = {
     "peers --peer theano": "keras, timm",
     "translate torch --to theano": "keras, timm",
     "translate torch --rho 0.9 --to keras": "no argument 'rho'",
+    "sweep optimizer=lion": "one of sgd, momentum, adagrad, rmsprop, adadelta, adam",
+    "sweep depth=3": "choose from optimizer, lr, gamma, eps, momentum, batch_size, epochs, dtype",
+    "sweep lr": "expected AXIS=VALUES",
+    "sweep lr=1,2 lr=3": "given twice",
+    "sweep optimizer=sgd gamma=.9": "such as optimizer=rmsprop",
+    "sweep --profile enormous": "smoke, map",
+    "sweep --seeds 0": "expected 1 to",
+    "sweep --jobs 0": "expected at least 1",
+    "sweep --chunk 5": "expected at least 128",
+    "sweep --target 0": "above 0",
+    "sweep --jobs 2 --scheduler tcp://a:1": "a cluster has its own workers",
     "measure": "No such command",
 }
 

@@ -45,7 +45,7 @@ def test_what_another_program_other_seeds_or_other_code_gave_is_not_taken(change
     elif change == "seeds":
         seeds = 151
     else:
-        monkeypatch.setattr(trained, "_code", lambda: b"other code")
+        monkeypatch.setattr(trained, "code", lambda: b"other code")
     assert of_rows(seeds).losses(program, ignore).cpu_seconds > 0
 
 

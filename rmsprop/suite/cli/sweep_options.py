@@ -1,0 +1,109 @@
+"""The options of `rmsprop sweep`, checked as those in `options.py` are."""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Argument, Option
+
+from rmsprop.errors import UserError
+from rmsprop.suite.cli.option_kinds import Data, Records, among, one_of
+from rmsprop.suite.sweep.grid import AXES, JOB, LANES, OPTIMIZERS, PROFILES, Grid, values_of
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Train the book's job at each point of a grid with many seeds: where does an optimizer work?
+
+    Such as: rmsprop sweep optimizer=rmsprop,adam lr=1e-4..1:9 gamma=.9,.99 --seeds 256. The range 1e-4..1:9
+    stands for nine values from 1e-4 to 1, each the same multiple of the one before. A finished chunk is on
+    disk; the same command goes on with a sweep that was interrupted. Exit code 0: the sweep is whole. 2: an
+    option or the data is wrong, or workers were lost. 130: interrupted.
+    """
+
+    axis: Annotated[
+        tuple[str, ...],
+        Argument(
+            help=f"Values of an axis, in place of the profile's: {', '.join(AXES)}.",
+            metavar="[AXIS=VALUES]...",
+            show_default=False,
+        ),
+    ] = ()
+    profile: Annotated[
+        str | None,
+        among(
+            PROFILES,
+            "Smoke trains every optimizer of the chapter 12,000 times in all, map 1.4 million times. Without "
+            "it, an axis that is not given has the book's value for RMSProp. Where to begin",
+        ),
+    ] = None
+    seeds: Annotated[
+        int | None, Option(help="How many seeds a point; 128 without a profile.", show_default=False)
+    ] = None
+    target: Annotated[float, Option(help="The loss to which epochs are counted.")] = 0.25
+    jobs: Annotated[
+        int | None,
+        Option(help="How many processes train. Without it: one for each processor.", show_default=False),
+    ] = None
+    scheduler: Annotated[
+        str | None,
+        Option(help="Train on the Dask cluster of this scheduler: tcp://host:8786.", metavar="ADDRESS"),
+    ] = None
+    chunk: Annotated[int, Option(help="About how many trainings a worker takes at a time, at most.")] = 32_768
+    listed: Annotated[bool, Option("--list", help="Train nothing: print axes and size.")] = False
+    again: Annotated[bool, Option("--again", help="Begin anew, also where the same sweep is there.")] = False
+    data: Data = "auto"
+    output: Records = Path("results")
+
+    def __post_init__(self) -> None:
+        """Check names and numbers."""
+        if self.profile is not None:
+            one_of("--profile", self.profile, PROFILES)
+        if self.jobs is not None and self.jobs < 1:
+            raise UserError(f"--jobs {self.jobs}: expected at least 1")
+        if self.chunk < LANES:
+            raise UserError(f"--chunk {self.chunk}: expected at least {LANES}, the seeds that train together")
+        if not self.target > 0:
+            raise UserError(f"--target {self.target:g}: expected a number above 0")
+        if self.scheduler is not None and self.jobs is not None:
+            raise UserError("--jobs and --scheduler: give one of them; a cluster has its own workers")
+        grid = self.grid
+        known = {axis for name in grid.optimizer for axis in (*JOB, *OPTIMIZERS[name])}
+        for axis in self.given:
+            if axis not in known:
+                having = next(name for name, axes in OPTIMIZERS.items() if axis in axes)
+                raise UserError(
+                    f"{axis}: no chosen optimizer has it ({', '.join(grid.optimizer)}); leave it out, or "
+                    f"choose one that has, such as optimizer={having}"
+                )
+
+    @property
+    def given(self) -> dict[str, tuple[Any, ...]]:
+        """The values that were given, by axis."""
+        found: dict[str, tuple[Any, ...]] = {}
+        for word in self.axis:
+            name, equals, values = word.partition("=")
+            if not equals:
+                raise UserError(f"{word!r}: expected AXIS=VALUES with an axis of {', '.join(AXES)}")
+            name = name.replace("-", "_")
+            if name in found:
+                raise UserError(f"{name}: given twice; join its values with commas")
+            found[name] = values_of(name, values)
+        return found
+
+    @property
+    def grid(self) -> Grid:
+        """What is asked for."""
+        begin = PROFILES[self.profile] if self.profile else Grid()
+        seeds = begin.seeds if self.seeds is None else self.seeds
+        return replace(begin, seeds=seeds, **self.given)
+
+    @property
+    def processes(self) -> int:
+        """How many of this machine train; 0 on a cluster."""
+        if self.scheduler is not None:
+            return 0
+        if self.jobs is not None:
+            return self.jobs
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,88 @@
+"""What one worker does with one chunk: the same function in this process, in another and on a cluster."""
+
+import hashlib
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import rmsprop
+from rmsprop.errors import UserError
+from rmsprop.suite.measure.trained import code
+from rmsprop.suite.records.sweep import Software
+from rmsprop.suite.sweep.grid import Chunk
+from rmsprop.suite.sweep.train import train
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A chunk with all that a worker needs; a worker reads no file.
+
+    Attributes
+    ----------
+    features, labels
+        (rows, features) and (rows,) float64.
+    target
+        The loss to which rows are counted.
+    software
+        What the worker must have.
+    """
+
+    chunk: Chunk
+    features: np.ndarray
+    labels: np.ndarray
+    target: float
+    software: Software
+
+
+@dataclass(frozen=True, eq=False)
+class Done:
+    """A finished chunk; the columns are those of `records.sweep_files.TRAINING`, a row a training."""
+
+    chunk: Chunk
+    columns: dict[str, np.ndarray]
+    seconds: float
+
+
+def carry_out(task: Task) -> Done:
+    """Train a chunk; UserError where this worker would give other bits than the process that asks."""
+    found = software()
+    if found != task.software:
+        raise UserError(f"a worker has {_words(found)}; the sweep needs {_words(task.software)}")
+    start = time.perf_counter()
+    chunk, dtype = task.chunk, getattr(torch, task.chunk.dtype)
+    features, labels = (torch.from_numpy(np.array(rows)).to(dtype) for rows in (task.features, task.labels))
+    ends = train(chunk.program, chunk.settings, features, labels, chunk.seeds, target=task.target)
+    with np.errstate(over="ignore"):  # beyond float32 is infinity
+        loss = ends.loss.astype(np.float32)
+    columns = {
+        "point": np.repeat(np.array(chunk.points), len(chunk.seeds)),
+        "seed": np.tile(np.array(chunk.seeds), len(chunk.points)),
+        "loss": loss.ravel(),
+        "diverged": ends.diverged.ravel(),
+        "rows": ends.rows.ravel(),
+    }
+    return Done(chunk, columns, time.perf_counter() - start)
+
+
+@cache
+def software() -> Software:
+    """Of this process."""
+    sources = code() + b"".join(
+        (Path(__file__).parent / name).read_bytes() for name in ("grid.py", "train.py", "work.py")
+    )
+    return Software(
+        package=rmsprop.__version__,
+        torch=torch.__version__,
+        code=hashlib.sha256(sources).hexdigest()[:16],
+        capability=torch.backends.cpu.get_cpu_capability(),
+    )
+
+
+def _words(one: Software) -> str:
+    return (
+        f"rmsprop-bench {one.package} (code {one.code}), torch {one.torch} and kernels for {one.capability}"
+    )
