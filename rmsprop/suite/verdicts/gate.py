@@ -14,11 +14,10 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from rmsprop.suite.records.gate import GateCase, GateRecord, Hypothesis, Policy, Sample
 from rmsprop.suite.verdicts.gate_counters import CounterChange, counted_cases, counter_changes
-from rmsprop.suite.verdicts.gate_statistics import LEAST_SCREEN, detectable, holm, level, sign_flip
+from rmsprop.suite.verdicts.gate_statistics import detectable, holm, interval, level, pooled_sd, sign_flip
 from rmsprop.suite.words import count
 
 Outcome = Literal["pass", "regression", "failed", "inconclusive"]
@@ -229,7 +228,7 @@ def _finding(
     policy: Policy,
     alpha: float,
 ) -> Finding:
-    change, low, high = _interval(measured)
+    change, low, high = interval(measured)
     itself = float(control.mean()) if len(control) else None
     sign = 1 if hypothesis.slower else -1
     verdict: Conclusion = "not confirmed"
@@ -255,8 +254,8 @@ def _finding(
 def _view(case: GateCase, record: GateRecord, finding: Finding | None, hypotheses: int) -> CaseView:
     stages = {stage: np.array([*log_ratios(case, record, stage).values()]) for stage in ("screen", "confirm")}
     shown = stages["confirm"] if len(stages["confirm"]) else stages["screen"]
-    change, low, high = _interval(shown)
-    spread = _pooled_sd([*stages.values()])
+    change, low, high = interval(shown)
+    spread = pooled_sd([*stages.values()])
     least = None
     if spread is not None:
         screen, confirm = len(stages["screen"]), len(stages["confirm"])
@@ -277,25 +276,6 @@ def _view(case: GateCase, record: GateRecord, finding: Finding | None, hypothese
         powered=least is not None and least <= record.policy.gates_at,
         finding=finding,
     )
-
-
-def _interval(log_ratios: NDArray[np.float64]) -> tuple[float | None, float | None, float | None]:
-    count = len(log_ratios)
-    if not count:
-        return None, None, None
-    if count == 1:
-        return math.expm1(log_ratios[0]), None, None
-    mean, reach = float(log_ratios.mean()), float(stats.t.ppf(0.975, count - 1) * stats.sem(log_ratios))
-    return math.expm1(mean), math.expm1(mean - reach), math.expm1(mean + reach)
-
-
-def _pooled_sd(groups: Sequence[NDArray[np.float64]]) -> float | None:
-    """About each group's own mean."""
-    freedom = sum(max(0, len(group) - 1) for group in groups)
-    if freedom < LEAST_SCREEN - 1:
-        return None
-    squares = sum(float(((group - group.mean()) ** 2).sum()) for group in groups if len(group))
-    return math.sqrt(squares / freedom)
 
 
 def _reasons(

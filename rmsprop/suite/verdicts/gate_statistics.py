@@ -71,3 +71,23 @@ def _quantiles(confirm: int, hypotheses: int, policy: Policy) -> tuple[float, fl
     """The normal quantile of one stage's share of the power, and Student's of Holm's strictest level."""
     share = (1 + policy.power) / 2
     return float(stats.norm.ppf(share)), float(stats.t.ppf(1 - level(policy) / hypotheses, confirm - 1))
+
+
+def interval(log_ratios: NDArray[np.float64]) -> tuple[float | None, float | None, float | None]:
+    """The change as a share, and the ends of its 95% interval (Student's t); None where there are too few."""
+    count = len(log_ratios)
+    if not count:
+        return None, None, None
+    if count == 1:
+        return math.expm1(log_ratios[0]), None, None
+    mean, reach = float(log_ratios.mean()), float(stats.t.ppf(0.975, count - 1) * stats.sem(log_ratios))
+    return math.expm1(mean), math.expm1(mean - reach), math.expm1(mean + reach)
+
+
+def pooled_sd(groups: Sequence[NDArray[np.float64]]) -> float | None:
+    """Standard deviation about each group's own mean; None where there are too few launches."""
+    freedom = sum(max(0, len(group) - 1) for group in groups)
+    if freedom < LEAST_SCREEN - 1:
+        return None
+    squares = sum(float(((group - group.mean()) ** 2).sum()) for group in groups if len(group))
+    return math.sqrt(squares / freedom)
