@@ -34,7 +34,8 @@ def calls_of_ci(tmp_path):
     """What `.ci/run` calls where every command succeeds, and `rmsprop` asks for its extra."""
     (tmp_path / "checkout").mkdir()
     commands = tmp_path / "bin"
-    for name in ("python", "python3", "ruff", "mypy", "lint-imports", "check-jsonschema", "chromium"):
+    lint = ("ruff", "mypy", "lint-imports", "sphinx-build", "check-jsonschema")
+    for name in ("python", "python3", *lint, "chromium"):
         fake(commands, name, "exit 0")
     fake(commands, "rmsprop", "echo \"install 'rmsprop-bench[suite]'\"; exit 2")
     answer = script("run", cwd=tmp_path / "checkout", path=commands)

@@ -1,0 +1,73 @@
+"""What the documents tell a reader to type is accepted, and what they link to is there."""
+
+import re
+import shlex
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from typer.testing import CliRunner
+
+from rmsprop.suite.cli import main
+
+CHECKOUT = Path(__file__).parents[1]
+HOW = CHECKOUT / "studies" / "gate" / "how.md"
+"""A part of the page beside it."""
+DOCUMENTS = [
+    path
+    for pattern in ("*.md", "docs/*.md", "studies/**/*.md")
+    for path in sorted(CHECKOUT.glob(pattern))
+    if path.name != "CHANGELOG.md"
+]
+
+
+def commands(document):
+    """The words of each command in its shell blocks, and of each `python -m` in its text."""
+    text = document.read_text("utf-8")
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    cells = re.findall(r"`(python -m [^`]+)`", text)
+    for line in "\n".join((*blocks, *cells)).replace("\\\n", " ").splitlines():
+        words = shlex.split(re.sub(r'"?\$\([^)]*\)"?', "FILE", line), comments=True)
+        command = []
+        for word in (*words, "&&"):
+            if word in {"&&", "|", ";"}:
+                if command:
+                    yield command
+                command = []
+            else:
+                command.append(word)
+
+
+SHOWN = {
+    shlex.join(command): command
+    for document in DOCUMENTS
+    for command in commands(document)
+    if command[0] in {"rmsprop", "python"}
+}
+
+
+@pytest.mark.parametrize("shown", SHOWN)
+def test_a_command_that_a_document_shows_is_accepted(shown, monkeypatch):
+    """Its options are parsed and checked; the command itself is not run."""
+    program, *words = SHOWN[shown]
+    if program == "python":
+        assert words[0] == "-m"
+        assert words[1] in {"pip", "pytest"} or find_spec(words[1])
+        return
+    monkeypatch.setattr(main, "import_module", lambda name: SimpleNamespace(run=lambda options: None))
+    answer = CliRunner().invoke(main.app, words)
+    assert answer.exit_code == 0, answer.output
+
+
+def test_every_command_is_shown_in_a_document():
+    shown = {command[1] for command in SHOWN.values() if command[0] == "rmsprop"}
+    assert shown >= set(main.COMMANDS) - {"build"}
+
+
+def test_the_site_names_every_document():
+    index = CHECKOUT / "docs" / "index.md"
+    named = {
+        (index.parent / f"{line}.md").resolve() for line in index.read_text("utf-8").splitlines() if line
+    }
+    assert {*DOCUMENTS} - {index, HOW} <= named
