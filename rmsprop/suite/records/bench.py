@@ -2,9 +2,9 @@
 
 from math import exp, log
 from statistics import fmean, median
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, NonNegativeInt, PositiveInt, model_validator
 from pydantic.dataclasses import dataclass
 
 from rmsprop.suite.case import Case
@@ -49,12 +49,12 @@ class Measurement:
         How many processes took the samples of `step`: equally many each, one process after the other.
     """
 
-    elements: int
-    tensors: int
-    steps_per_sample: int
+    elements: NonNegativeInt
+    tensors: NonNegativeInt
+    steps_per_sample: PositiveInt
     samples: dict[Quantity, tuple[float, ...]]
     ceiling_seconds: float | None
-    processes: int = 1
+    processes: PositiveInt = 1
 
     @property
     def step_seconds(self) -> float:
@@ -97,3 +97,10 @@ class BenchRecord:
     run: str | None = None
     kind: Literal["bench"] = "bench"
     schema: int = SCHEMA
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        """ValueError where a number is impossible; what contradicts the status, the frame names."""
+        if self.axes.threads < 0:
+            raise ValueError(f"{self.axes.threads} threads")
+        return self

@@ -1,9 +1,19 @@
 """Where a record was made: machine, versions and commit. `rmsprop.suite.measure.capture` fills it in."""
 
-from pydantic import ConfigDict
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, ConfigDict, Field, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from rmsprop.suite.words import count
+
+
+def _dated(text: str) -> str:
+    """ValueError where the text is no date with a time and an offset from UTC."""
+    if datetime.fromisoformat(text).utcoffset() is None:
+        raise ValueError(f"{text!r} has no offset from UTC")
+    return text
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -56,18 +66,18 @@ class Environment:
         None in records of older schemas.
     """
 
-    started: str
+    started: Annotated[str, AfterValidator(_dated)]
     machine: str
     processor: str | None
-    cpus: int | None
-    memory_bytes: int | None
+    cpus: PositiveInt | None
+    memory_bytes: PositiveInt | None
     gpu: str | None
     platform: str
     python: str
     versions: dict[str, str]
-    threads: int
+    threads: PositiveInt
     governor: str | None
-    load: float | None
+    load: Annotated[float, Field(ge=0, le=1e9)] | None
     commit: str | None
     dirty: bool | None
     hardware: Hardware | None = None

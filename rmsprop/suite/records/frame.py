@@ -32,7 +32,8 @@ _CONTRADICTION = "contradicts itself"
 
 def _is_measured(frame: pd.DataFrame) -> "pd.Series[bool]":
     """A step that was measured has a time; a loss may be NaN."""
-    return (frame["status"] != "measured") | (frame["quantity"] != "step") | frame["median"].notna()
+    time = (frame["median"] > 0) & (frame["median"] < math.inf)
+    return (frame["status"] != "measured") | (frame["quantity"] != "step") | time
 
 
 def _is_not_measured(frame: pd.DataFrame) -> "pd.Series[bool]":

@@ -296,7 +296,7 @@ class GateRecord:
     hypotheses: tuple[Hypothesis, ...] | None
     interrupted: str | None
     error: str | None
-    seconds: float
+    seconds: Annotated[float, Field(ge=0, le=1e9)]
     timed: bool = True
     kind: Literal["gate"] = "gate"
     schema: int = SCHEMA

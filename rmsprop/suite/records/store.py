@@ -34,6 +34,7 @@ RUN_FILE = "run.json"
 """In a run's folder, beside the records of its cases."""
 
 Record = TypeVar("Record")
+_NEVER = "2000-01-01T00:00:00+00:00"
 
 
 def write_reproduction(results: Path, record: ReproductionRecord) -> Path:
@@ -188,7 +189,7 @@ def _suffix(environment: Environment, profile: str, cases: tuple[str, ...]) -> s
 
 def _software(environment: Environment) -> Environment:
     """What must be the same for a run to go on: all but the moment."""
-    return replace(environment, started="", load=0.0, memory_bytes=0, governor=None)
+    return replace(environment, started=_NEVER, load=None, memory_bytes=None, governor=None)
 
 
 def read_record(path: Path, adapter: TypeAdapter[Record], kind: str, newest: int) -> Record:
