@@ -5,19 +5,24 @@ Without the extra `suite` there is no command line, but this module loads and sa
 
 import sys
 
+from rmsprop.suite.cli.interrupts import catch_interrupts, ignore_interrupts, put_off
+
 
 def main() -> None:
     """Run the command line, if the extra `suite` is installed. Exit code 130: interrupted."""
     try:
         _run()
     except KeyboardInterrupt:
-        print("rmsprop: interrupted", file=sys.stderr)
         sys.exit(130)
+    finally:
+        ignore_interrupts()  # Ctrl-C is often pressed twice
 
 
 def _run() -> None:
+    catch_interrupts()
     try:
-        from rmsprop.suite.cli.main import main as run  # noqa: PLC0415 (the extra may be missing)
+        with put_off():
+            from rmsprop.suite.cli.main import main as run  # noqa: PLC0415 (the extra may be missing)
     except ModuleNotFoundError as error:
         if (error.name or "rmsprop").partition(".")[0] == "rmsprop":
             raise

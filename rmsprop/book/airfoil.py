@@ -7,6 +7,7 @@ and then cached; and, where none of these can be had, the moment-matched surroga
 import hashlib
 import io
 import os
+import stat
 import tempfile
 import threading
 import time
@@ -157,6 +158,8 @@ def _split(rows: npt.NDArray[np.float64]) -> tuple[Tensor, Tensor]:
 
 def _read(path: Path) -> bytes:
     """The checked table of a file. Raises OSError or UnusableError."""
+    if not stat.S_ISREG(path.stat().st_mode):  # to open a FIFO waits for its writer, and a device never ends
+        raise UnusableError("not a regular file")
     with path.open("rb") as file:
         return _table(file.read(MAX_BYTES + 1))
 

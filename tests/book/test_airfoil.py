@@ -7,6 +7,7 @@ the place of the real one, so they run where the real data is absent.
 import hashlib
 import io
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -428,6 +429,25 @@ def test_a_path_without_a_readable_file_is_refused(tmp_path, name, reason):
         load_airfoil(tmp_path / name)
     assert_is_one_line(error)
     assert str(tmp_path / name) in str(error.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs")
+@pytest.mark.parametrize("kind", ["FIFO", "device"])
+@pytest.mark.parametrize("by", ["path", "cache"])
+def test_only_regular_files_are_opened(tmp_path, server, table, kind, by):
+    """A FIFO without a writer would wait for one, and a device may never end."""
+    path = tmp_path / FILE
+    if kind == "FIFO":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    if by == "path":
+        with pytest.raises(UserError, match="is refused, not a regular file; expected"):
+            load_airfoil(path)
+    else:
+        with pytest.warns(UserWarning, match="is not used, not a regular file"):
+            rows = load_airfoil(mirrors=[server.serve("good", sends(table))], cache=tmp_path)
+        assert rows.source == "real"
 
 
 @pytest.mark.parametrize("missing", ["pooch", "requests"])

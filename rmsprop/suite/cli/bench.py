@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
+from rmsprop.errors import UserError
 from rmsprop.suite.case import Case
 from rmsprop.suite.cli.options import Bench
 from rmsprop.suite.cli.progress import bars
@@ -47,6 +48,9 @@ def run(options: Bench) -> None:
                 typer.echo(f"went on with the run {done.folder.name}, which was interrupted", err=True)
         except KeyboardInterrupt:
             progress.interrupted = True
+        except UserError:  # such as a full disk: what was measured is shown all the same
+            show_bench(progress.records, options.output)
+            raise
     show_bench(progress.records, options.output)
     if progress.interrupted:
         typer.echo("interrupted; what was measured is kept, and the same command continues", err=True)

@@ -49,9 +49,8 @@ def run(options: Gate) -> None:
     path: Path | None = None
     try:
         path = write_gate(options.output / "gate", record)
-    except OSError as error:
-        said = f"the record could not be stored below {options.output}: {error.strerror}; the answer follows"
-        typer.echo(printable(said), err=True)
+    except UserError as error:  # minutes of work: the answer is given all the same
+        typer.echo(printable(f"the record is not stored: {error}. The answer follows."), err=True)
     _answer(options, record, path)
 
 

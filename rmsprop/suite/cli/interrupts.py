@@ -30,6 +30,12 @@ def catch_interrupts() -> list[int]:
     return came
 
 
+def ignore_interrupts() -> None:
+    """From now on none comes: the command ends as it is about to, also while Python itself ends."""
+    for number in _NUMBERS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def put_off() -> Iterator[None]:
     """Put interrupts off until the block ends: an import that is cut short leaves half a module behind."""

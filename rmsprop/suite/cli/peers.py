@@ -31,9 +31,8 @@ def run(options: Peers) -> None:
         except KeyboardInterrupt:
             typer.echo("interrupted; nothing is stored, since a comparison is of one run", err=True)
             raise typer.Exit(130) from None
-    path = write_peers(options.output, record)
     show_peers(record)
-    typer.echo(f"record: {path}")
+    typer.echo(f"record: {write_peers(options.output, record)}")
 
 
 def show_peers(record: PeersRecord) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import statistics
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -68,7 +69,8 @@ def failure(form: str, message: str) -> str | None:
 
 def _summarise(text: str) -> None:
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(summary).open("a", encoding="utf-8") as file:
+        # The answer stands in the job's log and in its exit code, whatever becomes of the summary.
+        with suppress(OSError), Path(summary).open("a", encoding="utf-8") as file:
             file.write(text.encode()[:SUMMARY_BYTES].decode(errors="ignore"))
 
 

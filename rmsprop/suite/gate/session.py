@@ -83,10 +83,10 @@ def gate(request: GateRequest, show: Show) -> GateRecord:
 
 
 def _former(folder: Path) -> list[GateRecord]:
-    """The latest records; a damaged one is left out."""
+    """The latest records; one that is damaged or cannot be read is left out."""
     records = []
     for path in sorted(folder.glob("*.json"))[-FORMER:]:
-        with suppress(ValueError):
+        with suppress(OSError, ValueError):
             records.append(read_gate(path))
     return records
 

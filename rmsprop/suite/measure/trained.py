@@ -64,9 +64,9 @@ class Trained:
         """Of `most` seeds at most; of fewer when it is told to stop."""
         seeds = min(self.seeds, most or self.seeds)
         path = self.folder / f"{self._key(program, seeds)}.npy" if self.folder else None
-        if path is not None and path.is_file():
+        if path is not None and (kept := _kept(path, seeds)) is not None:
             progress(seeds)
-            return Losses(np.load(path), 0.0, 0.0)
+            return Losses(kept, 0.0, 0.0)
         parts, seconds, before = [], 0.0, time.thread_time()
         for first in range(0, seeds, SLICE):
             part = range(first, min(first + SLICE, seeds))
@@ -91,6 +91,18 @@ class Trained:
         facts = (program, seeds, self.features.dtype, self.features.device, torch.__version__)
         digest.update(repr(facts).encode())
         return f"{program.name}-{digest.hexdigest()[:16]}"
+
+
+def _kept(path: Path, seeds: int) -> np.ndarray | None:
+    """The losses of so many seeds on disk; None where there are none, or where the file is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        values = np.load(path)
+    except (OSError, ValueError, EOFError):
+        return None
+    whole = isinstance(values, np.ndarray) and values.dtype == np.float64 and values.ndim == 2
+    return values if whole and values.shape[1] == seeds else None
 
 
 def code() -> bytes:

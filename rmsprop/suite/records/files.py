@@ -217,6 +217,14 @@ def read_bytes(path: Path) -> bytes:
     return content
 
 
+def read_text(path: Path) -> str:
+    """The UTF-8 text of a regular file, each line end as one character; ValueError where it is none."""
+    try:
+        return read_bytes(path).decode().replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"no UTF-8 text: {error.reason} at byte {error.start}") from error
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A file that holds one JSON object; ValueError with the reason, in one line, where it does not.
 

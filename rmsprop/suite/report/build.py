@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rmsprop.errors import UserError
-from rmsprop.suite.records.files import Problem, write_atomically
+from rmsprop.suite.records.files import Problem, read_text, write_atomically
 from rmsprop.suite.report import html, markdown
 from rmsprop.suite.report.inputs import Inputs, Invocation, read_inputs
 from rmsprop.suite.report.page import drawings_of
@@ -70,9 +70,10 @@ def _excerpt(readme: Path, inputs: Inputs) -> str:
     if not blocks:
         raise UserError(f"{readme} is left as it is: there is no record to show; run `rmsprop reproduce`")
     try:
-        parts = _EXCERPT.split(readme.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{readme} cannot be read: {error.strerror}") from error
+        parts = _EXCERPT.split(read_text(readme))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"{readme} cannot be read: {reason}") from error
     if len(parts) != 4:
         raise UserError(f"{readme} must hold one `<!-- made by ... -->` and, after it, one `<!-- end -->`")
     text = markdown.render(blocks, figures="reports/figures")

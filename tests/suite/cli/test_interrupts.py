@@ -57,6 +57,21 @@ def test_an_interrupt_waits_for_the_end_of_the_block(number):
         signal.raise_signal(number)
 
 
+def test_a_command_that_ends_is_not_interrupted_again():
+    """A second Ctrl-C, while Python itself ended, gave the code of the signal in place of the command's."""
+    program = (
+        "import signal, sys\n"
+        "from rmsprop.__main__ import main\n"
+        "sys.argv = ['rmsprop', '--version']\n"
+        "try:\n    main()\n"
+        "finally:\n"
+        "    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):\n"
+        "        signal.raise_signal(number)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def catches(process, number):
     """Whether the process has installed a handler."""
     try:

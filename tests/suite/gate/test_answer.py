@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from rmsprop.errors import UserError
 from rmsprop.suite.cli.main import app
+from rmsprop.suite.gate.session import _former
 from rmsprop.suite.gate.starter import write_suite
 from rmsprop.suite.records.store import write_gate
 from tests.repositories import CHECKOUT
@@ -76,3 +77,29 @@ def test_a_suite_is_written_for_the_package_that_is_there_and_over_nothing(tmp_p
     )
     with pytest.raises(UserError, match="is there already"):
         write_suite(tmp_path)
+
+
+def test_a_record_that_cannot_be_stored_costs_the_record_and_not_the_answer(
+    simulate, rng, tmp_path, monkeypatch
+):
+    record = simulate(rng, {"a-1": math.log(1.2)}, sd=0.005)
+    monkeypatch.setattr("rmsprop.suite.cli.gate.gate", lambda request, progress: record)
+    (tmp_path / "gate").write_text("a file where the folder would be")
+    result = CliRunner().invoke(app, ["gate", "--base", "HEAD", "--output", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "Slower: a-1" in result.stdout
+    assert "the record is not stored: cannot write to" in result.stderr
+
+
+def test_a_summary_that_cannot_be_written_costs_the_summary_alone(stored, tmp_path, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "absent" / "summary"))
+    result = CliRunner().invoke(app, ["gate", "--from", str(stored), "--format", "github"])
+    assert result.exit_code == 1
+    assert "::error" in result.stdout
+
+
+def test_former_records_that_cannot_be_read_are_left_out(stored):
+    damaged = stored.with_name("9999.json")
+    damaged.mkdir()
+    stored.with_name("99999.json").symlink_to("/dev/zero")
+    assert [one.cases[0].id for one in _former(stored.parent)] == ["a-1"]

@@ -59,3 +59,21 @@ def test_slices_of_the_seeds_are_the_seeds_and_a_stop_keeps_whole_slices_off_dis
     stopped.stop.set()
     assert stopped.losses(PROGRAM, ignore).values.shape[1] == 64
     assert len(list(stopped.folder.iterdir())) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"{}", None])
+def test_a_damaged_file_is_trained_again(of_rows, tmp_path, content):
+    first = of_rows().losses(PROGRAM, ignore)
+    [path] = tmp_path.glob("*.npy")
+    path.write_bytes(path.read_bytes()[:-100] if content is None else content)
+    again = of_rows().losses(PROGRAM, ignore)
+    np.testing.assert_array_equal(again.values, first.values)
+    assert again.cpu_seconds > 0
+
+
+def test_losses_of_another_shape_or_dtype_are_trained_again(of_rows, tmp_path):
+    first = of_rows().losses(PROGRAM, ignore)
+    [path] = tmp_path.glob("*.npy")
+    for odd in (first.values[:, :9], first.values.astype(np.float32), np.array(["x"])):
+        np.save(path, odd)
+        np.testing.assert_array_equal(of_rows().losses(PROGRAM, ignore).values, first.values)

@@ -1,10 +1,13 @@
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rmsprop.errors import UserError
 from rmsprop.suite.history.alerts import Alert
 from rmsprop.suite.history.series import History, Series
 from rmsprop.suite.records.store import write_reproduction
@@ -131,6 +134,28 @@ def test_a_readme_speaks_of_the_newest_records_of_a_cpu(tmp_path, put, make_reco
     assert "airfoil rows, cpu float32" in text
     assert "fused takes 100 µs" in text
     assert "cuda" not in text
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs")
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (os.mkfifo, "not a regular file"),
+        (Path.mkdir, "Is a directory"),
+        (lambda page: page.symlink_to("/dev/zero"), "not a regular file"),
+        (lambda page: page.write_bytes(b"\xff\xfe"), "no UTF-8 text"),
+        (lambda page: page.write_text("no markers"), "must hold one"),
+    ],
+    ids=["FIFO", "folder", "device", "bytes", "no markers"],
+)
+def test_a_page_that_cannot_be_renewed_is_refused_before_anything_is_written(
+    tmp_path, make_record, make, reason
+):
+    write_reproduction(tmp_path / "results", make_record())
+    make(tmp_path / "PAGE.md")
+    with pytest.raises(UserError, match=f"PAGE.md.*{reason}"):
+        build_report(tmp_path / "results", tmp_path / "reports", tmp_path / "PAGE.md")
+    assert not (tmp_path / "reports").exists()
 
 
 def test_a_change_point_stands_on_the_overview_and_leads_to_its_commits(inputs):
