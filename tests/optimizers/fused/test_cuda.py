@@ -433,6 +433,7 @@ def test_the_whole_list_is_one_launch_and_other_numbers_or_tensors_compile_nothi
 
 
 @needs_triton
+@pytest.mark.slow
 @pytest.mark.skipif(CUDA or INTERPRETED, reason="all tests run in this process")
 def test_the_kernel_passes_these_tests_in_tritons_interpreter():
     environment = {**os.environ, "TRITON_INTERPRET": "1"}

@@ -83,6 +83,7 @@ def test_the_surrogate_is_used_when_asked_for_and_said_everywhere(tmp_path):
     assert (record.data.source, record.data.sha256) == ("surrogate", None)
 
 
+@pytest.mark.slow
 def test_json_is_for_programs_and_alone_on_stdout(tmp_path):
     answer = rmsprop("reproduce", *QUICK, "--data", "surrogate", "--output", tmp_path, "--json")
     verdicts = json.loads(answer.stdout)

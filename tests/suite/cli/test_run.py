@@ -118,6 +118,7 @@ def test_an_interrupt_while_measuring_keeps_the_reproduction(tmp_path, monkeypat
     assert {name for name, _, _ in done} == {"sequential runs", "seeds", "report"}
 
 
+@pytest.mark.slow
 def test_the_stages_of_a_plan_are_what_is_counted_down(tmp_path):
     done = {}
 

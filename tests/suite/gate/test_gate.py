@@ -70,6 +70,7 @@ def make(case):
 """
 
 
+@pytest.mark.slow
 def test_counters_alone_name_more_operations_with_both_numbers_and_take_no_time(gate, theirs):
     (theirs / "speed.py").write_text(COUNTED)
     mine = theirs / "mine" / "__init__.py"

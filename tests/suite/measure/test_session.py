@@ -123,6 +123,7 @@ def test_a_measured_case_has_samples_a_ceiling_and_its_extra_memory(make_environ
     assert found.ceiling_seconds > 0
 
 
+@pytest.mark.slow
 def test_the_books_layout_also_runs_the_books_job_and_the_cold_start(make_environment):
     case = Case("builtin-loop", "cpu", "float32", "6", "book", 1)
     record = measured([case], make_environment(), replace(QUICK, cold=True, book_runs=2))[case]

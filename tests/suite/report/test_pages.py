@@ -51,6 +51,7 @@ def test_every_page_leads_to_every_other_and_says_where_one_is(every):
         assert [link["href"] for link in page.all("a") if link.get("aria-current")] == [f"{name}.html"]
 
 
+@pytest.mark.slow
 def test_two_builds_give_the_same_bytes_also_in_another_process_with_other_settings(tmp_path, whole):
     (tmp_path / "matplotlibrc").write_text("font.size: 20\nsvg.fonttype: path\n", encoding="utf-8")
     code = (
