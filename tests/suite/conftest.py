@@ -10,7 +10,7 @@ import pytest
 
 from rmsprop.suite.records.gate import GateCase, GatePlan, GateRecord, Launch, Policy, Sample, Side
 from rmsprop.suite.records.reproduction import DataSource
-from rmsprop.suite.records.sweep import AXES, COLUMNS, Software, Sweep, SweepRecord
+from rmsprop.suite.records.sweep import AXES, COLUMNS, ChunkTime, Software, Sweep, SweepRecord
 from rmsprop.suite.verdicts.gate import log_ratios
 from rmsprop.suite.verdicts.gate_screen import choose
 
@@ -150,7 +150,7 @@ def made_sweep(
         points=len(points),
         chunk=32_768,
     )
-    return Sweep(record, points, 12.5)
+    return Sweep(record, points, (ChunkTime(600, 10.0, 8.0), ChunkTime(300, 2.5, 2.0)))
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ from rmsprop.suite.words import printable
 
 __all__ = ["COLUMNS", "Row", "Rows", "read_frame", "read_rows"]
 
-FOLDERS = ("bench", "asv", "pytest-benchmark", "gate", "reproduction")
+FOLDERS = ("bench", "asv", "pytest-benchmark", "gate", "reproduction", "peers", "sweep")
 """Of a results folder of this project. One that has none of them is somebody else's."""
 
 _CONTRADICTION = "contradicts itself"

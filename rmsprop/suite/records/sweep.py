@@ -102,6 +102,15 @@ class SweepRecord:
         return self.points * self.seeds
 
 
+@plain(frozen=True)
+class ChunkTime:
+    """What a chunk took: wall time, and processor time of the thread that trained it, in seconds."""
+
+    trainings: int
+    seconds: float
+    cpu_seconds: float
+
+
 @plain(frozen=True, eq=False)
 class Sweep:
     """A finished sweep.
@@ -111,10 +120,20 @@ class Sweep:
     record : SweepRecord
     points : DataFrame
         `AXES` and `COLUMNS`.
-    seconds : float
-        Of all chunks together, on one core each.
+    chunks : tuple of ChunkTime
+        In the order of the points.
     """
 
     record: SweepRecord
     points: pd.DataFrame
-    seconds: float
+    chunks: tuple[ChunkTime, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all chunks together, one core each."""
+        return sum(chunk.seconds for chunk in self.chunks)
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time of all chunks together."""
+        return sum(chunk.cpu_seconds for chunk in self.chunks)

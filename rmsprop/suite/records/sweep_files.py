@@ -1,5 +1,6 @@
 """A sweep's folder: sweep.json, chunks/, points.parquet. pyarrow is loaded where it is needed."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -21,7 +22,7 @@ from rmsprop.suite.records.files import (
     write_atomically,
 )
 from rmsprop.suite.records.store import new_folder, read_record, short_commit, stamp
-from rmsprop.suite.records.sweep import AXES, COLUMNS, SCHEMA, Sweep, SweepRecord
+from rmsprop.suite.records.sweep import AXES, COLUMNS, SCHEMA, ChunkTime, Sweep, SweepRecord
 
 HEAD, POINTS, CHUNKS = "sweep.json", "points.parquet", "chunks"
 """In a sweep's folder."""
@@ -74,14 +75,16 @@ def chunk_path(folder: Path, number: int) -> Path:
     return folder / CHUNKS / f"{number:06d}.parquet"
 
 
-def write_chunk(path: Path, columns: dict[str, np.ndarray], identity: str, seconds: float) -> None:
+def write_chunk(path: Path, columns: dict[str, np.ndarray], identity: str, time: ChunkTime) -> None:
     """Store a chunk whole, unless it is there; `columns` are those of `TRAINING`, with -1 for null rows."""
     pa = arrow()
     arrays = {
         name: pa.array(columns[name].astype(kind), mask=columns[name] < 0 if name == "rows" else None)
         for name, kind in TRAINING.items()
     }
-    table = pa.table(arrays).replace_schema_metadata({"identity": identity, "seconds": repr(seconds)})
+    table = pa.table(arrays).replace_schema_metadata(
+        {"identity": identity, "seconds": repr(time.seconds), "cpu_seconds": repr(time.cpu_seconds)}
+    )
     with claiming(path) as partial:
         pa.parquet.write_table(table, partial, compression="zstd")
 
@@ -102,26 +105,28 @@ def chunk_is_whole(path: Path, identity: str, trainings: int) -> bool:
     return False
 
 
-def read_chunk(path: Path) -> tuple[dict[str, np.ndarray], float]:
-    """The columns of a chunk, null rows as -1, and its seconds; UserError where it is damaged."""
+def read_chunk(path: Path) -> tuple[dict[str, np.ndarray], ChunkTime]:
+    """The columns of a chunk, null rows as -1, and its times; UserError where it is damaged."""
     pa = arrow()
     try:
         table = pa.parquet.read_table(path)
         columns = {name: table[name].combine_chunks() for name in TRAINING}
         columns["rows"] = columns["rows"].fill_null(-1)
         arrays = {name: column.to_numpy(zero_copy_only=False) for name, column in columns.items()}
-        return arrays, float(table.schema.metadata[b"seconds"])
+        spent = (float(table.schema.metadata[name]) for name in (b"seconds", b"cpu_seconds"))
+        return arrays, ChunkTime(table.num_rows, *spent)
     except (OSError, KeyError, ValueError, TypeError, pa.ArrowException) as error:
         raise UserError(
             f"{path} is damaged ({' '.join(str(error).split())[:80]}): delete it and run the command again"
         ) from None
 
 
-def write_points(folder: Path, points: pd.DataFrame, seconds: float) -> None:
-    """Store the summaries, which makes the sweep whole."""
+def write_points(folder: Path, points: pd.DataFrame, chunks: Sequence[ChunkTime]) -> None:
+    """Store the summaries and what each chunk took, which makes the sweep whole."""
     pa = arrow()
     table = pa.Table.from_pandas(points.astype(COLUMNS), preserve_index=False)
-    table = table.replace_schema_metadata({"seconds": repr(seconds)})
+    times = json.dumps([[one.trainings, one.seconds, one.cpu_seconds] for one in chunks])
+    table = table.replace_schema_metadata({"chunks": times})
     with replacing(folder / POINTS) as partial:
         pa.parquet.write_table(table, partial, compression="zstd")
 
@@ -149,13 +154,14 @@ def read_points(path: Path, record: SweepRecord) -> Sweep:
     try:
         table = pa.parquet.read_table(path)
         points = table.to_pandas()
-        seconds = float((table.schema.metadata or {})[b"seconds"])
-    except (pa.ArrowException, KeyError, OSError) as error:
+        times = json.loads((table.schema.metadata or {})[b"chunks"])
+        chunks = tuple(ChunkTime(int(n), float(seconds), float(cpu)) for n, seconds, cpu in times)
+    except (pa.ArrowException, KeyError, OSError, TypeError, ValueError) as error:
         raise ValueError(f"no summary of a sweep: {str(error)[:80]}") from error
     if list(points.columns) != [*AXES, *COLUMNS]:
         raise ValueError(f"other columns than expected: {', '.join(map(str, points.columns))[:80]}")
     _check(points, record)
-    return Sweep(record, points, seconds)
+    return Sweep(record, points, chunks)
 
 
 def _check(points: pd.DataFrame, record: SweepRecord) -> None:

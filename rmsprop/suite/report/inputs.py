@@ -12,6 +12,8 @@ from rmsprop.suite.records.files import Problem, read_folder
 from rmsprop.suite.records.frame import read_frame
 from rmsprop.suite.records.peers import PeersRecord
 from rmsprop.suite.records.store import read_gates, read_peers, read_reproduction
+from rmsprop.suite.records.sweep import Sweep
+from rmsprop.suite.records.sweep_files import read_sweeps
 from rmsprop.suite.verdicts.gate import JudgedRun, judge_gate
 from rmsprop.suite.verdicts.reproduction import Judgement, judge, section_of
 from rmsprop.suite.verdicts.speed import Runs
@@ -47,6 +49,8 @@ class Inputs:
         The records of the whole chapter with their verdicts, the oldest first.
     peers
         Comparisons with other packages, the oldest first.
+    sweeps
+        Finished sweeps, the oldest first.
     frame
         `rmsprop.suite.records.frame.read_frame`: every row of bench, asv and pytest-benchmark.
     runs
@@ -72,6 +76,7 @@ class Inputs:
     alerts: tuple[Alert, ...]
     problems: tuple[Problem, ...]
     peers: tuple[PeersRecord, ...] = ()
+    sweeps: tuple[Sweep, ...] = ()
     chapters: tuple[Judgement, ...] = ()
     asv_site: bool = False
     invocation: Invocation | None = None
@@ -91,6 +96,7 @@ def read_inputs(results: Path, *, asv_site: bool = False, invocation: Invocation
     records, unread_gates = read_gates(results)
     gates = tuple(JudgedRun(record, judge_gate(record)) for record in records)
     peers, unread_peers = read_peers(results)
+    sweeps, unread_sweeps = read_sweeps(results)
     found = history_of(frame, gates)
     # The gate compares a commit with its base: one ratio is a history.
     compared = tuple(one for one in found.series if len(one.commits) > 1 or one.long_enough)
@@ -103,8 +109,9 @@ def read_inputs(results: Path, *, asv_site: bool = False, invocation: Invocation
         runs=Runs.of(frame),
         history=replace(found, series=compared),
         alerts=alerts_of(found),
-        problems=(*unread, *unread_rows, *unread_gates, *unread_peers),
+        problems=(*unread, *unread_rows, *unread_gates, *unread_peers, *unread_sweeps),
         peers=tuple(peers),
+        sweeps=tuple(sweeps),
         asv_site=asv_site,
         invocation=invocation,
         reproduced=reproduced,

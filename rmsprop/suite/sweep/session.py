@@ -156,8 +156,8 @@ def carry_on(plan: Plan, engine: Engine, progress: Callable[[int], None] = lambd
     """
     for done in engine(plan.tasks()):
         path = chunk_path(plan.folder, done.chunk.number)
-        write_chunk(path, done.columns, plan.record.identity, done.seconds)
+        write_chunk(path, done.columns, plan.record.identity, done.time)
         progress(done.chunk.trainings)
     if not plan.whole:
-        points, seconds = summarise(plan.folder, plan.grid, plan.record.chunk)
-        write_points(plan.folder, points, seconds)
+        points, times = summarise(plan.folder, plan.grid, plan.record.chunk)
+        write_points(plan.folder, points, times)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rmsprop.suite.records.sweep import AXES, COLUMNS
+from rmsprop.suite.records.sweep import AXES, COLUMNS, ChunkTime
 from rmsprop.suite.records.sweep_files import chunk_path, read_chunk
 from rmsprop.suite.sweep.grid import ROWS, SETTINGS, Chunk, Grid, chunks
 from rmsprop.suite.verdicts.medians import median_interval
@@ -15,19 +15,18 @@ from rmsprop.suite.verdicts.medians import median_interval
 
 def summarise(
     folder: Path, grid: Grid, most: int, progress: Callable[[int], None] = lambda done: None
-) -> tuple[pd.DataFrame, float]:
-    """A row for each point, from the chunks of a finished sweep, and the seconds of all chunks together.
+) -> tuple[pd.DataFrame, list[ChunkTime]]:
+    """A row for each point, from the chunks of a finished sweep, and the times of all chunks.
 
     Chunks of the same points are read together, one after the other, so that memory holds no more.
     """
     rows: list[dict[str, Any]] = []
     waiting: list[Chunk] = []
-    seconds = 0.0
+    times: list[ChunkTime] = []
 
     def take() -> None:
-        nonlocal seconds
         parts = [read_chunk(chunk_path(folder, chunk.number)) for chunk in waiting]
-        seconds += sum(spent for _, spent in parts)
+        times.extend(time for _, time in parts)
         shape = len(waiting[0].points), -1
         whole = {
             name: np.concatenate([columns[name].reshape(shape) for columns, _ in parts], axis=1)
@@ -60,7 +59,7 @@ def summarise(
         **dict.fromkeys(("batch_size", "epochs"), "int32"),
         **COLUMNS,
     }
-    return frame.assign(point=np.arange(len(frame)))[[*AXES, *COLUMNS]].astype(kinds), seconds
+    return frame.assign(point=np.arange(len(frame)))[[*AXES, *COLUMNS]].astype(kinds), times
 
 
 def point_of(loss: np.ndarray, diverged: np.ndarray, rows: np.ndarray) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import torch
 import rmsprop
 from rmsprop.errors import UserError
 from rmsprop.suite.measure.trained import code
-from rmsprop.suite.records.sweep import Software
+from rmsprop.suite.records.sweep import ChunkTime, Software
 from rmsprop.suite.sweep.grid import Chunk
 from rmsprop.suite.sweep.train import train
 
@@ -44,7 +44,7 @@ class Done:
 
     chunk: Chunk
     columns: dict[str, np.ndarray]
-    seconds: float
+    time: ChunkTime
 
 
 def carry_out(task: Task) -> Done:
@@ -52,7 +52,7 @@ def carry_out(task: Task) -> Done:
     found = software()
     if found != task.software:
         raise UserError(f"a worker has {_words(found)}; the sweep needs {_words(task.software)}")
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.thread_time()
     chunk, dtype = task.chunk, getattr(torch, task.chunk.dtype)
     features, labels = (torch.from_numpy(np.array(rows)).to(dtype) for rows in (task.features, task.labels))
     ends = train(chunk.program, chunk.settings, features, labels, chunk.seeds, target=task.target)
@@ -65,7 +65,8 @@ def carry_out(task: Task) -> Done:
         "diverged": ends.diverged.ravel(),
         "rows": ends.rows.ravel(),
     }
-    return Done(chunk, columns, time.perf_counter() - start)
+    spent = ChunkTime(chunk.trainings, time.perf_counter() - start, time.thread_time() - cpu)
+    return Done(chunk, columns, spent)
 
 
 @cache

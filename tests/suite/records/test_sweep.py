@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rmsprop.errors import UserError
-from rmsprop.suite.records.sweep import AXES, COLUMNS
+from rmsprop.suite.records.sweep import AXES, COLUMNS, ChunkTime
 from rmsprop.suite.records.sweep_files import (
     HEAD,
     POINTS,
@@ -33,7 +33,7 @@ def stored(tmp_path, make_sweep):
     """A finished sweep on disk: its folder."""
     sweep = make_sweep()
     folder = begin_sweep(tmp_path, sweep.record)
-    write_points(folder, sweep.points, sweep.seconds)
+    write_points(folder, sweep.points, sweep.chunks)
     return folder
 
 
@@ -42,7 +42,8 @@ def test_a_sweep_is_read_as_it_was_written(stored, tmp_path, make_sweep):
     made = make_sweep()
     assert problems == []
     assert found.record == replace(made.record, id=stored.name)
-    assert found.seconds == made.seconds
+    assert found.chunks == made.chunks
+    assert (found.seconds, found.cpu_seconds) == (12.5, 10.0)
     assert list(found.points) == [*AXES, *COLUMNS]
     for name in found.points:
         assert found.points[name].equals(made.points[name].astype(found.points[name].dtype)), name
@@ -50,10 +51,10 @@ def test_a_sweep_is_read_as_it_was_written(stored, tmp_path, make_sweep):
 
 def test_a_chunk_is_read_as_it_was_written_and_the_first_one_stays(tmp_path):
     path = chunk_path(tmp_path, 7)
-    write_chunk(path, CHUNK, "mine", 1.5)
-    write_chunk(path, CHUNK | {"loss": np.zeros(3)}, "mine", 2.5)
-    columns, seconds = read_chunk(path)
-    assert seconds == 1.5
+    write_chunk(path, CHUNK, "mine", ChunkTime(3, 1.5, 1.0))
+    write_chunk(path, CHUNK | {"loss": np.zeros(3)}, "mine", ChunkTime(3, 2.5, 2.0))
+    columns, time = read_chunk(path)
+    assert time == ChunkTime(3, 1.5, 1.0)
     for name, values in CHUNK.items():
         np.testing.assert_array_equal(columns[name], values)
     assert [one.name for one in path.parent.iterdir()] == ["000007.parquet"]
@@ -61,7 +62,7 @@ def test_a_chunk_is_read_as_it_was_written_and_the_first_one_stays(tmp_path):
 
 def test_a_damaged_chunk_is_named_with_what_to_do(tmp_path):
     path = chunk_path(tmp_path, 7)
-    write_chunk(path, CHUNK, "mine", 1.5)
+    write_chunk(path, CHUNK, "mine", ChunkTime(3, 1.5, 1.0))
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(UserError, match=r"000007.parquet is damaged .*delete it and run the command again"):
         read_chunk(path)
@@ -97,7 +98,7 @@ def test_a_summary_that_contradicts_itself_is_named(stored, tmp_path, make_sweep
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     table = pa.Table.from_pandas(CONTRADICTIONS[reason](make_sweep().points), preserve_index=False)
-    pq.write_table(table.replace_schema_metadata({"seconds": "1"}), stored / POINTS)
+    pq.write_table(table.replace_schema_metadata({"chunks": "[]"}), stored / POINTS)
     found, [problem] = read_sweeps(tmp_path)
     assert found == []
     assert problem.path == stored / POINTS

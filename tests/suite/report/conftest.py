@@ -12,6 +12,7 @@ from bs4 import BeautifulSoup, Tag
 from rmsprop.suite.case import Case
 from rmsprop.suite.records.bench import BenchRecord, Measurement
 from rmsprop.suite.records.store import write_bench, write_reproduction
+from rmsprop.suite.records.sweep_files import begin_sweep, write_points
 from rmsprop.suite.report import html
 from rmsprop.suite.report.build import build_report
 from rmsprop.suite.report.pages import overview, performance, reproduction
@@ -157,11 +158,15 @@ def matrix(put):
 
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory, make_record, make_environment) -> Path:
-    """results/ of a reproduction, a matrix and a damaged file, and reports/, the site of them."""
+def whole(tmp_path_factory, make_record, make_environment, make_sweep) -> Path:
+    """results/ of a reproduction, a matrix, a sweep and a damaged file, and reports/, the site of them."""
     folder = tmp_path_factory.mktemp("whole")
     store_matrix(partial(store_bench, folder / "results", make_environment))
     write_reproduction(folder / "results", make_record())
+    sweep = make_sweep(
+        lambda setting: 0.25 + setting["lr"], diverged=lambda setting: 30 * (setting["lr"] == 1)
+    )
+    write_points(begin_sweep(folder / "results", sweep.record), sweep.points, sweep.chunks)
     (folder / "results" / "bench" / "cut.json").write_text("{")
     build_report(folder / "results", folder / "reports")
     return folder

@@ -17,7 +17,7 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package 
 
 pytestmark = pytest.mark.slow
 PHONE, DESKTOP = 375, 1280
-PAGES = ("index", "reproduction", "chapter", "performance", "problems")
+PAGES = ("index", "reproduction", "chapter", "performance", "sweep", "problems")
 RESULTS = Path(__file__).parents[3] / "results"
 
 
@@ -86,7 +86,7 @@ def test_no_page_scrolls_sideways_and_at_a_desktop_no_table_does(page):
 
 def test_a_figure_is_shown_named_and_its_words_stand_inside_and_clear_of_each_other(page):
     figures = page.locator("figure svg").all()
-    assert len(figures) == {"reproduction": 8, "chapter": 17, "performance": 6}.get(page.name, 0)
+    assert len(figures) == {"reproduction": 8, "chapter": 17, "performance": 6, "sweep": 4}.get(page.name, 0)
     for figure in figures:
         name = figure.locator("title").first.text_content()
         outer = figure.bounding_box()

@@ -11,7 +11,8 @@ from rmsprop.suite.report.pages import (
     performance,
     problems,
     reproduction,
+    sweep,
 )
 
-MODULES = (overview, reproduction, chapter, performance, author, fused, peers, history, gate, problems)
+MODULES = (overview, reproduction, chapter, performance, author, fused, peers, sweep, history, gate, problems)
 """In the order of the navigation."""
