@@ -65,12 +65,12 @@ def repository(tmp_path_factory):
 
 @pytest.mark.parametrize("path", [*WORKFLOWS, CHECKOUT / "action.yml"], ids=lambda path: path.name)
 def test_each_step_installs_or_runs_a_script_that_is_tested_here(path):
-    tested = {"run", "gate", "comment", "history", "action"}
+    tested = {"run", "gate", "comment", "history", "action", "audit"}
     for step in steps_of(path):
         installs = re.compile(r'(\S+/)?python"? -m (pip install|venv) ')
         lines = [line for line in step.splitlines() if not installs.search(line)]
         scripts = re.findall(
-            r'^(?:RMSPROP=\S+ )?bash (?:"\$ACTION/)?\.ci/(\w+)', "\n".join(lines), re.MULTILINE
+            r'^(?:(?:RMSPROP|AUDIT)=\S+ )?bash (?:"\$ACTION/)?\.ci/(\w+)', "\n".join(lines), re.MULTILINE
         )
         data = path.name == "tests.yml" and "load_airfoil" in step  # the loader has tests of its own
         assert data or set(scripts) <= tested, step
@@ -192,6 +192,24 @@ def test_actions_are_pinned_by_commit_and_leave_no_credentials(path):
         assert re.fullmatch(r"actions/[\w/-]+@[0-9a-f]{40}", step["uses"])
         if step["uses"].startswith("actions/checkout@"):
             assert step["with"]["persist-credentials"] is False
+
+
+def test_each_known_security_fault_is_a_warning_of_a_step_that_fails_no_run(tmp_path):
+    lock = "constraints.txt"
+    (tmp_path / lock).touch()
+    commands = fake(tmp_path / "bin", "pip-audit", f'case $2 in {lock}) echo "x 1 CVE-1"; exit 1;; esac')
+    answer = script("audit", cwd=tmp_path, path=commands)
+    assert answer.returncode == 1
+    assert "::warning title=pip-audit::constraints.txt" in answer.stdout
+    assert "x 1 CVE-1" in answer.stdout
+    assert answer.stdout.count("::warning") == 1
+    calls = (commands / "calls.txt").read_text()
+    assert all(
+        f"--requirement {one} " in calls for one in (lock, ".ci/judging-lock.txt", ".ci/audit-lock.txt")
+    )
+    jobs = yaml.safe_load((CHECKOUT / ".github" / "workflows" / "tests.yml").read_text())["jobs"]
+    [step] = [step for step in jobs["audit"]["steps"] if "run" in step]
+    assert step["continue-on-error"] is True
 
 
 LOADED = """
