@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 from rich.progress import track
+from scipy import stats
 
 from rmsprop.errors import UserError
 from rmsprop.suite.history.series import read_history
 from rmsprop.suite.measure.capture import capture_environment
-from rmsprop.suite.records.files import check_writable, write_new
+from rmsprop.suite.records.files import check_writable, write_atomically, write_new
 from rmsprop.suite.verdicts.changepoints import find_change_points
 from studies.changepoint_series import MODES, NULLS, Floats, noise, staircase
 from studies.former_changepoints import find_steps
@@ -220,20 +221,62 @@ def study(series: int, points: int, folder: Path | None, seeds: int = REPORT) ->
     }
 
 
-def summary(record: dict[str, Any]) -> str:
-    """A line for each family and detector."""
-    lines = [
-        f"{'family':26} {'detector':14} {'alarms/1,000':>12}  found after " + ", ".join(map(str, DELAYS))
+def page(record: dict[str, Any]) -> str:
+    """README.md of the record: a row for each family and detector."""
+    environment, head = record["environment"], [f"after {delay}" for delay in DELAYS]
+    sources = [
+        f"- {name} at {source['commit'][:9]}: {source['series']:,} series of {source['points']:,} points"
+        for name, source in record["sources"].items()
     ]
+    rows = []
     for one in record["counts"]:
-        shares = [
-            f"{one['found'][delay] / one['judged'][delay]:.1%}"
-            for delay in one["found"]
-            if one["judged"][delay]
+        found = [
+            _share(one["found"][str(delay)], one["judged"][str(delay)]) for delay in DELAYS if one["found"]
         ]
-        rate = f"{one['alarms'] / one['points'] * 1000:.2f}" if one["alarms"] or not one["changes"] else ""
-        lines.append(f"{one['family']:26} {one['detector']:14} {rate:>12}  {', '.join(shares)}")
-    return "\n".join(lines)
+        rows.append(
+            (
+                one["family"],
+                one["detector"],
+                f"{one['points']:,}",
+                _rate(one["alarms"], one["points"]) if one["alarms"] or not one["changes"] else "",
+                f"{one['changes']:,}" if one["changes"] else "",
+                *(found or [""] * len(DELAYS)),
+            )
+        )
+    table = [
+        ("family", "detector", "points", "alarms in 1,000 points", "changes", *head),
+        ("---",) * 9,
+        *rows,
+    ]
+    return "\n".join(
+        (
+            "# How soon change points are found, and how often falsely",
+            "",
+            f"Made from the newest record beside it by `python -m studies.delays`, of commit "
+            f"{(environment['commit'] or 'unknown')[:9]}{' with local changes' * environment['dirty']}. "
+            "Rates and shares have the 95% interval of Clopper and Pearson. In families without a change all "
+            "alarms are false. In a real history nobody knows which alarms are, and the changes are those "
+            "that nobody could miss who knows what came later. Alarms of one series are not independent, so "
+            "that an interval of a rate is too narrow where alarms come together.",
+            "",
+            *sources,
+            *([""] if sources else []),
+            *(f"| {' | '.join(row)} |" for row in table),
+            "",
+        )
+    )
+
+
+def _share(found: int, judged: int) -> str:
+    if not judged:
+        return "none so long"
+    interval = stats.binomtest(found, judged).proportion_ci(0.95, method="exact")
+    return f"{found / judged:.1%} ({interval.low:.0%} to {interval.high:.0%})"
+
+
+def _rate(alarms: int, points: int) -> str:
+    interval = stats.binomtest(alarms, points).proportion_ci(0.95, method="exact")
+    return f"{1000 * alarms / points:.2f} ({1000 * interval.low:.2f} to {1000 * interval.high:.2f})"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -246,16 +289,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--points", type=int, default=1000, help="of each series without a change")
     parser.add_argument("--fetch", type=Path, help="where the public histories are, or are cloned to")
     parser.add_argument("--tune", action="store_true", help="the seeds that thresholds are chosen on")
+    parser.add_argument("--page", action="store_true", help="only write README.md, from the newest record")
     options = parser.parse_args(arguments)
     if options.series < 1 or options.points < 20:
         raise UserError("expected --series of 1 or more and --points of 20 or more")
     check_writable(options.output)
-    record = study(options.series, options.points, options.fetch, TUNE if options.tune else REPORT)
-    environment = record["environment"]
-    stamp = environment["started"].replace("-", "").replace(":", "").removesuffix("+0000") + "Z"
-    path = write_new(options.output / environment["machine"], stamp, json.dumps(record) + "\n")
-    print(summary(record))
-    print(f"record: {path}")
+    if options.page:
+        path = max(options.output.glob("*/*.json"), key=lambda path: path.name)
+    else:
+        record = study(options.series, options.points, options.fetch, TUNE if options.tune else REPORT)
+        environment = record["environment"]
+        stamp = environment["started"].replace("-", "").replace(":", "").removesuffix("+0000") + "Z"
+        path = write_new(options.output / environment["machine"], stamp, json.dumps(record) + "\n")
+    write_atomically(options.output / "README.md", page(json.loads(path.read_text("utf-8"))))
+    print(f"record: {path}\ntable: {options.output / 'README.md'}")
 
 
 if __name__ == "__main__":

@@ -65,7 +65,15 @@ def test_the_record_has_every_family_and_detector(tmp_path, monkeypatch, capsys)
         "step +5%, sd 2%",
     }  # fmt: skip
     assert record["sources"] == {}
-    assert "2623c63, once" in capsys.readouterr().out
+    table = (tmp_path / "README.md").read_text()
+    assert str(path) in capsys.readouterr().out
+    assert table.count("| 2623c63, once |") == 5
+    one = next(one for one in record["counts"] if one["changes"] and one["found"]["12"])
+    assert f"| {one['family']} | {one['detector']} |" in table
+    assert f"| {one['found']['12'] / one['judged']['12']:.1%} (" in table
+    (tmp_path / "README.md").unlink()
+    main(["--page", "--output", str(tmp_path)])
+    assert (tmp_path / "README.md").read_text() == table
 
 
 def test_no_series_is_wrong_use(tmp_path):
