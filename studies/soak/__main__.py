@@ -30,6 +30,7 @@ from rmsprop.suite.records.files import write_atomically, write_new
 from rmsprop.suite.words import printable
 from studies.soak.commands import COMMANDS, Command
 from studies.soak.faults import KINDS
+from studies.soak.page import page
 from studies.soak.places import CHECKOUT, can_mount, new_place, workshop
 from studies.soak.scenario import QUIET, Outcome, Soaking
 
@@ -109,58 +110,6 @@ def described(soaking: Soaking, outcome: Outcome) -> list[dict[str, str]]:
     ]
 
 
-def page(record: dict[str, Any], name: str) -> str:
-    """What the record says, for people."""
-    counts, environment = record["counts"], record["environment"]
-    kinds = sorted(
-        {kind for found in counts["scenarios_by_command_and_disturbance"].values() for kind in found}
-    )
-    short = [kind.replace(", which came too late", " (too late)") for kind in kinds]
-    interrupted = " It was interrupted." if record["interrupted"] else ""
-    return "\n".join(
-        [
-            "# The soak",
-            "",
-            f"Made from [{name}]({name}) by `python -m studies.soak`: {counts['scenarios']} scenarios, "
-            f"{counts['runs']} runs of",
-            f"commands in {record['seconds'] / 60:.0f} minutes on {environment['processor']}, "
-            f"commit {(environment['commit'] or 'unknown')[:9]}, seed {record['seed']}.{interrupted}",
-            f"{counts['files_compared']:,} files were compared before and after, and "
-            f"{sum(counts['damaged_files'].values())} were damaged.",
-            "",
-            "A disturbance is too late where the command ended before it came.",
-            "",
-            "| fault | how often | it means that the command |",
-            "| --- | ---: | --- |",
-            *(f"| {kind} | {counts['faults'][kind]} | {words} |" for kind, words in KINDS.items()),
-            "",
-            "| disturbance | " + " | ".join(counts["scenarios_by_command_and_disturbance"]) + " |",
-            "| --- |" + " ---: |" * len(counts["scenarios_by_command_and_disturbance"]),
-            *(
-                f"| {words} | "
-                + " | ".join(
-                    str(found.get(kind, 0))
-                    for found in counts["scenarios_by_command_and_disturbance"].values()
-                )
-                + " |"
-                for kind, words in zip(kinds, short, strict=True)
-            ),
-            "",
-            "| command | exit codes: how often |",
-            "| --- | --- |",
-            *(
-                f"| {name} | {', '.join(f'{code}: {often}' for code, often in found.items())} |"
-                for name, found in counts["exit_codes"].items()
-            ),
-            "",
-            "| damage | files |",
-            "| --- | ---: |",
-            *(f"| {how} | {often} |" for how, often in counts["damaged_files"].items()),
-            "",
-        ]
-    )
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Soak, store the record, print the counts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -196,6 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "schema": SCHEMA,
         "environment": asdict(environment),
         "seed": options.seed,
+        "scenario": options.scenario,
         "minutes": options.minutes,
         "seconds": round(time.monotonic() - begun, 1),
         "interrupted": interrupted,
@@ -206,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.output:
         stamp = environment.started[:19].replace("-", "").replace(":", "") + "Z"
         path = write_new(options.output, f"{stamp}-seed{options.seed}", json.dumps(record, indent=1) + "\n")
-        write_atomically(options.output / "README.md", page(record, path.name))
+        write_atomically(options.output / "README.md", page(options.output))
         print(path)
     return 130 if interrupted else 1 if faults else 0
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from studies.soak.commands import Command
-from studies.soak.damage import SURE, Damaged, damage, damage_one
+from studies.soak.damage import FOLDER, SURE, Damaged, damage, damage_one
 from studies.soak.disturb import INTERRUPTS, KINDS, PATIENCE, SPACE, Disturbance, Ended, carry_out
 from studies.soak.faults import (
     Fault,
@@ -128,8 +128,10 @@ class Soaking:
         answers = sum(run.code in command.codes for run in runs)
         if disturbance.kind in SPACE or (runs[0].sent and disturbance.kind in INTERRUPTS):
             answers = 0  # interrupted before anything was measured, the gate answers too: inconclusive
-        if any(str(one.path) in {"results/reproduction", "results/bench"} for one in damaged):
-            answers = 0  # where a file stands, no record can be made
+        if command.record and any(
+            one.how == FOLDER and command.record.startswith(f"{one.path}/") for one in damaged
+        ):
+            answers = 0  # where a file stands, no record can be made, and the answer is given all the same
         faults += faults_of_records(command, before, after, place, answers)
         left = partials(after)
         if left and not any(run.code == -9 or run.hung for run in runs):

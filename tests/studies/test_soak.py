@@ -4,6 +4,7 @@ import json
 import os
 import random
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def results():
 def planted(results):
     """Soak one scenario of a program that does what the text says, in place of `rmsprop`."""
 
-    def soaked(text, kind="none", command=EXPORT, patience=5.0):
+    def soaked(text, kind="none", command=EXPORT, patience=5.0, damaged=()):
         with workshop(results) as shop:
             program = shop / "planted.py"
             program.write_text(f"import os, sys, time\nfrom pathlib import Path\n{text}\n")
@@ -48,7 +49,7 @@ def planted(results):
                 program=(sys.executable, str(program)), patience=patience,
             )  # fmt: skip
             disturbance = Disturbance(kind, None, False, 0.0)  # when the program makes a temporary file
-            return soaking._carried_out(1, command, disturbance, (), place_of(soaking))
+            return soaking._carried_out(1, command, disturbance, damaged, place_of(soaking))
 
     def place_of(soaking):
         place = soaking.shop / "place"
@@ -201,8 +202,37 @@ def test_an_interrupted_soak_keeps_its_counts(results, tmp_path, monkeypatch, ca
     [path] = tmp_path.glob("*.json")
     record = json.loads(path.read_text())
     assert (code, record["interrupted"], record["counts"]["scenarios"]) == (130, True, 1)
-    assert "It was interrupted." in (tmp_path / "README.md").read_text()
+    assert "it was interrupted" in (tmp_path / "README.md").read_text()
     capsys.readouterr()
+
+
+def test_the_page_shows_each_fault_and_the_scenarios_that_were_repeated(
+    results, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(soak, "_take_signals", lambda: None)
+    crash = (sys.executable, "-c", "import sys; sys.exit(7)")
+    real = Soaking.run
+
+    def soaked(program, seed):
+        monkeypatch.setattr(Soaking, "run", lambda self, *given: real(replace(self, program=program), *given))
+        options = ["--command", "translate", "--results", str(results), "--output", str(tmp_path)]
+        return soak.main([*options, "--seed", str(seed), "--scenario", "4"])
+
+    assert soaked(crash, 1) == 1
+    page = (tmp_path / "README.md").read_text()
+    assert "| exit code | 1 |" in page
+    assert "--seed 1 --scenario 4`" in page
+    assert soaked((sys.executable, "-c", ""), 1) == 0
+    assert "| number 4 |" in (tmp_path / "README.md").read_text()
+    capsys.readouterr()
+
+
+def test_a_folder_that_cannot_hold_the_record_excuses_that_it_is_not_there(planted):
+    gate = next(command for command in COMMANDS if command.name == "gate")
+    gate = replace(gate, folder=".")
+    assert kinds(planted("pass", command=gate).faults) == ["no record"]
+    damaged = (Damaged(Path("results/gate"), FOLDER),)
+    assert kinds(planted("pass", command=gate, damaged=damaged).faults) == []
 
 
 def test_results_without_records_are_refused(tmp_path):
