@@ -1,5 +1,6 @@
-"""The maker of benchmark records."""
+"""The makers of records."""
 
+from tests.suite.conftest import make_sweep
 from tests.suite.report.conftest import put
 
-__all__ = ["put"]
+__all__ = ["make_sweep", "put"]
