@@ -8,6 +8,7 @@ import argparse
 import json
 import math
 import subprocess
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -252,12 +253,15 @@ def page(record: dict[str, Any]) -> str:
         (
             "# How soon change points are found, and how often falsely",
             "",
-            f"Made from the newest record beside it by `python -m studies.delays`, of commit "
-            f"{(environment['commit'] or 'unknown')[:9]}{' with local changes' * environment['dirty']}. "
-            "Rates and shares have the 95% interval of Clopper and Pearson. In families without a change all "
-            "alarms are false. In a real history nobody knows which alarms are, and the changes are those "
-            "that nobody could miss who knows what came later. Alarms of one series are not independent, so "
-            "that an interval of a rate is too narrow where alarms come together.",
+            textwrap.fill(
+                f"Made from the newest record beside it by `python -m studies.delays`, of commit "
+                f"{(environment['commit'] or 'unknown')[:9]}{' with local changes' * environment['dirty']}. "
+                "Rates and shares have the 95% interval of Clopper and Pearson. In families without a change "
+                "all alarms are false. In a real history nobody knows which alarms are, and the changes are "
+                "those that nobody could miss who knows what came later. Alarms of one series are not "
+                "independent, so that an interval of a rate is too narrow where alarms come together.",
+                150,
+            ),
             "",
             *sources,
             *([""] if sources else []),
