@@ -100,7 +100,9 @@ def described(soaking: Soaking, outcome: Outcome) -> list[dict[str, str]]:
     return [
         {
             "kind": fault.kind,
-            "detail": printable(fault.detail.replace(str(soaking.shop), "SHOP")),
+            "detail": printable(
+                fault.detail.replace(str(soaking.shop), "SHOP").replace(str(CHECKOUT), "CHECKOUT")
+            ),
             "command": f"rmsprop {' '.join(outcome.command.arguments)}",
             "disturbance": outcome.disturbance.words,
             "damaged": "; ".join(f"{printable(str(one.path))}: {one.how}" for one in outcome.damaged),

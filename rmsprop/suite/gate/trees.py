@@ -21,7 +21,7 @@ from pathlib import Path
 import rmsprop.suite
 from rmsprop.errors import UserError
 from rmsprop.suite.gate import counting, worker
-from rmsprop.suite.gate.suite_files import copy_suite, find_suite
+from rmsprop.suite.gate.suite_files import SuiteFiles, copy_suite, find_suite
 from rmsprop.suite.git import git, git_or_none
 from rmsprop.suite.measure import pauses
 from rmsprop.suite.records.leftovers import left_behind, own_prefix
@@ -90,37 +90,59 @@ def prepared_trees(
     found = find_suite(folder, suite)
     listed = _listed(top, results)
     with _temporary_folder() as work:
-        inside = folder.relative_to(top)
-        trees = {}
-        for side, commit in wanted.items():
-            path = work / side
-            path.mkdir()
-            if commit:
-                index = work / f"{side}-index"
-                git(top, "read-tree", commit, index=index)
-                git(top, "checkout-index", "--all", "--quiet", f"--prefix={path}{os.sep}", index=index)
-            else:
-                _copy(top, listed, path)
-            revision = revisions[side] or WORKING_TREE
-            if not (path / inside).is_dir():
-                raise UserError(
-                    f"{side} ({revision}) has no folder {inside}; start the gate in one that both have"
-                )
-            head = git_or_none(top, "rev-parse", "--verify", "--quiet", "HEAD")
-            dirty = not commit and _dirty(top, results)
-            trees[side] = Tree(path / inside, revision, commit or head, dirty)
-        harness = work / "harness"
-        copy_suite(found, harness, (top / name for name in listed))
-        shutil.copy(worker.__file__, harness / "gate_worker.py")
-        shutil.copy(counting.__file__, harness / "gate_counting.py")
-        shutil.copy(pauses.__file__, harness / "gate_pauses.py")
-        ours = Path(rmsprop.suite.__file__).parent
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ours, harness / "rmsprop" / "suite", ignore=ignored, dirs_exist_ok=True)
-        for name in BESIDE_THE_SUITE:
-            (harness / "rmsprop" / name).parent.mkdir(exist_ok=True)
-            shutil.copy(ours.parent / name, harness / "rmsprop" / name)
-        yield Trees(trees["base"], trees["head"], harness, found.module, tuple(_lacking(top)))
+        try:
+            trees = _made(work, folder, top, revisions, wanted, found, listed, results)
+        except OSError as error:  # such as a disk that gets full
+            reason = error.strerror or "not all files could be copied"
+            raise UserError(
+                f"cannot make the trees in {work.parent}: {reason}; free space there, or name another folder "
+                "by TMPDIR"
+            ) from error
+        yield trees
+
+
+def _made(
+    work: Path,
+    folder: Path,
+    top: Path,
+    revisions: Mapping[str, str | None],
+    wanted: Mapping[str, str | None],
+    found: SuiteFiles,
+    listed: list[str],
+    results: Path | None,
+) -> Trees:
+    """Both trees and the harness, in the folder `work`."""
+    inside = folder.relative_to(top)
+    trees = {}
+    for side, commit in wanted.items():
+        path = work / side
+        path.mkdir()
+        if commit:
+            index = work / f"{side}-index"
+            git(top, "read-tree", commit, index=index)
+            git(top, "checkout-index", "--all", "--quiet", f"--prefix={path}{os.sep}", index=index)
+        else:
+            _copy(top, listed, path)
+        revision = revisions[side] or WORKING_TREE
+        if not (path / inside).is_dir():
+            raise UserError(
+                f"{side} ({revision}) has no folder {inside}; start the gate in one that both have"
+            )
+        head = git_or_none(top, "rev-parse", "--verify", "--quiet", "HEAD")
+        dirty = not commit and _dirty(top, results)
+        trees[side] = Tree(path / inside, revision, commit or head, dirty)
+    harness = work / "harness"
+    copy_suite(found, harness, (top / name for name in listed))
+    shutil.copy(worker.__file__, harness / "gate_worker.py")
+    shutil.copy(counting.__file__, harness / "gate_counting.py")
+    shutil.copy(pauses.__file__, harness / "gate_pauses.py")
+    ours = Path(rmsprop.suite.__file__).parent
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ours, harness / "rmsprop" / "suite", ignore=ignored, dirs_exist_ok=True)
+    for name in BESIDE_THE_SUITE:
+        (harness / "rmsprop" / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ours.parent / name, harness / "rmsprop" / name)
+    return Trees(trees["base"], trees["head"], harness, found.module, tuple(_lacking(top)))
 
 
 def run_in_each(trees: Trees, command: str, interpreters: Mapping[str, Path]) -> None:

@@ -1,5 +1,6 @@
 """The trees hold what each side has, and the user's repository stays as it is."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -274,3 +275,19 @@ def test_what_git_says_of_a_repository_that_it_refuses_is_passed_on(repository):
     (repository / ".git" / "config").write_text("[core\n")
     with pytest.raises(UserError, match="bad config line 1"), trees_of(repository):
         pass
+
+
+@pytest.mark.parametrize("copies", ["copy", "copy2", "copytree"])
+def test_a_disk_that_gets_full_is_one_line_that_says_where(repository, monkeypatch, tmp_path, copies):
+    def full(*_given, **_named):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(f"rmsprop.suite.gate.trees.shutil.{copies}", full)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    with (
+        pytest.raises(UserError, match="temporary: No space left on device; free space"),
+        trees_of(repository),
+    ):
+        pass
+    assert list((tmp_path / "temporary").iterdir()) == []
