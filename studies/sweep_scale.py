@@ -201,14 +201,10 @@ def nothing(task: Any) -> Any:
     from rmsprop.suite.sweep.work import Done  # noqa: PLC0415
 
     n = task.chunk.trainings
-    columns = {
-        "point": np.repeat(np.array(task.chunk.points), 128),
-        "seed": np.tile(np.arange(128), n // 128),
-        "loss": np.random.default_rng(0).random(n, dtype=np.float32),
-        "diverged": np.zeros(n, dtype=bool),
-        "rows": np.full(n, 300),
-    }
-    return Done(task.chunk, columns, ChunkTime(n, 0.0, 0.0))
+    shape = len(task.chunk.points), len(task.chunk.seeds)
+    losses = np.random.default_rng(0).random(shape, dtype=np.float32)
+    reached = np.full(shape, 300, dtype=np.int32)
+    return Done(task.chunk, losses, np.zeros(shape, dtype=bool), reached, ChunkTime(n, 0.0, 0.0))
 
 
 def _service(tasks: Sequence[Any]) -> list[float]:

@@ -85,8 +85,9 @@ def write_chunk(path: Path, columns: dict[str, np.ndarray], identity: str, time:
     table = pa.table(arrays).replace_schema_metadata(
         {"identity": identity, "seconds": repr(time.seconds), "cpu_seconds": repr(time.cpu_seconds)}
     )
+    repeated = ["point", "seed", "rows"]  # losses are not: a dictionary of them costs time and space
     with claiming(path) as partial:
-        pa.parquet.write_table(table, partial, compression="zstd")
+        pa.parquet.write_table(table, partial, compression="zstd", use_dictionary=repeated)
 
 
 def chunk_is_whole(path: Path, identity: str, trainings: int) -> bool:

@@ -40,11 +40,35 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class Done:
-    """A finished chunk; the columns are those of `records.sweep_files.TRAINING`, a row a training."""
+    """A finished chunk, small enough to be sent: nine bytes a training.
+
+    Attributes
+    ----------
+    chunk : Chunk
+    loss, diverged, rows : array
+        (points, seeds) float32, bool and int32, as `train.Ends`.
+    time : ChunkTime
+    """
 
     chunk: Chunk
-    columns: dict[str, np.ndarray]
+    loss: np.ndarray
+    diverged: np.ndarray
+    rows: np.ndarray
     time: ChunkTime
+
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """Those of `records.sweep_files.TRAINING`, a row a training."""
+        points, seeds = (
+            np.array(numbers, dtype=np.int32) for numbers in (self.chunk.points, self.chunk.seeds)
+        )
+        return {
+            "point": np.repeat(points, len(seeds)),
+            "seed": np.tile(seeds, len(points)),
+            "loss": self.loss.ravel(),
+            "diverged": self.diverged.ravel(),
+            "rows": self.rows.ravel(),
+        }
 
 
 def carry_out(task: Task) -> Done:
@@ -58,15 +82,8 @@ def carry_out(task: Task) -> Done:
     ends = train(chunk.program, chunk.settings, features, labels, chunk.seeds, target=task.target)
     with np.errstate(over="ignore"):  # beyond float32 is infinity
         loss = ends.loss.astype(np.float32)
-    columns = {
-        "point": np.repeat(np.array(chunk.points), len(chunk.seeds)),
-        "seed": np.tile(np.array(chunk.seeds), len(chunk.points)),
-        "loss": loss.ravel(),
-        "diverged": ends.diverged.ravel(),
-        "rows": ends.rows.ravel(),
-    }
     spent = ChunkTime(chunk.trainings, time.perf_counter() - start, time.thread_time() - cpu)
-    return Done(chunk, columns, spent)
+    return Done(chunk, loss, ends.diverged, ends.rows.astype(np.int32), spent)
 
 
 @cache

@@ -111,6 +111,7 @@ def _section(sweep: Sweep, job: Mapping[str, Any], number: int) -> Iterator[Bloc
         f"points whose median over the odd seeds is at most {NEAR:.0%} above the best point’s. Optimizers "
         "have different numbers of points; more points find a lower one more easily."
     )
+    yield note("In a map a colour stands for values from its number up to the next one’s.")
     ordered = sorted(bests, key=lambda best: best.optimizer != "rmsprop")
     shown = [(best, plane) for best in ordered for plane in _planes(sweep, best)]
     drawn = [
