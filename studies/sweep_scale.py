@@ -249,11 +249,16 @@ def page(record: dict[str, Any], sweep: Sweep, trainings: int = TRAININGS, cores
         "",
         f"Measured on {record['machine']}, torch {record['torch']}, load {record['load'][0]:.1f} at first "
         f"and {record['load'][1]:.1f} at last, in processor time:",
-        f"- a worker takes {costs.a:.3f} s + {costs.b * 1e6:.1f} µs × n for a chunk of n (scaled by "
-        f"{mean:.2f} to the mix of optimizers of sweep {sweep.record.id}; its {len(scatter)} chunks scatter "
-        f"from {min(scatter):.2f} to {max(scatter):.2f} times that);",
+        f"- a worker takes {costs.a:.3f} s + {costs.b * 1e6:.1f} µs × n for a chunk of n, scaled by "
+        f"{mean:.2f} to the mix of optimizers of sweep",
+        f"  {sweep.record.id}; its {len(scatter)} chunks scatter from {min(scatter):.2f} to "
+        f"{max(scatter):.2f} times that;",
         f"- the process that asks takes {s0 * 1e3:.1f} ms + {s1 * 1e9:.0f} ns × n, with scheduler and "
         "writing.",
+        "",
+        "The process that asks was measured with one worker on the same machine. What a network and the "
+        "heartbeats of many workers",
+        "add was not measured; how often cores fail was not either, so the rates below are assumptions.",
         "",
         f"So all trainings take {trainings * costs.b / 3600:.1f} core-hours at least, and one process keeps "
         f"at most {costs.b / s1:,.0f} cores busy, whatever the size of chunks.",
@@ -276,11 +281,10 @@ def page(record: dict[str, Any], sweep: Sweep, trainings: int = TRAININGS, cores
             cells.append(f"{least:,.0f} to {most:,.0f} / {seconds:,.0f}{told}")
             best[rate] = min(best.get(rate, (math.inf, 0)), (seconds, n))
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "The fastest chunk in the simulation: "]
-    lines[-1] += "; ".join(
-        f"{n:,} with {rate:g} failures a core-hour ({seconds:,.0f} s)" for rate, (seconds, n) in best.items()
-    )
-    lines[-1] += "."
+    lines += ["", "The fastest chunk in the simulation:"]
+    lines += [
+        f"- with {rate:g} failures a core-hour {n:,}, {seconds:,.0f} s" for rate, (seconds, n) in best.items()
+    ]
     return "\n".join(lines) + "\n"
 
 
