@@ -1,5 +1,6 @@
 """Numbers, times and names as people read them: the same words in terminal, formats and pages."""
 
+import hashlib
 import re
 import statistics
 from collections.abc import Sequence
@@ -55,9 +56,19 @@ def commit_name(commit: str | None, dirty: bool | None = False) -> str:
     return (commit or "an installed wheel")[: 9 if commit else None] + " with local changes" * bool(dirty)
 
 
+LONGEST_SLUG = 60
+"""Characters."""
+
+
 def slug(name: str) -> str:
-    """The name as a part of a file's name or of an address: lower-case letters, digits and hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    """The name as a part of a file's name or of an address: lower-case letters, digits and hyphens.
+
+    A system takes names of 255 bytes, and several parts make one; what is left out of a long one is hashed.
+    """
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    if len(plain) <= LONGEST_SLUG:
+        return plain
+    return f"{plain[: LONGEST_SLUG - 9]}-{hashlib.sha256(plain.encode()).hexdigest()[:8]}"
 
 
 APART = 0.10

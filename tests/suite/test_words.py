@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rmsprop.suite.words import commit_name, count, duration, size_of, slug, when, with_unit
+from rmsprop.suite.words import LONGEST_SLUG, commit_name, count, duration, size_of, slug, when, with_unit
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,14 @@ def test_one_is_singular():
 
 def test_a_slug_is_safe_in_a_files_name_and_an_address():
     assert slug("../a <b>|c d") == "a-b-c-d"
+    assert slug("a" * LONGEST_SLUG) == "a" * LONGEST_SLUG
+
+
+def test_the_slug_of_a_long_name_is_short_and_its_own():
+    one, other = slug("a" * 300), slug("a" * 299)
+    assert one.startswith("aaaa")
+    assert one != other
+    assert {len(one), len(other)} == {LONGEST_SLUG}
 
 
 def test_a_time_of_a_record_and_one_of_the_frame_read_alike():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rmsprop.suite.report.build import files_of
+from rmsprop.suite.report.build import build_report, files_of
 from rmsprop.suite.report.inputs import read_inputs
 
 RESULTS = Path(__file__).parents[3] / "results"
@@ -117,3 +117,17 @@ def test_any_field_of_any_record_may_hold_anything(kind, smallest, tmp_path_fact
             files_of(inputs)
 
     one()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("machine", ["x" * 300, "../..", "a/b", ""])
+def test_a_machine_of_any_name_leads_to_no_file_outside_the_report(machine, smallest, tmp_path):
+    for kind, (where, text) in smallest.items():
+        content = json.loads(text)
+        if kind in {"bench", "gate", "reproduction"}:
+            content["environment"]["machine"] = machine
+        (tmp_path / "results" / where).parent.mkdir(parents=True)
+        (tmp_path / "results" / where).write_text(json.dumps(content))
+    build_report(tmp_path / "results", tmp_path / "reports")
+    assert {path.name for path in tmp_path.iterdir()} == {"results", "reports"}
+    assert (tmp_path / "reports" / "gate.html").exists()

@@ -46,6 +46,8 @@ MOST_COMBINATIONS = 10**6
 _OURS = {"track_epoch": "epoch", "track_loss": "loss", "track_peak": "peak", "time_step": "step"}
 _STEPS = re.compile(r"time_(\d+)_steps")
 _PREFIX = re.compile(r"(?i:(timeraw|time|peakmem|mem|track))(?:_.+|(?-i:[A-Z]).*)")
+_BESIDE = {"machine.json": "machine", "benchmarks.json": "version"}
+"""What stands beside the results, and the field without which it is another kind of file."""
 _NO_CASE: dict[str, None] = dict.fromkeys(AXES)
 
 
@@ -77,7 +79,8 @@ class AsvReader:
 
     def rows(self, path: Path, content: dict[str, Any]) -> Rows:
         """The same of what the file holds."""
-        if path.name in {"machine.json", "benchmarks.json"}:
+        if path.name in _BESIDE:
+            _check_beside(path.name, content)
             return Rows(path, {}, {})
         if content.get("version") not in {1, 2} or not isinstance(content.get("results"), dict):
             raise ValueError(f"not a result of asv, version 1 or 2: version is {content.get('version')!r}")
@@ -286,9 +289,17 @@ def _benchmarks(folder: Path) -> dict[str, dict[str, Any]]:
 
 def _beside(path: Path) -> dict[str, Any]:
     try:
-        return read_json(path)
+        content = read_json(path)
+        _check_beside(path.name, content)
     except (OSError, ValueError):
         return {}  # absent; or damaged, and then named when it is read itself
+    return content
+
+
+def _check_beside(name: str, content: dict[str, Any]) -> None:
+    field = _BESIDE[name]
+    if not isinstance(content.get(field), str | int) or "results" in content or "kind" in content:
+        raise ValueError(f"not a {name} of asv: expected its field {field}, and none of a file of results")
 
 
 def _started(value: Any) -> Any:

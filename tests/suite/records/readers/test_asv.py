@@ -168,7 +168,9 @@ def test_a_damaged_list_of_benchmarks_is_named_once_and_names_tell_the_kinds(rea
 
 @pytest.mark.parametrize("number", ["", "eight", None, -2, 1e30, [8], {"a": 1}])
 def test_a_machine_with_an_odd_number_of_processors_has_an_unknown_one(read, number):
-    frame, problems = read(version_2({"a.time_x": [[1.0]]}), machine={"num_cpu": number, "cpu": "Fast"})
+    frame, problems = read(
+        version_2({"a.time_x": [[1.0]]}), machine={"machine": "box", "num_cpu": number, "cpu": "Fast"}
+    )
     assert problems == []
     assert pd.isna(frame.cpus.iloc[0])
     assert frame.processor.iloc[0] == "Fast"
@@ -197,3 +199,13 @@ def test_a_step_counts_for_this_project_and_what_only_looks_like_one_has_its_own
     )
     assert frame.implementation.notna().tolist() == [True, True, False, False]
     assert "its name says that it takes no step" in problems[0].reason
+
+
+OTHERS = ({}, {"a": 1}, {"machine": ["m"], "version": []}, version_2({}) | {"machine": "m"}, {"kind": "gate"})
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_another_kind_of_file_in_the_place_of_asvs_is_named(read, other):
+    frame, problems = read(version_2({"a.track_items": [[7.5]]}), benchmarks=other, machine=other)
+    assert {problem.path.name for problem in problems} == {"benchmarks.json", "machine.json"}
+    assert list(frame["median"]) == [7.5]
