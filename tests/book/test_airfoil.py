@@ -422,7 +422,7 @@ def test_a_file_that_is_too_long_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("", "Is a directory"), ("absent.dat", "No such file or directory")]
+    ("name", "reason"), [("", "not a regular file"), ("absent.dat", "No such file or directory")]
 )
 def test_a_path_without_a_readable_file_is_refused(tmp_path, name, reason):
     with pytest.raises(UserError, match=rf"is refused, {reason}; expected {FILE}, SHA-256") as error:
