@@ -4,6 +4,7 @@ An engine takes tasks and gives what was done, in any order. It asks for a task 
 need one, so that memory does not grow with the sweep. What it cannot do is a UserError.
 """
 
+import gc
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -72,13 +73,7 @@ def on_cluster(
     distributed = _package("distributed")
     for name in ("distributed", "tornado"):  # they report each lost connection; the error below says it once
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    try:
-        client = distributed.Client(address, timeout=CONNECT, set_as_default=False)
-    except Exception as error:  # each kind of address fails in a way of its own
-        raise UserError(
-            f"no Dask scheduler answers at {address} ({_brief(error, 80)}): start one with "
-            "`dask scheduler`, and give its address, such as tcp://host:8786"
-        ) from None
+    client = _connect(distributed, address)
     waiting: set[Any] = set()
     try:
         left = iter(tasks)
@@ -109,6 +104,20 @@ def on_cluster(
             client.cancel(list(waiting), force=True)
         with suppress(Exception):
             client.close(timeout=2)
+
+
+def _connect(distributed: Any, address: str) -> Any:
+    try:
+        return distributed.Client(address, timeout=CONNECT, set_as_default=False)
+    except Exception as error:  # each kind of address fails in a way of its own
+        reason = _brief(error, 80)
+    # A client that was never whole is closed when it is collected. If that comes while another one starts its
+    # event loop, both wait for the same lock for ever.
+    gc.collect()
+    raise UserError(
+        f"no Dask scheduler answers at {address} ({reason}): start one with "
+        "`dask scheduler`, and give its address, such as tcp://host:8786"
+    )
 
 
 def _workers(client: Any, address: str) -> int:

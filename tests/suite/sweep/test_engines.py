@@ -1,5 +1,6 @@
 """Every engine gives the same bits, and says in one line what it cannot do."""
 
+import gc
 import logging
 import os
 import signal
@@ -26,6 +27,17 @@ def quiet_logs():
     yield
     for logger, level in zip(loggers, levels, strict=True):
         logger.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def no_open_client():
+    """A client that the collector closes while another starts waits for ever, so none is left to it."""
+    gc.disable()
+    yield
+    gc.enable()
+    if distributed := sys.modules.get("distributed"):
+        left = [one.status for one in gc.get_objects() if type(one) is distributed.Client]
+        assert set(left) <= {"closed"}
 
 
 @pytest.fixture
