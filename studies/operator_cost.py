@@ -1,4 +1,4 @@
-"""What a registered operator (torch.library) would add to FusedRMSprop's step outside torch.compile.
+"""What an operator that is registered with torch would add to FusedRMSprop's step outside torch.compile.
 
     python -m studies.operator_cost --output studies/results/operator-cost
 
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, library
 
 from rmsprop import FusedRMSprop
 from rmsprop.suite.records.files import write_atomically
@@ -35,7 +35,7 @@ ROUND = 0.002
 def operator() -> Callable[..., None]:
     """An operator with the arguments of a step, and with a fake implementation; it does nothing."""
 
-    @torch.library.custom_op("rmsprop_study::step", mutates_args=("params", "square_avgs", "steps"))
+    @library.custom_op("rmsprop_study::step", mutates_args=("params", "square_avgs", "steps"))
     def step(
         params: list[Tensor],
         grads: list[Tensor],

@@ -69,9 +69,10 @@ def page(found: dict[str, Changes]) -> str:
             "# What the warning `unstable` is worth",
             "",
             "Made by `python -m studies.unstable results`: at how many changes of a step's time, from one "
-            "measurement to the next, the quartiles of one of the two, over its median, are further apart "
-            "than the limit. All samples of a time are of one process. "
+            "measurement to the next,",
+            "the quartiles of one of the two, over its median, are further apart than the limit. "
             f"The suite's limit is {SCATTERED:.0%}.",
+            "All samples of a time are of one process.",
             "",
             "| runner | change of the time | " + " | ".join(f"limit {limit:.0%}" for limit in LIMITS) + " |",
             "| --- | --- |" + " --- |" * len(LIMITS),

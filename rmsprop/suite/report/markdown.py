@@ -57,7 +57,9 @@ def _block(block: Block, figures: str, below: int) -> str:  # noqa: PLR0911 (one
         case Sentences(items):
             return "\n".join(f"- {_filled(_words(words), indent='  ')}" for words in items)
         case Facts(facts):
-            return "\n".join(f"- {_text(name)}: {_text(fact)}" for name, fact in facts.items())
+            return "\n".join(
+                f"- {_filled(f'{_text(name)}: {_text(fact)}', indent='  ')}" for name, fact in facts.items()
+            )
         case Table():
             return _table(block)
         case Figures(drawings):
