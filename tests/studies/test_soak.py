@@ -179,11 +179,12 @@ def test_a_closed_pipe_and_a_stopped_process_are_what_they_say(tmp_path):
         command = [sys.executable, "-c", program]
         return carry_out(command, tmp_path, dict(os.environ), Disturbance(kind, 0.3, True, amount), 1.0)
 
-    broken = run("closed pipe", "import time; time.sleep(1); print('x', flush=True)")
+    again = "import time; out = open('x', 'wb', 0)\nwhile True: time.sleep(0.05); "
+    broken = run("closed pipe", again + "print('x', flush=True)")
     assert "BrokenPipe" in broken.err
     stopped = run("SIGSTOP and SIGCONT", "import time; time.sleep(1); print('done')")
     assert (stopped.code, stopped.out.strip(), stopped.sent) == (0, "done", True)
-    small = run("file size limit", "import time; time.sleep(1); open('x', 'wb', 0).write(b'y' * 99)")
+    small = run("file size limit", again + "out.write(b'y' * 99)")
     assert "File too large" in small.err
 
 
@@ -210,6 +211,7 @@ def test_the_page_shows_each_fault_and_the_scenarios_that_were_repeated(
     results, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(soak, "_take_signals", lambda: None)
+    monkeypatch.setattr(Disturbance, "drawn", lambda *_: QUIET)
     crash = (sys.executable, "-c", "import sys; sys.exit(7)")
     real = Soaking.run
 
