@@ -81,7 +81,7 @@ def test_the_three_sentences_answer_the_three_questions(inputs):
     assert holds.startswith(
         "Does the book hold? Yes: 2 of 2 printed coordinates to the last digit; 2 of 2 final losses"
     )
-    assert "the command rmsprop bench measures one" in fast
+    assert "the command rmsprop bench --profile smoke makes one" in fast
     assert changed == "What changed? 1 change point in 1 series over commits."
 
 
@@ -113,6 +113,27 @@ def test_the_fastest_is_named_with_its_ratio(tmp_path, put):
         "is 4.00 times as fast as builtin-loop (95% interval 4.00 to 4.00). Measured on example-2cpu, "
         "2026-01-02 03:04 UTC, commit 012345678, torch 2.13.0."
     )
+
+
+def test_what_was_not_measured_in_turns_makes_no_headline(tmp_path, put):
+    put("builtin-loop", 4e-4)
+    put("builtin-compiled", 1e-4)
+    alone = read_inputs(tmp_path / "results")
+    steps = [["'builtin-loop'", "'fused'"], ["'cpu-float32-1e5-single-1t'"]]
+    newer = {
+        "version": 2,
+        "commit_hash": "f" * 40,
+        "params": {},
+        "result_columns": ["result", "params", "started_at"],
+        "results": {"steps.Medium.time_step": [[1e-3, 1e-6], steps, 1795406906639]},
+    }
+    folder = tmp_path / "results" / "asv" / "newest"
+    folder.mkdir(parents=True)
+    (folder / "ffffffff-env.json").write_text(json.dumps(newer))
+    both = read_inputs(tmp_path / "results")
+    assert both.runs.machines == ("newest", "example-2cpu")
+    assert overview.sentences(both)[1] == overview.sentences(alone)[1]
+    assert "newest, cpu" not in page_from(next(iter(overview.pages(both))).blocks).text
 
 
 def test_on_a_gpu_the_sentence_compares_with_what_torch_does_there_without_options(tmp_path, put):
