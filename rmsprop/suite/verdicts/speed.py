@@ -1,9 +1,10 @@
 """How fast a step is, and how many times as fast as `torch.optim.RMSprop`'s loop: records -> verdicts.
 
 Two times are compared only where they were measured in turns, since only there has the same noise met both.
-The rows of one turn are those that `rmsprop bench` measured together, or those of one file of asv's or
-pytest-benchmark's. A run is one invocation. Records of `rmsprop bench` name it; of older ones, the turns
-of one machine, commit and versions are a run where no pause separates them.
+The rows of one turn are those that `rmsprop bench` measured together, or, for want of better, those of one
+file of asv's or pytest-benchmark's, which were measured one after the other. A run is one invocation.
+Records of `rmsprop bench` name it; of older ones, the turns of one machine, commit and versions are a run
+where no pause separates them.
 """
 
 from collections import defaultdict
