@@ -57,9 +57,10 @@ NETWORKS = {"small": small, "middling": middling}
 class Training:
     """A network, its optimizer and one batch."""
 
-    def __init__(self, network: str, optimizer: str) -> None:
+    def __init__(self, network: str, optimizer: str, device: torch.device) -> None:
         torch.manual_seed(0)
-        self.net, self.batch = NETWORKS[network]()
+        net, batch = NETWORKS[network]()
+        self.net, self.batch = net.to(device), batch.to(device)
         self.optimizer = OPTIMIZERS[optimizer](self.net.parameters())
         self.steps = optimizer != "none"
 
@@ -70,12 +71,19 @@ class Training:
             self.optimizer.step()
 
     def seconds(self, times: int) -> float:
+        shared = torch.get_num_threads() == 1 and not self.batch.is_cuda
+        clock = time.process_time if shared else time.perf_counter
         self.step()
-        clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+        self._wait()
         begin = clock()
         for _ in range(times):
             self.step()
+        self._wait()
         return (clock() - begin) / times
+
+    def _wait(self) -> None:
+        if self.batch.is_cuda:
+            torch.cuda.synchronize()
 
     def most_gradients(self) -> int:
         """The largest number of bytes of gradients at once, in one training step."""
@@ -104,13 +112,13 @@ def page(folder: Path) -> str:
         "median's 95% interval. `none` is",
         "forward and backward alone. One thread is timed in processor time, which does not count while other "
         "programs have the core;",
-        "more are timed by the clock on the wall.",
+        "more, and a GPU, are timed by the clock on the wall.",
     ]
     for path in sorted(folder.glob("*.json")):
         found = json.loads(path.read_text())
         lines += [
             "",
-            f"## torch {found['torch']}, {found['instructions']}",
+            f"## torch {found['torch']}, {found.get('gpu') or found['instructions']}",
             f"Load {found['load'][0]:.1f} at first and {found['load'][1]:.1f} at last.",
             "",
             "| network | tensors | elements | threads | optimizer | training steps per second "
@@ -150,13 +158,14 @@ def main() -> None:
         default=sorted({1, torch.get_num_threads()}),
         help="numbers of threads",
     )
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"), help="cpu or cuda")
     options = parser.parse_args()
     load = os.getloadavg()[0]
     cases: list[dict[str, Any]] = []
     for network in NETWORKS:
         for threads in options.threads:
             torch.set_num_threads(threads)
-            trainings = {name: Training(network, name) for name in OPTIMIZERS}
+            trainings = {name: Training(network, name, options.device) for name in OPTIMIZERS}
             times = max(1, round(ROUND / min(trainings["none"].seconds(2) for _ in range(3))))
             rounds: dict[str, list[float]] = {name: [] for name in trainings}
             for number in range(options.rounds):
@@ -181,11 +190,13 @@ def main() -> None:
         "torch": torch.__version__,
         "python": platform.python_version(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
+        "gpu": torch.cuda.get_device_name(options.device) if options.device.type == "cuda" else None,
         "dtype": "float32",
         "load": [load, os.getloadavg()[0]],
         "cases": cases,
     }
-    write_atomically(options.output / f"torch{torch.__version__}.json", json.dumps(record) + "\n")
+    name = f"torch{torch.__version__}{'' if options.device.type == 'cpu' else '-cuda'}"
+    write_atomically(options.output / f"{name}.json", json.dumps(record) + "\n")
     write_atomically(options.output / "README.md", page(options.output))
 
 

@@ -6,26 +6,34 @@ import json
 import os
 import pstats
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from rmsprop import FusedRMSprop
+from rmsprop.book.airfoil import load_airfoil
+from rmsprop.book.claims import CHAPTER, claims
 from rmsprop.optimizers.fused import cuda
 from rmsprop.optimizers.fused.build import load_kernel
 from rmsprop.optimizers.fused.options import StepOptions
 from rmsprop.suite.case import Case
-from rmsprop.suite.measure import session
+from rmsprop.suite.measure import reproduction, session
 from rmsprop.suite.measure.matrix import cases
 from rmsprop.suite.measure.registry import implementation
 from rmsprop.suite.records.bench import BenchRecord
+from rmsprop.suite.records.store import write_reproduction
 from rmsprop.suite.shapes import resnet50
+from rmsprop.suite.verdicts.reproduction import judge
 
+ROOT = Path(__file__).resolve().parents[1]
 CUDA = torch.cuda.is_available()
 DEVICE = "cuda" if CUDA else "cpu"
 INTERPRETED = cuda.unavailable() is None and os.environ.get("TRITON_INTERPRET") == "1"
@@ -158,12 +166,10 @@ def launch_costs() -> dict[str, float]:
         return {}
     one = cuda.Launch(*launches[0])
     device = params[0].device  # with its index
-    uncached = cuda._upload.__wrapped__
-    stream = torch.cuda.current_stream().cuda_stream if CUDA else None
     found = {
         "walk": host_seconds(lambda: optimizer._walk(optimizer.param_groups, 1.0, True), lambda: None),
         "launch, table known": host_seconds(lambda: cuda.launch(one), lambda: None),
-        "upload of a table": host_seconds(lambda: uncached(device, stream, one.table), lambda: None),
+        "upload of a table": host_seconds(lambda: cuda._upload(device, one.table), lambda: None),
         "look-up of a table": host_seconds(
             lambda: cuda._table(device, bytes(bytearray(one.table))), lambda: None
         ),
@@ -374,36 +380,79 @@ def show(point: Case, records: dict[Case, BenchRecord]) -> None:
 
 def book(output: Path, commit: str) -> int:
     """`rmsprop reproduce --device cuda`; the surrogate's rows, unless RMSPROP_DATA names the real ones."""
-    from rmsprop.book.airfoil import load_airfoil  # noqa: PLC0415
-    from rmsprop.book.claims import claims  # noqa: PLC0415
-    from rmsprop.suite.measure import reproduction  # noqa: PLC0415
-    from rmsprop.suite.records.store import write_reproduction  # noqa: PLC0415
-    from rmsprop.suite.verdicts.reproduction import judge  # noqa: PLC0415
+    return reproduced(output, commit, "7.6", others=True)
 
+
+def chapter(output: Path, commit: str) -> int:
+    """`rmsprop reproduce --chapter --no-others --device cuda`."""
+    return reproduced(output, commit, CHAPTER, others=False)
+
+
+def reproduced(output: Path, commit: str, section: str, *, others: bool) -> int:
+    """Reproduce, keep the record, and say what decides."""
     if commit:
         capture = reproduction.capture_environment
         reproduction.capture_environment = lambda: replace(capture(), commit=commit, dirty=False)
     data = load_airfoil(os.environ.get("RMSPROP_DATA") or "surrogate")
+    claimed = claims(section)
     record = reproduction.reproduce(
-        claims(),
+        claimed,
         data,
         seeds=10_000 if CUDA else 20,
         runs=4 if CUDA else 1,
         device=torch.device(DEVICE),
-        wrong=False,
+        wrong=others,
         dtype=torch.float32,
         progress=lambda stage, count: print(stage, count, flush=True),
     )
     path = write_reproduction(output / "results", record)
     print(path, flush=True)
-    for verdict in judge(record).verdicts:
+    judgement = judge(record, claimed)
+    say(f"{data.source} rows{', interrupted' if record.interrupted else ''}: {judgement.headline}")
+    for verdict in judgement.verdicts:
         claim = verdict.claim
-        if not verdict.decides:
-            continue
-        say(
-            f"{data.source}: {claim.program} {claim.quantity} {claim.printed}: {verdict.here} {verdict.words}"
-        )
+        if verdict.decides:
+            say(f"{claim.program} {claim.quantity} {claim.printed}: {verdict.here} {verdict.words}")
     return 0
+
+
+# ---- commands
+
+
+def command(*words: str) -> int:
+    """Run a module of this checkout; what it prints is in the summary. Its exit code."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "160"},
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        say(line.rstrip())
+    return process.wait()
+
+
+def training(output: Path, _commit: str) -> int:
+    """`python -m studies.training`."""
+    rounds = 20 if CUDA else 1
+    where = ("--output", str(output / "training"), "--device", DEVICE)
+    return command("studies.training", "--threads", "1", "--rounds", str(rounds), *where)
+
+
+def gate(output: Path, _commit: str) -> int:
+    """`rmsprop gate` of this commit against itself: the counters, then the times."""
+    if not (which("git") and (ROOT / ".git").exists()):
+        say("skipped: needs git, and a checkout with its .git")
+        return 0
+    names = [f"{name}-{DEVICE}-float32-6-book-1t" for name in ("fused", *RIVALS[:2])]
+    cases = [word for name in names for word in ("--case", name)]
+    runs = ("rmsprop", "gate", "--base", "HEAD", "--head", "HEAD", *cases, "--output", f"{output}/results")
+    counted = command(*runs, "--counters")
+    timed = command(*runs, "--budget", "90s")
+    return int(counted != 0 or timed == 2)  # 1 would be a false alarm, and 3 a run that could see too little
 
 
 def build(_output: Path, _commit: str) -> None:
@@ -417,5 +466,8 @@ PARTS: dict[str, Callable[[Path, str], int | None]] = {
     "host": host,
     "tune": tune,
     "bench": bench,
+    "training": training,
+    "gate": gate,
     "book": book,
+    "chapter": chapter,
 }

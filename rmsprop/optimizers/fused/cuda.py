@@ -7,8 +7,8 @@ and flags, and keeps what it made on disk; other hyperparameters or other tensor
 """
 
 from array import array
+from collections import deque
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from importlib.util import find_spec
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -24,6 +24,8 @@ BLOCK, WARPS = 1024, 4
 
 _COMPILED: dict[tuple[object, ...], Any] = {}
 """What Triton made of the kernel, by what decides it: Triton looks for it longer than it launches it."""
+_TABLES: deque[tuple[tuple[torch.device, int | None], bytes, Tensor]] = deque(maxlen=16)
+"""Those that were sent last: gradients that are freed and made anew come back to a few sets of addresses."""
 
 
 class Launch(NamedTuple):
@@ -163,18 +165,23 @@ def launch(it: Launch, *, grad_scale: Tensor | None = None, found_inf: Tensor | 
 
 
 def _table(device: torch.device, table: bytes) -> Tensor:
-    if device.type != "cuda":  # Triton's interpreter
-        return _upload(device, None, table)
-    if torch.cuda.is_current_stream_capturing():
-        # The copy is part of the graph, as is the memory that it fills: each replay fills it anew. The host's
-        # side stays as it is: torch gives pinned memory that a capture has used to nobody else.
-        return _upload.__wrapped__(device, None, table)
-    return _upload(device, torch._C._cuda_getCurrentRawStream(device.index), table)
+    """The table on the device, for the current stream: another stream would have to wait for the copy."""
+    stream = None
+    if device.type == "cuda":
+        if torch.cuda.is_current_stream_capturing():
+            # The copy is part of the graph, as is the memory that it fills: each replay fills it anew. The
+            # host's side stays as it is: torch gives pinned memory that a capture has used to nobody else.
+            return _upload(device, table)
+        stream = torch._C._cuda_getCurrentRawStream(device.index)
+    for where, known, there in tuple(_TABLES):  # to compare is faster than to hash
+        if known == table and where == (device, stream):
+            return there
+    uploaded = _upload(device, table)
+    _TABLES.appendleft(((device, stream), table, uploaded))
+    return uploaded
 
 
-@lru_cache(maxsize=64)  # gradients that are freed and made anew come back to a few sets of addresses
-def _upload(device: torch.device, stream: int | None, table: bytes) -> Tensor:
-    """A table for the current stream, by its number: another stream would have to wait for the copy."""
+def _upload(device: torch.device, table: bytes) -> Tensor:
     host = torch.empty(len(table) // 8, dtype=torch.int64, device="cpu", pin_memory=device.type == "cuda")
     host.copy_(torch.frombuffer(bytearray(table), dtype=torch.int64))
     return host.to(device, non_blocking=True)

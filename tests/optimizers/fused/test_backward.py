@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from rmsprop.optimizers.fused import FusedRMSprop, FusedRMSpropInBackward
-from tests.optimizers.fused.reference import assert_same_bits, snapshot
+from tests.optimizers.fused.reference import DEVICES, assert_same_bits, snapshot
 
 EVERYTHING = {"centered": True, "momentum": 0.9, "weight_decay": 0.1, "alpha": 0.9}
 
@@ -26,7 +26,8 @@ def batch(number, dtype=torch.float32):
 
 
 def loss_of(net, number=0):
-    return net(batch(number, next(net.parameters()).dtype)).float().pow(2).sum()
+    weight = next(net.parameters())
+    return net(batch(number, weight.dtype).to(weight.device)).float().pow(2).sum()
 
 
 def train(net, optimizer, steps=5, first=0, scheduler=None):
@@ -49,10 +50,11 @@ def pair(**options):
     ids=str,
 )
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
-def test_training_ends_at_the_same_bits_as_with_steps_after_the_backward_pass(dtype, options):
+@pytest.mark.parametrize("device", DEVICES)
+def test_training_ends_at_the_same_bits_as_with_steps_after_the_backward_pass(device, dtype, options):
     nets, optimizers = pair(**options)
     for net, optimizer in zip(nets, optimizers, strict=True):
-        net.to(dtype)
+        net.to(device, dtype)
         train(net, optimizer)
     assert_same_bits(*(snapshot(optimizer) for optimizer in optimizers))
     assert {state["step"].item() for state in optimizers[0].state.values()} == {5}

@@ -70,6 +70,22 @@ def test_the_steps_of_the_books_parameters(implementation, operations, python_ca
         assert (once["c_calls"], once["allocated"], once["peak"]) == (3, 0, 0)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("layout", ["6-book", "1e5-single"])
+def test_on_cuda_kernels_and_memory_are_counted_exactly(layout):
+    """FusedRMSprop's step is one kernel, which allocates nothing; one of torch's loop is one an operation."""
+    found = {}
+    for implementation in ("fused", "builtin-loop"):
+        with Workload(Case.parse(f"{implementation}-cuda-float32-{layout}-1t")) as workload:
+            counting.count(workload.run)
+            found[implementation] = counting.count(workload.run)
+            assert counting.count(workload.run) == found[implementation]
+    fused, loop = found.values()
+    assert (fused["kernels"], fused["allocated"], fused["peak"]) == ({"fused_step": 1}, 0, 0)
+    assert sum(loop["kernels"].values()) > 3
+    assert loop["allocated"] >= loop["peak"] > 0
+
+
 def test_a_profile_function_of_somebody_else_is_put_back():
     def theirs(*_arguments):
         return None
