@@ -24,6 +24,18 @@ def test_an_unknown_part_is_refused_and_the_known_ones_are_named():
 
 
 @pytest.mark.slow
+def test_the_parts_that_measure_run_without_a_gpu(tmp_path):
+    answer = gpu_check("--only", "host,training,bench", "--output", tmp_path)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    summary = answer.stdout.split("SUMMARY")[1]
+    assert all(f"{part}: done" in summary for part in ("host", "training", "bench"))
+    with tarfile.open(tmp_path / "gpu-check.tar.gz") as archive:
+        names = archive.getnames()
+    assert {"host.json", "training/README.md"} <= set(names)
+    assert any("results/bench" in name and "fused-cpu" in name for name in names)
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not find_spec("triton"), reason="needs Triton")
 def test_a_part_leaves_its_figures_its_log_and_a_summary(tmp_path):
     answer = gpu_check("--only", "tune", "--output", tmp_path)
