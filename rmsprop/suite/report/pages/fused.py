@@ -21,6 +21,7 @@ from rmsprop.suite.report.page import (
     paragraph,
 )
 from rmsprop.suite.report.pages import performance, performance_tables
+from rmsprop.suite.verdicts.ratios import LEAST_PROCESSES
 from rmsprop.suite.verdicts.turns import Comparison, compare, row_of, turns_of
 from rmsprop.suite.words import count, duration
 
@@ -47,8 +48,8 @@ def pages(inputs: Inputs) -> Iterable[Page]:
         paragraph(
             f"FusedRMSprop on {machine}; the runs and all other numbers stand on the page ",
             Link("Performance", f"{performance_tables.PATH}#{performance_tables.machine_anchor(machine)}"),
-            ". Each row compares what was measured in turns in one run. Ratios have 95% "
-            f"intervals over the processes that measured. {performance.WHAT_IS_REFERENCE}",
+            ". Each row compares what was measured in turns in one run. Ratios have 95% intervals over the "
+            f"processes where {LEAST_PROCESSES} or more measured. {performance.WHAT_IS_REFERENCE}",
         ),
         rivals_table(turns),
         note(

@@ -38,6 +38,7 @@ from rmsprop.suite.report.pages import (
 from rmsprop.suite.report.pages.reproduction_claims import answer, claim_sentences, claims_table, origin
 from rmsprop.suite.report.pages.reproduction_evidence import worth_table
 from rmsprop.suite.verdicts.gate_words import headline as gate_answer
+from rmsprop.suite.verdicts.ratios import LEAST_PROCESSES
 from rmsprop.suite.verdicts.reproduction import Judgement
 from rmsprop.suite.verdicts.speed import Run, as_rows, first_of, measured_steps
 from rmsprop.suite.verdicts.turns import compare, row_of
@@ -308,7 +309,7 @@ def _speed_tables(inputs: Inputs) -> Iterator[Table]:
         names = [name for name in inputs.runs.implementations if name in measured]
         yield capped(
             f"{found.run.machine}, {found.device}, float32: how many times as fast as {found.default} "
-            f"(95% intervals); {found.run.words}",
+            f"(95% intervals where {LEAST_PROCESSES} processes measured); {found.run.words}",
             ("Implementation", *(str(point["point"].iloc[0]) for point in found.points)),
             [
                 (

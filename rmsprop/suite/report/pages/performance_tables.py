@@ -1,5 +1,6 @@
 """The tables of the page `performance`: steps, memory and cold start, and sentences of what was noticed."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 import pandas as pd
@@ -106,7 +107,7 @@ def warning_sentences(rows: pd.DataFrame) -> Iterator[str]:
     kinds: dict[str, list[tuple[str, str]]] = {}
     warned = rows[(rows["status"] == "measured") & ~rows["trusted"]].drop_duplicates(CASE)
     for case in as_rows(warned):
-        for warning in case["warnings"].split("; "):
+        for warning in re.split(r"; (?=\w+: )", case["warnings"]):
             kinds.setdefault(warning.partition(":")[0], []).append((warning, _id(case)))
     for found in kinds.values():
         warning, example = found[0]
