@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rmsprop.errors import UserError
-from rmsprop.suite.records.leftovers import left_behind, own_prefix
+from rmsprop.suite.records.leftovers import left_behind, own_path
 
 CHECKOUT = Path(__file__).parents[2]
 PREFIX = "rmsprop-soak-"
@@ -47,14 +47,15 @@ def workshop(results: Path) -> Iterator[Path]:
 
     pool/ is a copy of the results, theirs/ a repository of two commits with a suite, home/ an empty home.
     """
-    top = Path(tempfile.gettempdir())
+    top = Path(tempfile.gettempdir()).resolve()
     for left in left_behind(top, PREFIX):
         for mounted in left.glob("place*"):
             if os.path.ismount(mounted):
                 subprocess.run(["umount", "--lazy", str(mounted)], check=False)
         shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=own_prefix(PREFIX), dir=top)).resolve()
+    folder = own_path(top, PREFIX)
     try:
+        folder.mkdir(mode=0o700)
         if not any(results.rglob("*.json")):
             raise UserError(f"--results {results}: no records there; name a folder with some")
         shutil.copytree(results, folder / "pool")

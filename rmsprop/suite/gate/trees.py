@@ -24,7 +24,7 @@ from rmsprop.suite.gate import counting, worker
 from rmsprop.suite.gate.suite_files import SuiteFiles, copy_suite, find_suite
 from rmsprop.suite.git import git, git_or_none
 from rmsprop.suite.measure import pauses
-from rmsprop.suite.records.leftovers import left_behind, own_prefix
+from rmsprop.suite.records.leftovers import left_behind, own_path
 
 PREFIX = "rmsprop-gate-"
 WORKING_TREE = "working tree"
@@ -228,10 +228,12 @@ def _lacking(top: Path) -> Iterator[str]:
 @contextmanager
 def _temporary_folder() -> Iterator[Path]:
     """It is removed whatever happens, undisturbed by a second signal; so is what a killed gate left."""
-    for left in left_behind(Path(tempfile.gettempdir()), PREFIX):
+    top = Path(tempfile.gettempdir()).resolve()
+    for left in left_behind(top, PREFIX):
         shutil.rmtree(left, ignore_errors=True)
-    work = Path(tempfile.mkdtemp(prefix=own_prefix(PREFIX))).resolve()
+    work = own_path(top, PREFIX)
     try:
+        work.mkdir(mode=0o700)
         yield work
     finally:
         with _undisturbed():

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rmsprop.errors import UserError
-from rmsprop.suite.records.leftovers import left_behind, own_prefix
+from rmsprop.suite.records.leftovers import left_behind, own_path
 from rmsprop.suite.words import printable
 
 LARGEST = 2**28
@@ -119,11 +119,9 @@ def _temporary(path: Path) -> Iterator[Path]:
     for left in left_behind(path.parent, PARTIAL):
         with suppress(OSError):
             left.unlink()
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=own_prefix(PARTIAL))
-    os.close(handle)
-    partial = Path(name)
+    partial = own_path(path.parent, PARTIAL)
     try:
-        partial.chmod(0o644)
+        partial.touch(exist_ok=False)
         yield partial
     finally:
         with suppress(OSError):

@@ -7,15 +7,19 @@ of the process, and the next one that works in that place removes it.
 import os
 import platform
 import re
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 from rmsprop.suite.words import slug
 
 
-def own_prefix(prefix: str) -> str:
-    """The beginning of a temporary name of this process."""
-    return f"{prefix}{slug(platform.node())}-{os.getpid()}-"
+def own_path(folder: Path, prefix: str) -> Path:
+    """A temporary name of this process, under which nothing is there yet.
+
+    It is known before the file is made, so that an interrupt in between leaves nothing that nobody removes.
+    """
+    return folder / f"{prefix}{slug(platform.node())}-{os.getpid()}-{secrets.token_hex(8)}"
 
 
 def left_behind(folder: Path, prefix: str) -> Iterator[Path]:

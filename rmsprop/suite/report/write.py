@@ -5,14 +5,13 @@ import errno
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from rmsprop.errors import UserError
 from rmsprop.suite.records.files import check_writable, read_json, write_atomically
-from rmsprop.suite.records.leftovers import left_behind, own_prefix
+from rmsprop.suite.records.leftovers import left_behind, own_path
 
 MANIFEST = "manifest.json"
 """The names of all files of the site. What it does not list is somebody else's, and stays."""
@@ -35,8 +34,9 @@ def write_site(reports: Path, files: Mapping[str, str]) -> tuple[Path, ...]:
     try:
         _restore(site, prefix)
         _refuse_foreign(reports, files)
-        building = Path(tempfile.mkdtemp(dir=site.parent, prefix=own_prefix(prefix)))
+        building = own_path(site.parent, prefix)
         try:
+            building.mkdir()
             _fill(building, files)
             if site.exists():
                 _exchange(building, site)
@@ -53,7 +53,6 @@ def write_site(reports: Path, files: Mapping[str, str]) -> tuple[Path, ...]:
 
 
 def _fill(folder: Path, files: Mapping[str, str]) -> None:
-    folder.chmod(0o755)
     listed = json.dumps({"made by": "rmsprop report", "files": sorted(files)}, indent=1) + "\n"
     for name, content in {MANIFEST: listed, **files}.items():
         write_atomically(folder / name, content)

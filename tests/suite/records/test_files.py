@@ -30,6 +30,38 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
         check_writable(tmp_path / "file" / "results")
 
 
+def interrupted_at(line, path):
+    """Ctrl-C at that line of what makes a temporary file; False once the file is there before."""
+
+    def trace(frame, event, _argument):
+        nonlocal line
+        if frame.f_code.co_filename != files.__file__:
+            return None
+        line -= event == "line"
+        if line < 0:
+            raise KeyboardInterrupt
+        return trace
+
+    former = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with files._temporary(path):
+            sys.settrace(former)
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(former)
+    return False
+
+
+def test_an_interrupt_while_a_temporary_file_is_made_leaves_nothing(tmp_path):
+    line = 0
+    while interrupted_at(line, tmp_path / "x.json"):
+        assert list(tmp_path.iterdir()) == []
+        line += 1
+    assert line > 4
+
+
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from rmsprop.suite.records.files import PARTIAL, write_new
-from rmsprop.suite.records.leftovers import left_behind, own_prefix
+from rmsprop.suite.records.leftovers import left_behind, own_path
 from rmsprop.suite.words import slug
 
 CHECKOUT = Path(__file__).parents[3]
@@ -38,7 +38,12 @@ def test_a_killed_process_leaves_a_file_that_the_next_one_removes(tmp_path):
 
 def test_what_runs_or_is_of_another_machine_is_left(tmp_path):
     host = slug(platform.node())
-    kept = [f"{own_prefix(PARTIAL)}abc", f"{PARTIAL}{host}x-999999999-abc", f"{PARTIAL}mine", "record.json"]
+    kept = [
+        own_path(tmp_path, PARTIAL).name,
+        f"{PARTIAL}{host}x-999999999-abc",
+        f"{PARTIAL}mine",
+        "record.json",
+    ]
     for name in [*kept, f"{PARTIAL}{host}-999999999-abc"]:
         (tmp_path / name).touch()
     (tmp_path / f"{PARTIAL}{host}-999999998-link").symlink_to(tmp_path / "record.json")

@@ -101,7 +101,8 @@ def test_a_build_killed_at_any_point_leaves_one_site_whole_and_the_next_brings_t
 
 
 def test_a_build_killed_between_two_renames_is_finished_by_the_next(site):
-    host_and_dead = write.own_prefix(f".{site.name}-building-").rsplit("-", 2)[0] + "-999999999-x"
+    ours = write.own_path(site.parent, f".{site.name}-building-").name
+    host_and_dead = ours.rsplit("-", 2)[0] + "-999999999-x"
     shutil.copytree(site, site.parent / host_and_dead)
     site.rename(site.parent / f"{host_and_dead}.former")
     write_site(site, NEW)
