@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
+from rmsprop.suite.children import deaf_children
 from rmsprop.suite.history.series import LAUNCHES, History, Series
 from rmsprop.suite.records.gate import Policy
 from rmsprop.suite.verdicts.changepoints import SMALLEST, ChangePoint, find_change_points
@@ -168,7 +169,9 @@ def _change_points(series: Sequence[Series]) -> dict[int, tuple[ChangePoint, ...
         found = [find_change_points(one) for one in values]
     else:
         with ProcessPoolExecutor() as pool:
-            found = list(pool.map(find_change_points, values, chunksize=64))
+            with deaf_children():
+                asked = pool.map(find_change_points, values, chunksize=64)
+            found = list(asked)
     return {id(one): points for one, points in zip(series, found, strict=True)}
 
 

@@ -8,12 +8,14 @@ import logging
 import multiprocessing
 import signal
 from contextlib import ExitStack
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Self
 
 from torch._logging._internal import set_logs
 
+from rmsprop.suite.children import deaf_children
 from rmsprop.suite.measure.point import Parts, Task, measure_point
 
 _END_SECONDS = 2.0
@@ -64,14 +66,15 @@ def _start() -> tuple[BaseProcess, Connection]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs,), daemon=True)
-    process.start()
+    with deaf_children(resource_tracker.ensure_running):
+        process.start()
     theirs.close()
     return process, ours
 
 
 def _serve(connection: Connection) -> None:
     """Measure what comes in until the other end is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Windows; elsewhere it is blocked
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     set_logs(all=logging.ERROR)  # its warnings would tear the parent's progress
     try:

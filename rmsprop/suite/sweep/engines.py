@@ -17,6 +17,7 @@ from itertools import islice
 from typing import Any
 
 from rmsprop.errors import UserError
+from rmsprop.suite.children import deaf_children
 from rmsprop.suite.sweep.work import Done, Task, carry_out
 
 Work = Callable[[Task], Done]
@@ -53,7 +54,9 @@ def in_processes(jobs: int, tasks: Iterable[Task], work: Work = carry_out) -> It
     parallel = joblib.Parallel(
         jobs, backend="loky", return_as="generator_unordered", batch_size=1, pre_dispatch=AHEAD * jobs
     )
-    done = parallel(joblib.delayed(work)(task) for task in tasks)
+    tracker = import_module("joblib.externals.loky.backend.resource_tracker")
+    with deaf_children(tracker.ensure_running):
+        done = parallel(joblib.delayed(work)(task) for task in tasks)
     with closing(done):
         try:
             yield from done
