@@ -1,4 +1,4 @@
-"""asv: one step of each implementation over the regular profile, the book's job, and the book's chapter.
+"""asv: one step of each implementation over the regular profile, both jobs, and the book's chapter.
 
 The parameters are the same on every machine and for every commit; what cannot run is skipped in `setup`. A
 sample is one call of `time_step`: `steps` steps in a row, so that a step of 10 us is measured and not a call.
@@ -15,7 +15,7 @@ import torch._dynamo  # noqa: F401
 from rmsprop.book.programs import PROGRAMS
 from rmsprop.suite.case import IMPLEMENTATIONS, Case
 from rmsprop.suite.measure.matrix import cases, others
-from rmsprop.suite.measure.metrics import book_job, peak_extra_bytes, program_job
+from rmsprop.suite.measure.metrics import book_job, digits_job, peak_extra_bytes, program_job
 from rmsprop.suite.measure.workload import Workload
 
 _NAMES = (*IMPLEMENTATIONS, *others())
@@ -128,6 +128,34 @@ class Book:
 
     track_epoch.unit = "seconds"  # type: ignore[attr-defined]
     track_loss.unit = "half mean squared error"  # type: ignore[attr-defined]
+
+
+class Digits:
+    """The second job: five epochs of a network of 2,410 parameters on 1,797 digits, in batches of 32."""
+
+    param_names = ("implementation", "point")
+    params = (_NAMES, ["cpu-float32-2410-digits-1t", "cuda-float32-2410-digits-1t"])
+    version = "1"
+    timeout = 600
+
+    def setup(self, implementation: str, point: str) -> None:
+        if not hasattr(self, "job"):
+            case = Case.at(implementation, point)
+            try:
+                self.job = digits_job(
+                    implementation, case.device, case.dtype, threads=case.threads, seeds=range(5)
+                )
+            except ModuleNotFoundError as absent:
+                raise NotImplementedError(str(absent)) from None
+
+    def track_epoch(self, implementation: str, point: str) -> float:
+        return sorted(self.job.epoch_seconds)[len(self.job.epoch_seconds) // 2]
+
+    def track_loss(self, implementation: str, point: str) -> float:
+        return sum(self.job.losses) / len(self.job.losses)
+
+    track_epoch.unit = "seconds"  # type: ignore[attr-defined]
+    track_loss.unit = "mean cross-entropy"  # type: ignore[attr-defined]
 
 
 class Chapter:

@@ -300,7 +300,7 @@ def main() -> None:
     if options.measure:
         measure(options.output)
         return
-    sweeps, _ = read_sweeps(options.results)
+    sweeps = [sweep for sweep in read_sweeps(options.results)[0] if sweep.record.job == "book"]
     newest = max(options.output.glob("*.json"), key=lambda path: path.stat().st_mtime)
     text = page(json.loads(newest.read_text()), sweeps[-1])
     write_atomically(options.output / "README.md", text)

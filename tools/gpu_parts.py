@@ -342,7 +342,7 @@ def bench(output: Path, commit: str) -> int:
         if all(other in records for other in chosen if other.point == case.point):
             show(case, records)
 
-    effort = session.Effort(case_seconds=0.6 if CUDA else 0.05, book_runs=2, cold=False, processes=2)
+    effort = session.Effort(case_seconds=0.6 if CUDA else 0.05, job_runs=2, cold=False, processes=2)
     try:
         session.bench(chosen, output / "results", effort, progress=progress)
     except KeyboardInterrupt:

@@ -25,6 +25,7 @@ ITEMSIZE = {"float32": 4, "float64": 8, "bfloat16": 2, "float16": 2}
 LAYOUTS = {
     "single": "one tensor",
     "book": "the book’s w and b",
+    "digits": "the digits network",
     "many": "1,000 tensors",
     "resnet50": "ResNet-50",
     "gpt2": "GPT-2 small",

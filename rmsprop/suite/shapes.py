@@ -1,6 +1,8 @@
 """Parameter shapes of real models, in the order of `model.parameters()`."""
 
 Shape = tuple[int, ...]
+DIGITS: tuple[Shape, ...] = ((32, 64), (32,), (10, 32), (10,))
+"""Of the network that learns scikit-learn's digits: 4 tensors, 2,410 parameters."""
 
 
 def resnet50() -> tuple[Shape, ...]:
@@ -37,4 +39,6 @@ def shapes(layout: str, size: str) -> tuple[Shape, ...]:
         return ((5, 1), (1,))  # the w and b of section 7.6
     if layout == "many":
         return 1000 * ((1000,),)
+    if layout == "digits":
+        return DIGITS
     return {"resnet50": resnet50, "gpt2": gpt2}[layout]()

@@ -101,7 +101,7 @@ def rng():
 
 
 def made_sweep(
-    environment, loss=lambda setting: 0.25, *, seeds=100, diverged=lambda setting: 0, **axes
+    environment, loss=lambda setting: 0.25, *, seeds=100, diverged=lambda setting: 0, job="book", **axes
 ) -> Sweep:
     """A finished sweep: every point's quantiles are 0.01 apart around its loss."""
     known = {"sgd": ("lr",), "rmsprop": ("lr", "gamma", "eps")}
@@ -149,6 +149,7 @@ def made_sweep(
         target=0.25,
         points=len(points),
         chunk=32_768,
+        job=job,
     )
     return Sweep(record, points, (ChunkTime(600, 10.0, 8.0), ChunkTime(300, 2.5, 2.0)))
 

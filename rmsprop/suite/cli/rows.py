@@ -1,8 +1,10 @@
-"""The airfoil rows for a command, and what the terminal says of them."""
+"""The rows of a job for a command, and what the terminal says of them."""
 
 import typer
 
 from rmsprop.book.airfoil import FILE, Airfoil, load_airfoil
+from rmsprop.errors import UserError
+from rmsprop.suite.measure.digits import Digits, load_digits
 
 
 def load_rows(data: str) -> Airfoil:
@@ -18,4 +20,14 @@ def load_rows(data: str) -> Airfoil:
         )
     else:
         typer.echo(f"data: {rows.source} ({rows.detail})", err=True)
+    return rows
+
+
+def load_digit_rows() -> Digits:
+    """scikit-learn's digits; UserError where it is not installed."""
+    try:
+        rows = load_digits()
+    except ModuleNotFoundError as absent:
+        raise UserError(f"--job digits {absent}") from None
+    typer.echo(f"data: {rows.detail}", err=True)
     return rows

@@ -1,4 +1,4 @@
-"""`rmsprop sweep`: the book's job over a grid of settings and many seeds."""
+"""`rmsprop sweep`: a job over a grid of settings and many seeds."""
 
 import math
 
@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rmsprop.suite.cli.progress import bars
-from rmsprop.suite.cli.rows import load_rows
+from rmsprop.suite.cli.rows import load_digit_rows, load_rows
 from rmsprop.suite.cli.sweep_options import Sweep
 from rmsprop.suite.cli.tables import show_table
 from rmsprop.suite.records import sweep as records
@@ -16,7 +16,7 @@ from rmsprop.suite.records.sweep_files import POINTS, arrow, read_points
 from rmsprop.suite.sweep.engines import engine_of
 from rmsprop.suite.sweep.grid import Grid, chunks
 from rmsprop.suite.sweep.session import Plan, carry_on, check_size, prepare
-from rmsprop.suite.verdicts.sweep import best_points, jobs_of
+from rmsprop.suite.verdicts.sweep import best_points, conditions_of
 from rmsprop.suite.words import count
 
 
@@ -24,14 +24,14 @@ def run(options: Sweep) -> None:
     """Train what is missing, store the record, and show each optimizer's best point."""
     grid = options.grid
     if options.listed:
-        _show_grid(grid, options.chunk)
+        _show_grid(grid, options.most)
         return
     arrow()
     engine = engine_of(options.processes, options.scheduler)
-    check_size(grid, options.output, options.chunk, options.processes)
+    check_size(grid, options.output, options.most, options.processes)
     check_writable(options.output)
-    rows = load_rows(options.data)
-    plan = prepare(grid, rows, options.output, target=options.target, most=options.chunk, again=options.again)
+    rows = load_digit_rows() if options.job == "digits" else load_rows(options.data)
+    plan = prepare(grid, rows, options.output, target=options.loss, most=options.most, again=options.again)
     _show_plan(plan)
     try:
         with bars() as shown:
@@ -68,14 +68,14 @@ def _show_plan(plan: Plan) -> None:
 
 
 def show_sweep(sweep: records.Sweep) -> None:
-    """Each optimizer's best point in each job."""
+    """Each optimizer's best point for each batch size, number of epochs and dtype."""
     console = Console()
-    for job in jobs_of(sweep.points):
-        words = f"batch {job['batch_size']}, {count(job['epochs'], 'epoch')}, {job['dtype']}"
+    for one in conditions_of(sweep.points):
+        words = f"batch {one['batch_size']}, {count(one['epochs'], 'epoch')}, {one['dtype']}"
         table = Table(title=f"Each optimizer's best point: {words}", caption=EXPLAINED)
         for column in ("optimizer", "setting", "median loss", "central 90%", "diverged", "epochs to target"):
             table.add_column(column, justify="left" if column in ("optimizer", "setting") else "right")
-        for best in best_points(sweep.points, job):
+        for best in best_points(sweep.points, one):
             table.add_row(
                 best.optimizer,
                 ", ".join(f"{axis} {value:g}" for axis, value in best.setting.items()),

@@ -9,12 +9,13 @@ from typer import Argument, Option
 
 from rmsprop.errors import UserError
 from rmsprop.suite.cli.option_kinds import Data, Records, among, one_of
-from rmsprop.suite.sweep.grid import AXES, JOB, LANES, OPTIMIZERS, PROFILES, Grid, values_of
+from rmsprop.suite.sweep.grid import AXES, DEFAULTS, OPTIMIZERS, PROFILES, SHARED, Grid, values_of
+from rmsprop.suite.sweep.jobs import JOBS
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Train the book's job at each point of a grid with many seeds: where does an optimizer work?
+    """Train a job at each point of a grid with many seeds: where does an optimizer work?
 
     Such as: rmsprop sweep optimizer=rmsprop,adam lr=1e-4..1:9 gamma=.9,.99 --seeds 256. The range 1e-4..1:9
     stands for nine values from 1e-4 to 1, each the same multiple of the one before. A finished chunk is on
@@ -34,14 +35,29 @@ class Sweep:
         str | None,
         among(
             PROFILES,
-            "Smoke trains every optimizer of the chapter 12,000 times in all, map 1.4 million times. Without "
-            "it, an axis that is not given has the book's value for RMSProp. Where to begin",
+            "Smoke trains every optimizer of the chapter 12,000 times in all, map 1.4 million times; on the "
+            "digits 360 and 10,464 times. Without it, an axis that is not given has the book's value for "
+            "RMSProp. Where to begin",
         ),
     ] = None
+    job: Annotated[
+        str,
+        among(
+            JOBS,
+            "The book's linear regression, or a small network on the digits of scikit-learn. What is trained",
+        ),
+    ] = "book"
     seeds: Annotated[
-        int | None, Option(help="How many seeds a point; 128 without a profile.", show_default=False)
+        int | None,
+        Option(help="How many seeds a point; without a profile 128, of the digits 32.", show_default=False),
     ] = None
-    target: Annotated[float, Option(help="The loss to which epochs are counted.")] = 0.25
+    target: Annotated[
+        float | None,
+        Option(
+            help="The loss to which epochs are counted; 0.25 without it, of the digits 0.1.",
+            show_default=False,
+        ),
+    ] = None
     jobs: Annotated[
         int | None,
         Option(help="How many processes train. Without it: one for each processor.", show_default=False),
@@ -50,7 +66,14 @@ class Sweep:
         str | None,
         Option(help="Train on the Dask cluster of this scheduler: tcp://host:8786.", metavar="ADDRESS"),
     ] = None
-    chunk: Annotated[int, Option(help="About how many trainings a worker takes at a time, at most.")] = 32_768
+    chunk: Annotated[
+        int | None,
+        Option(
+            help="About how many trainings a worker takes at a time, at most; 32,768 without it, of the "
+            "digits 512.",
+            show_default=False,
+        ),
+    ] = None
     listed: Annotated[bool, Option("--list", help="Train nothing: print axes and size.")] = False
     again: Annotated[bool, Option("--again", help="Begin anew, also where the same sweep is there.")] = False
     data: Data = "auto"
@@ -58,18 +81,22 @@ class Sweep:
 
     def __post_init__(self) -> None:
         """Check names and numbers."""
+        one_of("--job", self.job, JOBS)
         if self.profile is not None:
             one_of("--profile", self.profile, PROFILES)
+        if self.job != "book" and self.data != "auto":
+            raise UserError(f"--data {self.data}: the job {self.job} has rows of its own; leave it out")
         if self.jobs is not None and self.jobs < 1:
             raise UserError(f"--jobs {self.jobs}: expected at least 1")
-        if self.chunk < LANES:
-            raise UserError(f"--chunk {self.chunk}: expected at least {LANES}, the seeds that train together")
-        if not self.target > 0:
+        lanes = JOBS[self.job].lanes
+        if self.most < lanes:
+            raise UserError(f"--chunk {self.chunk}: expected at least {lanes}, the seeds of a chunk")
+        if self.target is not None and not self.target > 0:
             raise UserError(f"--target {self.target:g}: expected a number above 0")
         if self.scheduler is not None and self.jobs is not None:
             raise UserError("--jobs and --scheduler: give one of them; a cluster has its own workers")
         grid = self.grid
-        known = {axis for name in grid.optimizer for axis in (*JOB, *OPTIMIZERS[name])}
+        known = {axis for name in grid.optimizer for axis in (*SHARED, *OPTIMIZERS[name])}
         for axis in self.given:
             if axis not in known:
                 having = next(name for name, axes in OPTIMIZERS.items() if axis in axes)
@@ -79,9 +106,9 @@ class Sweep:
                 )
 
     @property
-    def given(self) -> dict[str, tuple[Any, ...]]:
+    def given(self) -> dict[str, Any]:
         """The values that were given, by axis."""
-        found: dict[str, tuple[Any, ...]] = {}
+        found: dict[str, Any] = {}
         for word in self.axis:
             name, equals, values = word.partition("=")
             if not equals:
@@ -95,9 +122,19 @@ class Sweep:
     @property
     def grid(self) -> Grid:
         """What is asked for."""
-        begin = PROFILES[self.profile] if self.profile else Grid()
+        begin = PROFILES[self.profile][self.job] if self.profile else DEFAULTS[self.job]
         seeds = begin.seeds if self.seeds is None else self.seeds
         return replace(begin, seeds=seeds, **self.given)
+
+    @property
+    def loss(self) -> float:
+        """To which epochs are counted."""
+        return JOBS[self.job].target if self.target is None else self.target
+
+    @property
+    def most(self) -> int:
+        """About how many trainings a chunk holds at most."""
+        return JOBS[self.job].chunk if self.chunk is None else self.chunk
 
     @property
     def processes(self) -> int:

@@ -20,11 +20,13 @@ VARIABLE = "RMSPROP_OPTIMIZERS"
 SIZES = {
     "single": ("1e3", "1e5", "1e6", "1e7", "1e8", "1e9"),
     "book": ("6",),
+    "digits": ("2410",),
     "many": ("1e6",),
     "resnet50": ("25557032",),
     "gpt2": ("124439808",),
 }
-"""Elements by layout: one tensor; the book's w and b; 1,000 tensors of 1,000; two models' real shapes."""
+"""Elements by layout: one tensor; the book's w and b; the network of the digits; 1,000 tensors of 1,000; two
+models' real shapes."""
 THREADS = (1, 0)
 """torch's intra-op threads; 0 stands for all, as many as torch takes by default."""
 MOMENTA = (0.0, 0.9)
@@ -63,7 +65,9 @@ class Points:
 
 CPU, GPU = ("cpu",), ("cuda", "mps")
 FLOAT32, HALF = ("float32",), ("bfloat16", "float16")
-BOOK, MANY, RESNET50, GPT2 = ((SIZES[layout][0], layout) for layout in ("book", "many", "resnet50", "gpt2"))
+BOOK, DIGITS, MANY, RESNET50, GPT2 = (
+    (SIZES[layout][0], layout) for layout in ("book", "digits", "many", "resnet50", "gpt2")
+)
 E3, E5, E6, E7, E8, E9 = ((size, "single") for size in SIZES["single"])
 
 PROFILES = {
@@ -72,12 +76,12 @@ PROFILES = {
         Points(DEVICES, FLOAT32, (BOOK, E6, MANY), compiled=False),
     ),
     "regular": (
-        Points(CPU, FLOAT32, (BOOK, E3)),
+        Points(CPU, FLOAT32, (BOOK, DIGITS, E3)),
         Points(CPU, FLOAT32, (E5, E6, E7), THREADS),
         Points(CPU, FLOAT32, (MANY, RESNET50), THREADS, compiled=False),
         Points(CPU, ("float64", *HALF), (E6,), (0,)),
         Points(CPU, FLOAT32, (E5, E6), (0,), compiled=False, momenta=(0.9,)),
-        Points(GPU, FLOAT32, (BOOK, E5, E6, E7, E8)),
+        Points(GPU, FLOAT32, (BOOK, DIGITS, E5, E6, E7, E8)),
         Points(GPU, FLOAT32, (MANY, RESNET50), compiled=False),
         Points(GPU, HALF, (E7,)),
     ),
@@ -91,8 +95,8 @@ PROFILES = {
         Points(GPU, (*FLOAT32, "bfloat16"), (MANY, RESNET50, GPT2), compiled=False),
     ),
     "full": (
-        Points(CPU, tuple(ITEMSIZE), (BOOK, E3, E5, E6, E7, E8, MANY, RESNET50, GPT2), THREADS),
-        Points(GPU, tuple(ITEMSIZE), (BOOK, E3, E5, E6, E7, E8, MANY, RESNET50, GPT2)),
+        Points(CPU, tuple(ITEMSIZE), (BOOK, DIGITS, E3, E5, E6, E7, E8, MANY, RESNET50, GPT2), THREADS),
+        Points(GPU, tuple(ITEMSIZE), (BOOK, DIGITS, E3, E5, E6, E7, E8, MANY, RESNET50, GPT2)),
         Points(("cuda",), (*FLOAT32, *HALF), (E9,)),
         Points(DEVICES, FLOAT32, (E5, E6, E7, RESNET50), (0,), momenta=(0.9,)),
     ),

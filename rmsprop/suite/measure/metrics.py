@@ -20,6 +20,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from rmsprop.book.programs import MATRIX, program
 from rmsprop.suite.case import ITEMSIZE, Case
+from rmsprop.suite.measure.digits import DigitsRun, load_digits, train_digits
 from rmsprop.suite.measure.pauses import Pauses
 from rmsprop.suite.measure.registry import NOT_HERE, Implementation
 from rmsprop.suite.measure.registry import implementation as find
@@ -159,17 +160,17 @@ def _quiet() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class BookJob:
-    """The book's job, linear regression on 1500 rows in batches of 10, with one implementation.
+class Job:
+    """Trainings of the book's job or of the digits with one implementation.
 
     Attributes
     ----------
     epoch_seconds
         Of each run, the last epoch: the first one may compile.
     losses
-        The final loss of each run, as the book prints it.
+        The final loss of each run: as the book prints it, or the cross-entropy.
     curve
-        The mean over the runs of the loss at the start and after each 100 rows.
+        The mean over the runs of all losses: at the start, and after each 100 rows or each epoch.
     data
         real or surrogate.
     """
@@ -180,8 +181,8 @@ class BookJob:
     data: str
 
     @classmethod
-    def of(cls, runs: Sequence[Any], data: str) -> "BookJob":
-        """Of some `rmsprop.book.training.TrainingRun`."""
+    def of(cls, runs: Sequence[Any], data: str) -> "Job":
+        """Of some `rmsprop.book.training.TrainingRun` or `measure.digits.DigitsRun`."""
         return cls(
             epoch_seconds=tuple(run.sec_per_epoch for run in runs),
             losses=tuple(run.loss for run in runs),
@@ -198,20 +199,43 @@ def book_job(
     threads: int = 0,
     data: str = "auto",
     seeds: Sequence[int] = (0,),
-) -> BookJob:
+) -> Job:
     """Train once per seed in the book's own loop, with the matrix's hyperparameters, which are the book's.
 
     `threads` is torch's (0: all); all else is as in `book_trainer`.
     """
     train, source = book_trainer(name, device, dtype, data=data, threads=threads)
+    return Job.of(_trainings(train, seeds, threads), source)
+
+
+def digits_job(name: str, device: str, dtype: str, *, threads: int = 0, seeds: Sequence[int] = (0,)) -> Job:
+    """Train the digits once per seed, with the matrix's hyperparameters, which are the book's.
+
+    CaseSkippedError if this machine or this commit cannot; ModuleNotFoundError without scikit-learn.
+    """
+    if reason := skip_reason(Case(name, device, dtype, "2410", "digits", threads)):
+        raise CaseSkippedError(reason)
+    rows, implementation = load_digits(), find(name)
+    given = hyperparameters(implementation, dtype)
+
+    def train(seed: int) -> DigitsRun:
+        def make(params: list[nn.Parameter]) -> Any:
+            return implementation.make(list(params), **given)
+
+        return train_digits(make, rows, device, getattr(torch, dtype), seed=seed)
+
+    return Job.of(_trainings(train, seeds, threads), rows.source)
+
+
+def _trainings(train: Callable[[int], Any], seeds: Sequence[int], threads: int) -> list[Any]:
+    """One for each seed, with so many threads of torch (0: all), and again where the machine paused."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:
         pauses = Pauses()
-        runs = [pauses.undisturbed(partial(train, seed)) for seed in seeds]
+        return [pauses.undisturbed(partial(train, seed)) for seed in seeds]
     finally:
         torch.set_num_threads(before)
-    return BookJob.of(runs, source)
 
 
 def book_trainer(
@@ -263,7 +287,7 @@ def book_trainer(
     return train, table.source
 
 
-def program_job(name: str, *, data: str = "auto", seeds: Sequence[int] = (0,)) -> BookJob:
+def program_job(name: str, *, data: str = "auto", seeds: Sequence[int] = (0,)) -> Job:
     """Train a program of the book's chapter once per seed on the CPU in float32, as its section does.
 
     CaseSkippedError if this commit has no such program.
@@ -280,4 +304,4 @@ def program_job(name: str, *, data: str = "auto", seeds: Sequence[int] = (0,)) -
     table = airfoil.load_airfoil(data)
     features, labels = table.to("cpu", torch.float32)
     runs = [train(book, features, labels, seed) for seed in seeds]
-    return BookJob.of(runs, table.source)
+    return Job.of(runs, table.source)

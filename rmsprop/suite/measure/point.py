@@ -17,7 +17,7 @@ import torch
 import rmsprop.suite
 from rmsprop.suite.case import Case
 from rmsprop.suite.measure.cold_start import cold_start
-from rmsprop.suite.measure.metrics import book_job, five_passes, peak_extra_bytes
+from rmsprop.suite.measure.metrics import book_job, digits_job, five_passes, peak_extra_bytes
 from rmsprop.suite.measure.pauses import Pauses
 from rmsprop.suite.measure.trust import Spent, Watch
 from rmsprop.suite.measure.workload import CaseSkippedError, Workload
@@ -43,8 +43,9 @@ class Task:
         Aimed at, for the samples of one case.
     rounds
         How many samples of each case; None to find out how many fill `case_seconds`.
-    book_runs
-        Trainings of the book's job; 0 where this process is not to measure what stands beside the steps.
+    job_runs
+        Trainings of the book's job, or of the digits; 0 where this process is not to measure what stands
+        beside the steps.
     cold
         Whether to measure the cold start.
     """
@@ -52,7 +53,7 @@ class Task:
     cases: tuple[Case, ...]
     case_seconds: float
     rounds: int | None
-    book_runs: int
+    job_runs: int
     cold: bool
 
 
@@ -105,12 +106,16 @@ def measure_point(task: Task, at: Callable[[int], None] = lambda number: None) -
             passes.attempt(passes.enter, workloads)
         with Watch() as watch:
             rounds = _take_turns([run for run in (*playing, passes) if run.ended is None], task)
-        if task.book_runs:
+        if task.job_runs:
             for run in runs:
                 run.beside("peak memory", run.peak)
     for run in runs:
-        if task.book_runs and run.case.layout == "book" and not run.case.momentum:  # the book has none
-            run.beside("book's job", run.book_job, task.book_runs)
+        if not task.job_runs or run.case.momentum:  # the book has none
+            continue
+        if run.case.layout == "digits":
+            run.beside("the digits", run.digits_job, task.job_runs)
+        if run.case.layout == "book":
+            run.beside("book's job", run.book_job, task.job_runs)
             if task.cold:
                 run.beside("cold start", run.cold_start)
     return Parts(tuple(run.part() for run in runs), passes.part(), watch.spent, rounds)
@@ -185,6 +190,17 @@ class _Run:
             seeds=range(runs),
         )
         self.samples |= {"epoch": job.epoch_seconds, "loss": job.losses, "curve": job.curve}
+
+    def digits_job(self, runs: int) -> None:
+        """The training of the digits: seconds of the last epoch and final losses."""
+        job = digits_job(
+            self.case.implementation,
+            self.case.device,
+            self.case.dtype,
+            threads=self.case.threads,
+            seeds=range(runs),
+        )
+        self.samples |= {"epoch": job.epoch_seconds, "loss": job.losses}
 
     def cold_start(self) -> None:
         """Imports, first step and what of it is beyond a steady one, in a process of its own."""

@@ -38,8 +38,8 @@ class Effort:
     ----------
     case_seconds
         Aimed at, for the samples of one case in all processes together.
-    book_runs
-        Trainings of the book's job for each case of the book's layout.
+    job_runs
+        Trainings for each case of the layouts `book` and `digits`: of the book's job, and of the digits.
     cold
         Whether the cold start is measured too, in a process of its own, for cases of the book's layout.
     processes
@@ -47,16 +47,16 @@ class Effort:
     """
 
     case_seconds: float
-    book_runs: int
+    job_runs: int
     cold: bool
     processes: int
 
 
 EFFORTS = {
-    "smoke": Effort(case_seconds=0.3, book_runs=1, cold=False, processes=3),
-    "regular": Effort(case_seconds=1.0, book_runs=5, cold=True, processes=5),
-    "fused": Effort(case_seconds=1.0, book_runs=5, cold=True, processes=5),
-    "full": Effort(case_seconds=2.0, book_runs=10, cold=True, processes=5),
+    "smoke": Effort(case_seconds=0.3, job_runs=1, cold=False, processes=3),
+    "regular": Effort(case_seconds=1.0, job_runs=5, cold=True, processes=5),
+    "fused": Effort(case_seconds=1.0, job_runs=5, cold=True, processes=5),
+    "full": Effort(case_seconds=2.0, job_runs=10, cold=True, processes=5),
 }
 
 
@@ -160,7 +160,7 @@ def _task(cases: Sequence[Case], effort: Effort, answers: Sequence[Parts]) -> Ta
         tuple(cases),
         effort.case_seconds / effort.processes,
         None if first else answers[0].rounds,
-        effort.book_runs if first else 0,
+        effort.job_runs if first else 0,
         effort.cold and first,
     )
 

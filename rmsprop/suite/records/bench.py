@@ -29,10 +29,10 @@ UNITS: dict[Quantity, str] = {
     "first_step": "seconds",
     "compile": "seconds",
 }
-"""What is measured: a step, the largest extra memory alive in it, an epoch of the book's job, its final
-loss, and its loss curve (at the start and after each 100 rows, in this order: the mean over the trainings),
-and the cold start in a fresh process: the imports, construction and first step, and what of that step is
-beyond a steady one, such as compilation."""
+"""What is measured: a step, the largest extra memory alive in it, an epoch of the job of the layout `book` or
+`digits`, its final loss, of the book's job its loss curve (at the start and after each 100 rows, in this
+order: the mean over the trainings), and the cold start in a fresh process: the imports, construction and
+first step, and what of that step is beyond a steady one, such as compilation."""
 
 
 @dataclass(frozen=True, config=_STRICT)

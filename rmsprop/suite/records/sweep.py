@@ -80,6 +80,9 @@ class SweepRecord:
         The loss to which epochs are counted.
     points, chunk
         How many points; trainings of a chunk, at most about.
+    job
+        What was trained: the book's linear regression, or a network on digits. Records without the field are
+        of the book's.
     """
 
     id: str
@@ -93,6 +96,7 @@ class SweepRecord:
     target: float
     points: int
     chunk: int
+    job: Literal["book", "digits"] = "book"
     kind: Literal["sweep"] = "sweep"
     schema: int = SCHEMA
 

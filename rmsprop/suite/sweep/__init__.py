@@ -1,1 +1,1 @@
-"""Sweeps: the book's job over a grid of settings and many seeds, in chunks for any number of workers."""
+"""Sweeps: a job over a grid of settings and many seeds, in chunks for any number of workers."""

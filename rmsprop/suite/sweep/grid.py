@@ -11,11 +11,7 @@ from typing import Any
 
 from rmsprop.book.programs import PROGRAMS, Program
 from rmsprop.errors import UserError
-
-ROWS = 1500
-"""Of the book's data, as `rmsprop.book.airfoil` has them; stated here, since that module loads torch."""
-LANES = 128
-"""Seeds that train side by side; a chunk holds whole multiples, so far as the grid has them."""
+from rmsprop.suite.sweep.jobs import JOBS, JobName
 
 OPTIMIZERS: Mapping[str, tuple[str, ...]] = {
     "sgd": ("lr",),
@@ -30,7 +26,7 @@ _NAMES = {"adadelta": {"gamma": "rho"}, "adam": {"momentum": "beta1", "gamma": "
 """Optimizer -> axis -> the name in the book's step, where that is another one."""
 SETTINGS = ("lr", "gamma", "eps", "momentum")
 """The axes that are hyperparameters of a step."""
-JOB = ("optimizer", "batch_size", "epochs", "dtype")
+SHARED = ("optimizer", "batch_size", "epochs", "dtype")
 """The axes that every optimizer has."""
 DTYPES = ("float32", "float64")
 """In half types the sums of a batch would round otherwise than the book's do."""
@@ -54,6 +50,8 @@ class Grid:
         Of the parameters.
     seeds : int
         How many, from 0 on.
+    job : str
+        A name in `JOBS`.
     """
 
     optimizer: tuple[str, ...] = ("rmsprop",)
@@ -65,14 +63,16 @@ class Grid:
     epochs: tuple[int, ...] = (2,)
     dtype: tuple[str, ...] = ("float32",)
     seeds: int = 128
+    job: JobName = "book"
 
     def __post_init__(self) -> None:
         """Raise a UserError for the first value that no training can have."""
+        checks = {**_CHECKS, "batch_size": _batches_of(JOBS[self.job].rows)}
         for axis in AXES:
             values = getattr(self, axis)
             if not values:
                 raise UserError(f"{axis}: expected at least one value")
-            fits, expected = _CHECKS[axis]
+            fits, expected = checks[axis]
             for value in values:
                 if not fits(value):
                     raise UserError(f"{axis}={value}: expected {expected}")
@@ -112,12 +112,16 @@ class Grid:
         return {axis: getattr(self, axis) for axis in AXES}
 
 
-AXES = tuple(one.name for one in fields(Grid) if one.name != "seeds")
+AXES = tuple(one.name for one in fields(Grid) if one.name not in ("seeds", "job"))
 """Every axis but the seeds."""
 
 
 def _finite(value: float) -> bool:
     return math.isfinite(value)
+
+
+def _batches_of(rows: int) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: 1 <= value <= rows, f"a whole number from 1 to {rows:,}, the rows there are"
 
 
 _CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
@@ -126,10 +130,6 @@ _CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "gamma": (lambda value: 0 <= value < 1, "a number from 0 to below 1"),
     "eps": (lambda value: _finite(value) and value >= 0, "a finite number, 0 or above"),
     "momentum": (lambda value: 0 <= value < 1, "a number from 0 to below 1"),
-    "batch_size": (
-        lambda value: 1 <= value <= ROWS,
-        f"a whole number from 1 to {ROWS:,}, the rows there are",
-    ),
     "epochs": (lambda value: 1 <= value <= MOST_EPOCHS, f"a whole number from 1 to {MOST_EPOCHS:,}"),
     "dtype": (lambda name: name in DTYPES, f"one of {', '.join(DTYPES)}"),
 }
@@ -170,6 +170,8 @@ class Chunk:
     ----------
     number : int
         From 0 on, in the order of the sweep.
+    job : str
+        A name in `JOBS`.
     program : Program
         Its hyperparameters are those of the book; those of the points stand in `settings`.
     dtype : str
@@ -181,6 +183,7 @@ class Chunk:
     """
 
     number: int
+    job: JobName
     program: Program
     dtype: str
     points: range
@@ -194,25 +197,25 @@ class Chunk:
 
 
 def chunks(grid: Grid, most: int) -> Iterator[Chunk]:
-    """The grid in chunks of at most about `most` trainings: all seeds of some points, or `LANES` at least."""
-    numbers = itertools.count()
+    """The grid in chunks of at most about `most` trainings: all seeds of some points, or the job's lanes."""
+    numbers, lanes = itertools.count(), JOBS[grid.job].lanes
     for group in grid.groups:
         names = _NAMES.get(group.optimizer, {})
-        for points in slices(group, most):
+        for points in slices(group, most, lanes):
             settings = group.settings[points.start - group.first : points.stop - group.first]
             by_name = {
                 names.get(axis, axis): tuple(one[axis] for one in settings)
                 for axis in OPTIMIZERS[group.optimizer]
             }
-            wide = LANES * max(1, most // (LANES * len(points)))
+            wide = lanes * max(1, most // (lanes * len(points)))
             for seed in range(0, grid.seeds, wide):
                 seeds = range(seed, min(seed + wide, grid.seeds))
-                yield Chunk(next(numbers), group.program, group.dtype, points, by_name, seeds)
+                yield Chunk(next(numbers), grid.job, group.program, group.dtype, points, by_name, seeds)
 
 
-def slices(group: Group, most: int) -> Iterator[range]:
+def slices(group: Group, most: int, lanes: int) -> Iterator[range]:
     """The points of a group, as its chunks hold them together."""
-    width, stop = max(1, most // LANES), group.first + len(group.settings)
+    width, stop = max(1, most // lanes), group.first + len(group.settings)
     for first in range(group.first, stop, width):
         yield range(first, min(first + width, stop))
 
@@ -250,21 +253,45 @@ def _range(word: str) -> Sequence[float]:
     return [float(f"{low * math.exp(ratio * step / (count - 1)):.6g}") for step in range(count)]
 
 
-PROFILES: Mapping[str, Grid] = {
-    "smoke": Grid(
-        optimizer=tuple(OPTIMIZERS),
-        lr=tuple(_range("1e-3..1:7")),
-        gamma=(0.5, 0.9, 0.99),
-        momentum=(0.5, 0.9),
-        seeds=128,
-    ),
-    "map": Grid(
-        optimizer=tuple(OPTIMIZERS),
-        lr=tuple(_range("1e-4..10:21")),
-        gamma=(0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999),
-        eps=(1e-8, 1e-6, 1e-4, 1e-2),
-        momentum=(0.0, 0.5, 0.8, 0.9, 0.95, 0.99),
-        seeds=256,
-    ),
+_DIGITS = Grid(job="digits", batch_size=(32,), epochs=(5,), seeds=32)
+DEFAULTS: Mapping[str, Grid] = {"book": Grid(), "digits": _DIGITS}
+"""By job, what an axis has that is not given: the book's values for RMSProp."""
+PROFILES: Mapping[str, Mapping[str, Grid]] = {
+    "smoke": {
+        "book": Grid(
+            optimizer=tuple(OPTIMIZERS),
+            lr=tuple(_range("1e-3..1:7")),
+            gamma=(0.5, 0.9, 0.99),
+            momentum=(0.5, 0.9),
+            seeds=128,
+        ),
+        "digits": replace(
+            _DIGITS,
+            optimizer=tuple(OPTIMIZERS),
+            lr=tuple(_range("1e-3..1:4")),
+            gamma=(0.5, 0.9),
+            epochs=(2,),
+            seeds=12,
+        ),
+    },
+    "map": {
+        "book": Grid(
+            optimizer=tuple(OPTIMIZERS),
+            lr=tuple(_range("1e-4..10:21")),
+            gamma=(0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999),
+            eps=(1e-8, 1e-6, 1e-4, 1e-2),
+            momentum=(0.0, 0.5, 0.8, 0.9, 0.95, 0.99),
+            seeds=256,
+        ),
+        "digits": replace(
+            _DIGITS,
+            optimizer=tuple(OPTIMIZERS),
+            lr=tuple(_range("1e-4..10:11")),
+            gamma=(0.5, 0.9, 0.99, 0.999),
+            eps=(1e-6, 1e-2),
+            momentum=(0.5, 0.9),
+        ),
+    },
 }
-"""`smoke` trains ten thousand times, `map` more than a million times."""
+"""`smoke` trains the book's job twelve thousand times and the digits 360 times, `map` the one more than a
+million times and the other ten thousand times."""

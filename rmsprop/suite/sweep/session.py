@@ -12,6 +12,7 @@ import torch
 from rmsprop.book.airfoil import Airfoil
 from rmsprop.errors import UserError
 from rmsprop.suite.measure.capture import capture_environment
+from rmsprop.suite.measure.digits import Digits
 from rmsprop.suite.measure.memory import host_memory
 from rmsprop.suite.records.reproduction import DataSource
 from rmsprop.suite.records.sweep import SweepRecord
@@ -26,10 +27,11 @@ from rmsprop.suite.records.sweep_files import (
     write_chunk,
     write_points,
 )
+from rmsprop.suite.sweep import network, train
 from rmsprop.suite.sweep.engines import Engine
-from rmsprop.suite.sweep.grid import LANES, ROWS, Chunk, Grid, chunks, slices
+from rmsprop.suite.sweep.grid import Chunk, Grid, chunks, slices
+from rmsprop.suite.sweep.jobs import JOBS
 from rmsprop.suite.sweep.summary import summarise
-from rmsprop.suite.sweep.train import memory_needed
 from rmsprop.suite.sweep.work import Task, software
 
 DISK_BYTES = 12
@@ -55,7 +57,7 @@ class Plan:
     folder: Path
     record: SweepRecord
     grid: Grid
-    data: Airfoil
+    data: Airfoil | Digits
     left: tuple[Chunk, ...]
 
     @property
@@ -89,7 +91,8 @@ def check_size(grid: Grid, output: Path, most: int, jobs: int) -> None:
             "ask for fewer seeds or values, or choose another --output"
         )
     # The process that asks holds all seeds of the points of a chunk while it makes their summary.
-    together = max(len(next(slices(group, most))) for group in grid.groups)
+    lanes = JOBS[grid.job].lanes
+    together = max(len(next(slices(group, most, lanes))) for group in grid.groups)
     needed = PROCESS_BYTES + 40 * together * grid.seeds + 2000 * grid.points
     needed += jobs * (PROCESS_BYTES + max(_worker_bytes(grid, dtype, most) for dtype in grid.dtype))
     free = host_memory()
@@ -102,8 +105,12 @@ def check_size(grid: Grid, output: Path, most: int, jobs: int) -> None:
 
 def _worker_bytes(grid: Grid, dtype: str, most: int) -> int:
     itemsize = torch.finfo(getattr(torch, dtype)).bits // 8
-    sums = memory_needed(min(grid.batch_size), max(grid.epochs), itemsize, 5, ROWS)
-    return sums + TRAINING_BYTES[dtype] * max(most, LANES)
+    job, epochs = JOBS[grid.job], max(grid.epochs)
+    if grid.job == "digits":
+        work = network.memory_needed(max(grid.batch_size), epochs, itemsize, job.rows)
+    else:
+        work = train.memory_needed(min(grid.batch_size), epochs, itemsize, 5, job.rows)
+    return work + TRAINING_BYTES[dtype] * max(most, job.lanes)
 
 
 def _gib(number: int) -> str:
@@ -111,16 +118,26 @@ def _gib(number: int) -> str:
 
 
 def prepare(
-    grid: Grid, data: Airfoil, output: Path, *, target: float, most: int, again: bool = False
+    grid: Grid, data: Airfoil | Digits, output: Path, *, target: float, most: int, again: bool = False
 ) -> Plan:
     """Find the sweep that this one goes on with, or begin a new one.
 
-    A sweep goes on where grid, target, rows, torch, code and commit are the same. Its chunks keep their size.
+    A sweep goes on where job, grid, target, rows, torch, code and commit are the same. Its chunks keep their
+    size.
     """
     environment = capture_environment()
     rows = hashlib.sha256(data.features.numpy().tobytes() + data.labels.numpy().tobytes()).hexdigest()
     found = software()
-    facts = [grid.axes, grid.seeds, target, rows, asdict(found), environment.commit, environment.dirty]
+    facts = [
+        grid.job,
+        grid.axes,
+        grid.seeds,
+        target,
+        rows,
+        asdict(found),
+        environment.commit,
+        environment.dirty,
+    ]
     identity = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     folder = None if again else last_sweep(output, environment.machine, identity)
     if folder is None:
@@ -131,6 +148,7 @@ def prepare(
             software=found,
             data=DataSource(data.source, data.detail, data.sha256),
             rows=rows,
+            job=grid.job,
             axes=grid.axes,
             seeds=grid.seeds,
             target=target,

@@ -9,7 +9,8 @@ import pandas as pd
 
 from rmsprop.suite.records.sweep import AXES, COLUMNS, ChunkTime
 from rmsprop.suite.records.sweep_files import chunk_path, read_chunk
-from rmsprop.suite.sweep.grid import ROWS, SETTINGS, Chunk, Grid, chunks
+from rmsprop.suite.sweep.grid import SETTINGS, Chunk, Grid, chunks
+from rmsprop.suite.sweep.jobs import JOBS
 from rmsprop.suite.verdicts.medians import median_interval
 
 
@@ -33,7 +34,8 @@ def summarise(
             for name in ("loss", "diverged", "rows")
         }
         for number in range(shape[0]):
-            rows.append(point_of(*(whole[name][number] for name in ("loss", "diverged", "rows"))))
+            ends = (whole[name][number] for name in ("loss", "diverged", "rows"))
+            rows.append(point_of(*ends, of=JOBS[grid.job].rows))
         progress(len(waiting))
         waiting.clear()
 
@@ -62,10 +64,10 @@ def summarise(
     return frame.assign(point=np.arange(len(frame)))[[*AXES, *COLUMNS]].astype(kinds), times
 
 
-def point_of(loss: np.ndarray, diverged: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
-    """The columns of a point but its number and axes; the arguments are (seeds,), in order."""
+def point_of(loss: np.ndarray, diverged: np.ndarray, rows: np.ndarray, *, of: int) -> dict[str, Any]:
+    """The columns of a point but its number and axes; the arrays are (seeds,), `of` rows an epoch."""
     loss = np.where(np.isnan(loss), np.inf, loss)
-    epochs = np.where(rows < 0, np.inf, rows / ROWS)
+    epochs = np.where(rows < 0, np.inf, rows / of)
     chosen, held = loss[::2], loss[1::2]
     interval = median_interval(held) or (np.nan, np.nan)
     found = {

@@ -23,8 +23,10 @@ from rmsprop.book.chapter import OPTIMIZERS
 from rmsprop.book.ensemble import draw_initial, draw_orders, one_thread
 from rmsprop.book.programs import Program
 from rmsprop.book.training import EVALUATE_EVERY
-from rmsprop.suite.sweep.grid import LANES
+from rmsprop.suite.sweep.jobs import JOBS
 
+LANES = JOBS["book"].lanes
+"""Seeds that train side by side."""
 TILE = 32
 """Settings of one step: fewer pay more calls for each, more leave the caches."""
 

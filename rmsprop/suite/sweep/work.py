@@ -11,10 +11,14 @@ import torch
 
 import rmsprop
 from rmsprop.errors import UserError
+from rmsprop.suite.measure import digits
 from rmsprop.suite.measure.trained import code
 from rmsprop.suite.records.sweep import ChunkTime, Software
+from rmsprop.suite.sweep import network, train
 from rmsprop.suite.sweep.grid import Chunk
-from rmsprop.suite.sweep.train import train
+
+TRAINERS = {"book": train.train, "digits": network.train}
+"""By job."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +28,7 @@ class Task:
     Attributes
     ----------
     features, labels
-        (rows, features) and (rows,) float64.
+        (rows, features) float64, and (rows,): float64, or int64 for classes.
     target
         The loss to which rows are counted.
     software
@@ -78,8 +82,11 @@ def carry_out(task: Task) -> Done:
         raise UserError(f"a worker has {_words(found)}; the sweep needs {_words(task.software)}")
     start, cpu = time.perf_counter(), time.thread_time()
     chunk, dtype = task.chunk, getattr(torch, task.chunk.dtype)
-    features, labels = (torch.from_numpy(np.array(rows)).to(dtype) for rows in (task.features, task.labels))
-    ends = train(chunk.program, chunk.settings, features, labels, chunk.seeds, target=task.target)
+    features, labels = (torch.from_numpy(np.array(rows)) for rows in (task.features, task.labels))
+    features, labels = features.to(dtype), labels.to(dtype) if labels.is_floating_point() else labels
+    ends = TRAINERS[chunk.job](
+        chunk.program, chunk.settings, features, labels, chunk.seeds, target=task.target
+    )
     with np.errstate(over="ignore"):  # beyond float32 is infinity
         loss = ends.loss.astype(np.float32)
     spent = ChunkTime(chunk.trainings, time.perf_counter() - start, time.thread_time() - cpu)
@@ -89,9 +96,9 @@ def carry_out(task: Task) -> Done:
 @cache
 def software() -> Software:
     """Of this process."""
-    sources = code() + b"".join(
-        (Path(__file__).parent / name).read_bytes() for name in ("grid.py", "train.py", "work.py")
-    )
+    mine = ("grid.py", "jobs.py", "network.py", "train.py", "work.py")
+    files = [Path(digits.__file__), *(Path(__file__).parent / name for name in mine)]
+    sources = code() + b"".join(file.read_bytes() for file in files)
     return Software(
         package=rmsprop.__version__,
         torch=torch.__version__,

@@ -10,8 +10,8 @@ import pandas as pd
 from scipy import stats
 
 SETTINGS = ("lr", "gamma", "eps", "momentum")
-JOB = ("batch_size", "epochs", "dtype")
-"""Points are compared within one job: more epochs alone would make a point the best."""
+CONDITIONS = ("batch_size", "epochs", "dtype")
+"""Points are compared under the same conditions: more epochs alone would make a point the best."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,15 @@ class Share:
 
 @dataclass(frozen=True)
 class Best:
-    """The best point of an optimizer in one job: chosen on one half of the seeds, told by the other half.
+    """The best point of an optimizer under some conditions.
+
+    It is chosen on one half of the seeds and told by the other half.
 
     Attributes
     ----------
     point : int
     optimizer : str
-    job, setting : Mapping
+    conditions, setting : Mapping
         Values by axis.
     among : int
         Points of which it is the best.
@@ -61,7 +63,7 @@ class Best:
 
     point: int
     optimizer: str
-    job: Mapping[str, Any]
+    conditions: Mapping[str, Any]
     setting: Mapping[str, float]
     among: int
     at_edge: tuple[str, ...]
@@ -81,14 +83,15 @@ class Best:
         return "higher" if self.low > other.high else "not told apart"
 
 
-def jobs_of(points: pd.DataFrame) -> list[dict[str, Any]]:
+def conditions_of(points: pd.DataFrame) -> list[dict[str, Any]]:
     """Each batch size, number of epochs and dtype that there is."""
-    return [dict(zip(JOB, values, strict=True)) for values in points[[*JOB]].drop_duplicates().to_numpy()]
+    found = points[[*CONDITIONS]].drop_duplicates().to_numpy()
+    return [dict(zip(CONDITIONS, values, strict=True)) for values in found]
 
 
-def best_points(points: pd.DataFrame, job: Mapping[str, Any]) -> tuple[Best, ...]:
-    """The best of each optimizer in that job by the median of the chosen half, the lowest median first."""
-    found = [_best(rows) for _, rows in within(points, job).groupby("optimizer", sort=False)]
+def best_points(points: pd.DataFrame, conditions: Mapping[str, Any]) -> tuple[Best, ...]:
+    """The best of each optimizer by the median of the chosen half, the lowest median first."""
+    found = [_best(rows) for _, rows in within(points, conditions).groupby("optimizer", sort=False)]
     return tuple(sorted(found, key=lambda best: (best.median, best.point)))
 
 
@@ -110,7 +113,7 @@ def _best(rows: pd.DataFrame) -> Best:
     return Best(
         point=int(best["point"]),
         optimizer=str(best["optimizer"]),
-        job={axis: best[axis] for axis in JOB},
+        conditions={axis: best[axis] for axis in CONDITIONS},
         setting=setting,
         among=len(rows),
         at_edge=edge,
@@ -153,7 +156,7 @@ class Plane:
 
 def planes(points: pd.DataFrame, best: Best, axes: Sequence[str] = SETTINGS) -> Iterator[Plane]:
     """A map for each two axes of the optimizer that have several values."""
-    mine = within(points, {"optimizer": best.optimizer, **best.job})
+    mine = within(points, {"optimizer": best.optimizer, **best.conditions})
     varied = [axis for axis in axes if axis in best.setting and len(set(mine[axis])) > 1]
     for number, x in enumerate(varied):
         for y in varied[number + 1 :]:

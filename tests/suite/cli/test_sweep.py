@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from rmsprop.errors import UserError
 from rmsprop.suite.cli import main as cli
 from rmsprop.suite.cli.sweep_options import Sweep
+from rmsprop.suite.records.sweep_files import read_sweeps
 from rmsprop.suite.sweep.grid import Grid
 
 CHECKOUT = Path(__file__).parents[3]
@@ -54,6 +56,46 @@ def test_a_list_trains_nothing(tmp_path):
     assert answer.exit_code == 0
     assert "lr: 0.001, 0.0316228, 1" in answer.output
     assert "6 points x 20 seeds = 120 trainings, in 2 chunks" in answer.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_digits_are_swept_stored_and_gone_on_with_as_the_books_job_is(tmp_path):
+    pytest.importorskip("sklearn")
+    command = [
+        "sweep", "--job", "digits", "optimizer=sgd,rmsprop", "lr=.01,.1", "epochs=1", "batch_size=200",
+        "--seeds", "6", "--jobs", "1", "--output", str(tmp_path),
+    ]  # fmt: skip
+    first = CliRunner().invoke(cli.app, command)
+    assert first.exit_code == 0, first.output
+    assert "data: the digits of scikit-learn" in first.output
+    assert "4 points x 6 seeds = 24 trainings" in first.output
+    [sweep], problems = read_sweeps(tmp_path)
+    assert not problems
+    assert (sweep.record.job, sweep.record.target) == ("digits", 0.1)
+    assert sweep.points["loss_median"].between(0.5, 5).all()
+    again = CliRunner().invoke(cli.app, command)
+    assert again.exit_code == 0
+    assert "whole already" in again.output
+
+
+def test_the_digits_have_values_of_their_own_and_no_data():
+    given = Sweep(job="digits")
+    assert (given.loss, given.most, given.grid.batch_size, given.grid.seeds) == (0.1, 512, (32,), 32)
+    assert (Sweep().loss, Sweep().most) == (0.25, 32_768)
+    with pytest.raises(UserError, match="--data surrogate: the job digits has rows of its own"):
+        Sweep(job="digits", data="surrogate")
+    with pytest.raises(UserError, match="--job 'mnist': choose one of book, digits"):
+        Sweep(job="mnist")
+    with pytest.raises(UserError, match="--chunk 31: expected at least 32"):
+        Sweep(job="digits", chunk=31)
+
+
+def test_without_scikit_learn_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    answer = CliRunner().invoke(cli.app, ["sweep", "--job", "digits", "--output", str(tmp_path)])
+    assert "--job digits needs scikit-learn: python -m pip install 'rmsprop-bench[digits]'" in str(
+        answer.exception
+    )
     assert not list(tmp_path.iterdir())
 
 

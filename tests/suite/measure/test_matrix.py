@@ -31,7 +31,7 @@ def test_regular_holds_what_people_ask_about():
         (size, layout, threads)
         for size, layout in (("1e5", "single"), ("1e6", "single"), ("1e7", "single"), ("1e6", "many"))
         for threads in THREADS
-    } | {("6", "book", 1), ("25557032", "resnet50", 1), ("25557032", "resnet50", 0)}
+    } | {("6", "book", 1), ("2410", "digits", 1), ("25557032", "resnet50", 1), ("25557032", "resnet50", 0)}
     for name in ("scratch", "builtin-loop", "builtin-foreach"):
         listed = cases("regular", implementation=[name], device=["cpu"], dtype=["float32"])
         assert asked <= {(case.size, case.layout, case.threads) for case in listed}
@@ -59,8 +59,8 @@ def test_filters_keep_the_values_they_name_and_understand_numbers():
         ("implementation", "unknown implementation 'x'; choose from scratch, builtin-loop, builtin-foreach"),
         ("device", "unknown device 'x'; choose from cpu, cuda, mps"),
         ("dtype", "unknown dtype 'x'; choose from float32, float64, bfloat16, float16"),
-        ("size", "unknown size 'x'; choose from 1e3, 1e5, 1e6, 1e7, 1e8, 1e9, 6, 25557032, 124439808"),
-        ("layout", "unknown layout 'x'; choose from single, book, many, resnet50, gpt2"),
+        ("size", "unknown size 'x'; choose from 1e3, 1e5, 1e6, 1e7, 1e8, 1e9, 6, 2410, 25557032, 124439808"),
+        ("layout", "unknown layout 'x'; choose from single, book, digits, many, resnet50, gpt2"),
         ("threads", "unknown threads 'x'; choose from 1, all"),
     ],
 )

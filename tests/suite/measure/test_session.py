@@ -25,7 +25,7 @@ from rmsprop.suite.verdicts.speed import Runs, measured_steps
 
 COMMAND = Path(sys.executable).with_name("rmsprop")
 CHECKOUT = Path(__file__).parents[3]
-QUICK = Effort(case_seconds=0.02, book_runs=1, cold=False, processes=2)
+QUICK = Effort(case_seconds=0.02, job_runs=1, cold=False, processes=2)
 LOOP = Case("builtin-loop", "cpu", "float32", "1e3", "single", 1)
 SCRATCH = replace(LOOP, implementation="scratch")
 ABSENT = replace(LOOP, device="mps" if not torch.backends.mps.is_available() else "cuda")
@@ -126,12 +126,32 @@ def test_a_measured_case_has_samples_a_ceiling_and_its_extra_memory(make_environ
 @pytest.mark.slow
 def test_the_books_layout_also_runs_the_books_job_and_the_cold_start(make_environment):
     case = Case("builtin-loop", "cpu", "float32", "6", "book", 1)
-    record = measured([case], make_environment(), replace(QUICK, cold=True, book_runs=2))[case]
+    record = measured([case], make_environment(), replace(QUICK, cold=True, job_runs=2))[case]
     samples = record.measurement.samples
     assert len(samples["epoch"]) == len(samples["loss"]) == 2
     assert all(0.2416 < loss < 0.256 for loss in samples["loss"])
     assert samples["import"][0] > 0
     assert samples["first_step"][0] > 0
+
+
+def test_the_layout_of_the_digits_also_trains_them(make_environment):
+    pytest.importorskip("sklearn")
+    case = Case("builtin-loop", "cpu", "float32", "2410", "digits", 1)
+    record = measured([case], make_environment(), replace(QUICK, job_runs=2))[case]
+    samples = record.measurement.samples
+    assert len(samples["epoch"]) == len(samples["loss"]) == 2
+    assert all(0.03 < loss < 0.15 for loss in samples["loss"])
+    assert "curve" not in samples
+
+
+def test_the_digits_without_scikit_learn_have_a_step_and_a_note_says_why(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    case = Case("builtin-loop", "cpu", "float32", "2410", "digits", 1)
+    parts = point.measure_point(point.Task((case,), 0.01, None, 1, False))
+    [part] = parts.parts
+    assert part.ended is None
+    assert part.seconds
+    assert part.notes[0].startswith("the digits not measured: needs scikit-learn: python -m pip install")
 
 
 def test_the_records_of_a_point_are_on_disk_before_the_next_point_begins(tmp_path, clean_commit):

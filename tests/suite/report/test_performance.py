@@ -124,11 +124,22 @@ def test_memory_the_books_job_and_the_cold_start_have_a_table_of_their_own(tmp_p
         "Implementation": "builtin-loop",
         "Extra memory (1e6, one tensor, 1 thread, run A)": "4.0 KiB",
         "Book epoch (6, the book’s w and b, 1 thread, run A)": "25 ms",
-        "Final loss (6, the book’s w and b, 1 thread, run A)": "0.242500",
+        "The book’s final loss (6, the book’s w and b, 1 thread, run A)": "0.242500",
         "Imports (6, the book’s w and b, 1 thread, run A)": "1.5 s",
         "First step (6, the book’s w and b, 1 thread, run A)": "2 ms",
     }
     assert rows["builtin-foreach"]["Extra memory (1e6, one tensor, 1 thread, run A)"] == "8.0 KiB"
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_digits_have_columns_of_their_own_beside_the_books(tmp_path, put, matrix):
+    for name in ("builtin-loop", "scratch", "builtin-foreach"):  # more than ran the book's job
+        put(name, size="2410", layout="digits", samples={"epoch": (0.011,), "loss": (0.0625,)})
+    rows = rows_of(section(tmp_path).tables[1])
+    place = "(2410, the digits network, 1 thread, run A)"
+    assert rows["scratch"][f"Digits epoch {place}"] == "11 ms"
+    assert rows["builtin-loop"][f"The digits’ final loss {place}"] == "0.062500"
+    assert rows["builtin-loop"]["Book epoch (6, the book’s w and b, 1 thread, run A)"] == "25 ms"
 
 
 def test_a_machine_is_compared_with_the_others_at_the_point_that_most_of_them_measured(tmp_path, put):

@@ -78,18 +78,33 @@ def test_a_sweep_in_which_all_diverges_has_a_page(make_sweep):
     assert "∞ at" in page_from(page.blocks).text
 
 
+def test_each_job_has_a_page_of_its_own_which_says_what_it_is_about(make_sweep):
+    book, digits = pages(Only(make_sweep(), make_sweep(losses, job="digits"), make_sweep()))
+    assert (book.path, digits.path) == ("sweep.html", "sweep-digits.html")
+    of_book, of_digits = page_from(book.blocks).text, page_from(digits.blocks).text
+    assert "nothing here is about networks" in of_book
+    assert "nothing here is about networks" not in of_digits
+    assert "convex" not in of_digits
+    assert "The job is a network of 64, 32 and 10 units" in of_digits
+    assert "at most 10% above the best point’s" in of_digits
+    assert "Older sweeps" in of_book
+    assert "Older sweeps" not in of_digits
+    drawn = [{one.name for one in drawings_of(page.blocks, details=True)} for page in (book, digits)]
+    assert drawn[0].isdisjoint(drawn[1])
+
+
 def test_older_sweeps_are_listed(make_sweep):
     [page] = pages(Only(make_sweep(), make_sweep()))
     [row] = page_from(page.blocks).table("Older sweeps")
     assert row[1:] == ["example-2cpu", "012345678", "900", "sgd, rmsprop"]
 
 
-def test_jobs_have_sections_of_their_own_up_to_a_number(make_sweep):
+def test_conditions_have_sections_of_their_own_up_to_a_number(make_sweep):
     [page] = pages(Only(make_sweep(batch_size=(1, 2, 3, 4, 5))))
     text = page_from(page.blocks).text
     assert "Each optimizer’s best: batch 4," in text
     assert "Each optimizer’s best: batch 5," not in text
-    assert "1 job more" in text
+    assert "1 combination of batch size, epochs and dtype more" in text
 
 
 def test_the_report_has_the_page_and_without_a_sweep_it_has_none(make_sweep, tmp_path):

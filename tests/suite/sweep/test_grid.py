@@ -12,8 +12,11 @@ from rmsprop.book.chapter import OPTIMIZERS as CHAPTER
 from rmsprop.book.programs import PROGRAMS
 from rmsprop.errors import UserError
 from rmsprop.suite.records import sweep as records
+from rmsprop.suite.report.pages import sweep as pages
 from rmsprop.suite.sweep import grid as module
-from rmsprop.suite.sweep.grid import AXES, LANES, OPTIMIZERS, PROFILES, Grid, chunks, values_of
+from rmsprop.suite.sweep import work
+from rmsprop.suite.sweep.grid import AXES, DEFAULTS, OPTIMIZERS, PROFILES, Grid, chunks, values_of
+from rmsprop.suite.sweep.jobs import JOBS
 from rmsprop.suite.verdicts import sweep as verdicts
 
 
@@ -32,24 +35,26 @@ GRIDS = st.builds(
     epochs=some(1, 2),
     dtype=some("float32", "float64"),
     seeds=st.integers(1, 600),
+    job=st.sampled_from(list(JOBS)),
 )
 
 
-@given(GRIDS, st.integers(LANES, 100_000))
+@given(GRIDS, st.integers(128, 100_000))
 def test_chunks_hold_each_training_once(grid, most):
     made = list(chunks(grid, most))
     assert [chunk.number for chunk in made] == list(range(len(made)))
     assert sum(chunk.trainings for chunk in made) == grid.trainings
     seeds = {}
     for chunk in made:
-        assert chunk.trainings <= max(most, LANES)
+        assert chunk.trainings <= max(most, JOBS[grid.job].lanes)
+        assert chunk.job == grid.job
         for point in chunk.points:
             seeds.setdefault(point, []).extend(chunk.seeds)
     assert list(seeds) == list(range(grid.points))
     assert all(found == list(range(grid.seeds)) for found in seeds.values())
 
 
-@given(GRIDS, st.integers(LANES, 100_000))
+@given(GRIDS, st.integers(128, 100_000))
 def test_a_chunk_has_the_values_of_its_points(grid, most):
     found = {}
     for chunk in chunks(grid, most):
@@ -70,10 +75,15 @@ def test_the_optimizers_are_those_of_the_chapter_that_train_with_the_books_hyper
 
 
 def test_what_is_stated_twice_is_equal():
-    assert module.ROWS == airfoil.ROWS
+    assert JOBS["book"].rows == airfoil.ROWS
+    assert set(JOBS) == set(DEFAULTS) == set(pages.JOBS) == set(work.TRAINERS)
+    assert all(set(JOBS) == set(profile) for profile in PROFILES.values())
+    assert all(
+        grid.job == name for profile in (DEFAULTS, *PROFILES.values()) for name, grid in profile.items()
+    )
     assert (*AXES,) == (*records.AXES,)
     assert module.SETTINGS == verdicts.SETTINGS
-    assert set(module.JOB) == {"optimizer", *verdicts.JOB}
+    assert set(module.SHARED) == {"optimizer", *verdicts.CONDITIONS}
 
 
 @pytest.mark.parametrize(
@@ -134,5 +144,13 @@ def test_a_wrong_value_names_what_is_expected(word):
 
 
 def test_the_profiles_are_as_large_as_they_are_said_to_be():
-    assert PROFILES["smoke"].trainings == 12_032
-    assert PROFILES["map"].trainings == 1_423_104
+    assert PROFILES["smoke"]["book"].trainings == 12_032
+    assert PROFILES["smoke"]["digits"].trainings == 360
+    assert PROFILES["map"]["book"].trainings == 1_423_104
+    assert PROFILES["map"]["digits"].trainings == 10_464
+
+
+def test_a_batch_has_at_most_the_rows_of_its_job():
+    assert Grid(batch_size=(1797,), job="digits").points == 1
+    with pytest.raises(UserError, match=r"batch_size=1797: expected a whole number from 1 to 1,500"):
+        Grid(batch_size=(10, 1797))

@@ -63,6 +63,7 @@ def test_a_whole_sweep_trains_nothing_more_and_again_begins_anew(sweep, tmp_path
     [
         {"grid": replace(GRID, seeds=301)},
         {"grid": replace(GRID, lr=(0.003, 0.1, 1e19))},
+        {"grid": replace(GRID, job="digits")},
         {"target": 0.31},
         {"rows": replace(ROWS, labels=ROWS.labels + 1)},
         {"software": "other torch"},
@@ -154,19 +155,27 @@ def _plan():
     return Plan
 
 
-def test_memory_stays_within_what_was_said(tmp_path):
-    """Peak of a process that trains a grid of long programs."""
-    code = """
+@pytest.mark.parametrize(("job", "batch", "chosen"), [("book", 2, 32), ("digits", 1797, 4)])
+def test_memory_stays_within_what_was_said(job, batch, chosen):
+    """Peak of a process that trains a grid of long programs, of some of its settings."""
+    if job == "digits":
+        pytest.importorskip("sklearn")
+    code = f"""
 import resource, torch
 from rmsprop.book.airfoil import load_airfoil
 from rmsprop.suite.sweep import session
 from rmsprop.suite.sweep.grid import Grid, chunks
-from rmsprop.suite.sweep.train import train
-grid = Grid(lr=tuple(0.001 * i for i in range(1, 200)), batch_size=(2,), epochs=(2,), dtype=("float64",))
-[chunk] = chunks(grid, 32_768)
-rows = load_airfoil("surrogate").to("cpu", torch.float64)
+from rmsprop.suite.measure.digits import load_digits
+from rmsprop.suite.sweep.work import TRAINERS
+grid = Grid(
+    lr=tuple(0.001 * i for i in range(1, 200)), batch_size=({batch},), epochs=(2,), dtype=("float64",),
+    job="{job}", seeds=16 if "{job}" == "digits" else 128,
+)
+chunk = next(chunks(grid, 32_768))
+rows = load_digits() if "{job}" == "digits" else load_airfoil("surrogate")
+settings = {{name: values[:{chosen}] for name, values in chunk.settings.items()}}
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-train(chunk.program, {name: v[:32] for name, v in chunk.settings.items()}, *rows, chunk.seeds, target=0.25)
+TRAINERS["{job}"](chunk.program, settings, rows.features, rows.labels, chunk.seeds, target=0.25)
 used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
 print(used * 1024, session._worker_bytes(grid, "float64", 4096))
 """

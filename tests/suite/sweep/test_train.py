@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from rmsprop.book.airfoil import load_airfoil
 from rmsprop.book.ensemble import ensemble
 from rmsprop.book.programs import PROGRAMS
-from rmsprop.suite.sweep.grid import LANES, OPTIMIZERS
-from rmsprop.suite.sweep.train import Setting, train
+from rmsprop.suite.sweep.grid import OPTIMIZERS
+from rmsprop.suite.sweep.train import LANES, Setting, train
 
 SCRATCH = [one for one in PROGRAMS.values() if one.loop == "scratch" and one.batch_size > 1]
 RMSPROP = PROGRAMS["rmsprop-scratch"]

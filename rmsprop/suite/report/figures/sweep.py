@@ -17,9 +17,8 @@ SYMBOLS = {"lr": "lr", "gamma": "γ", "eps": "ε", "momentum": "momentum"}
 """How an axis is written."""
 NAMED = {("adam", "gamma"): "β₂", ("adam", "momentum"): "β₁", ("adadelta", "gamma"): "ρ"}
 """Where the book calls it otherwise."""
-_LOSSES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5)
 _SHARES = (0.0, 1e-9, 0.01, 0.05, 0.25, 0.5, 0.75, 1.0)
-"""Where the bands of colour begin: of a loss, above the lowest one of the map; of a share."""
+"""Where the bands of colour begin."""
 _GREY = "#8a8f98"
 
 
@@ -33,8 +32,14 @@ def setting_in_words(optimizer: str, setting: Any) -> str:
     return ", ".join(f"{axis_name(optimizer, axis)} {value:g}" for axis, value in setting.items())
 
 
-def draw_map(name: str, plane: Plane, of: str) -> tuple[Drawing, Drawing, Drawing]:
-    """Final loss, share that diverged, epochs to the target, over the plane's axes; `of` names the job."""
+def draw_map(
+    name: str, plane: Plane, of: str, bands: Sequence[float], near: float
+) -> tuple[Drawing, Drawing, Drawing]:
+    """Final loss, share that diverged, epochs to the target, over the plane's axes.
+
+    `of` names the conditions. `bands` are where the colours of a loss begin, above the lowest one of the map;
+    points up to `near` above it are counted.
+    """
     x, y = (axis_name(plane.optimizer, axis) for axis in (plane.x, plane.y))
     where = f"{plane.optimizer}, {x} by {y}" + (
         f", {setting_in_words(plane.optimizer, plane.at)}" if plane.at else ""
@@ -50,11 +55,11 @@ def draw_map(name: str, plane: Plane, of: str) -> tuple[Drawing, Drawing, Drawin
         f"{name}-loss",
         plane,
         excess,
-        _LOSSES,
-        [f"+{band:.1%}".replace(".0%", "%") for band in _LOSSES],
+        bands,
+        [f"+{band:.1%}".replace(".0%", "%") for band in bands],
         f"Median final loss over {seeds:,} seeds: {where}",
-        f"The lowest is {least:.4f}{at}; {int((excess < 0.01).sum())} of {loss.size} points are within 1% "
-        "of it.",
+        f"The lowest is {least:.4f}{at}; {int((excess < near).sum())} of {loss.size} points are within "
+        f"{near:.0%} of it.",
         f"Median final loss over {seeds:,} seeds ({of}), above the lowest of the map, {least:.4f}{at}. "
         f"{none} diverged.",
     )
@@ -73,14 +78,14 @@ def draw_map(name: str, plane: Plane, of: str) -> tuple[Drawing, Drawing, Drawin
     at = _place(plane, np.where(np.isfinite(epochs), epochs, np.inf))
     some = np.isfinite(reached).any()
     most = float(np.nanmax(reached)) if some else 1.0
-    bands = [most * step / 8 for step in range(8)]
+    eighths = [most * step / 8 for step in range(8)]
     words = f"The fewest are {np.nanmin(reached):.2f}{at}." if some else "No median reaches it."
     times = _draw(
         f"{name}-epochs",
         plane,
         reached,
-        bands,
-        [f"{band:.2f}" for band in bands],
+        eighths,
+        [f"{band:.2f}" for band in eighths],
         f"Epochs to the target loss: {where}",
         words,
         f"Median over {seeds:,} seeds ({of}) of the epochs until the loss is first at the target. {words} "

@@ -17,13 +17,24 @@ MAX_IMPLEMENTATIONS = 12
 _ROWS = 40
 _RUNS_LISTED = 60
 _MACHINES_LISTED = 100
+_COSTS = {
+    ("peak", None): "Extra memory",
+    ("epoch", "book"): "Book epoch",
+    ("loss", "book"): "The book’s final loss",
+    ("epoch", "digits"): "Digits epoch",
+    ("loss", "digits"): "The digits’ final loss",
+    ("import", None): "Imports",
+    ("first_step", None): "First step",
+    ("compile", None): "First step beyond a steady one",
+}
+"""Quantity and layout, where the job that belongs to it is measured -> name."""
 _QUANTITIES = {
-    "peak": "Extra memory",
-    "epoch": "Book epoch",
-    "loss": "Final loss",
-    "import": "Imports",
-    "first_step": "First step",
-    "compile": "First step beyond a steady one",
+    "peak": "extra memory",
+    "epoch": "epoch",
+    "loss": "final loss",
+    "import": "imports",
+    "first_step": "first step",
+    "compile": "first step beyond a steady one",
 }
 
 
@@ -76,8 +87,10 @@ def _step_row(turn: pd.DataFrame, names: list[str]) -> tuple[str | Cell, ...]:
 def _cost_table(place: str, others: pd.DataFrame, names: Iterable[str]) -> Table:
     """Each quantity where most implementations measured it in one run, at the largest such point."""
     columns: dict[str, dict[str, Cell]] = {}
-    for quantity, name in _QUANTITIES.items():
+    for (quantity, layout), name in _COSTS.items():
         found = others[others["quantity"] == quantity]
+        if layout is not None:
+            found = found[found["layout"] == layout]
         if found.empty:
             continue
         points = [as_rows(point) for _, point in found.groupby([*POINT, "label"], sort=False)]
@@ -86,7 +99,7 @@ def _cost_table(place: str, others: pd.DataFrame, names: Iterable[str]) -> Table
         columns[f"{name} ({where})"] = {row["implementation"]: _cost(row) for row in widest}
     present = set(others["implementation"])
     return capped(
-        f"{place}: extra memory of one step, the book’s job, and the cold start",
+        f"{place}: extra memory of one step, the book’s job, the digits, and the cold start",
         ("Implementation", *columns),
         [(name, *(cells.get(name, "–") for cells in columns.values())) for name in names if name in present],
         _ROWS,
@@ -127,7 +140,7 @@ def unmeasured_sentences(rows: pd.DataFrame) -> Iterator[str]:
     for (status, quantity, reason), cases in left.groupby(
         ["status", "quantity", left["reason"].fillna("no reason given")], sort=False
     ):
-        what = "" if quantity == "step" else f", {_QUANTITIES[str(quantity)].lower()}"
+        what = "" if quantity == "step" else f", {_QUANTITIES[str(quantity)]}"
         example = _id(as_rows(cases)[0])
         yield f"{count(len(cases), 'case')} {status}{what}: {reason} (such as {example})"
 

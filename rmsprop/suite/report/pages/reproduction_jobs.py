@@ -72,7 +72,8 @@ def _reproduced_jobs(reproductions: Sequence[Judgement]) -> Iterator[tuple[str |
 def _benched_jobs(runs: Runs) -> Iterator[tuple[str | Cell, ...]]:
     """Of each case of the book's layout that ran the book's job, the latest."""
     rows = runs.latest
-    jobs = rows[(rows["status"] == "measured") & rows["quantity"].isin(["loss", "epoch"])]
+    measured = (rows["status"] == "measured") & (rows["layout"] == "book")
+    jobs = rows[measured & rows["quantity"].isin(["loss", "epoch"])]
     words = {(run.machine, run.label): run.words for run in runs.runs}
     keys = ["machine", "label", "implementation", "device", "dtype", "threads"]
     for _, job in jobs.groupby(keys, sort=False):

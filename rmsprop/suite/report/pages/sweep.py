@@ -1,7 +1,8 @@
-"""The page of the newest sweep: each optimizer's best point, and maps of where it works."""
+"""The pages of the newest sweep of each job: each optimizer's best point, and maps of where it works."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from rmsprop.suite.records.sweep import Sweep
@@ -22,47 +23,103 @@ from rmsprop.suite.report.page import (
     note,
     paragraph,
 )
-from rmsprop.suite.verdicts.sweep import Best, Plane, Share, best_points, jobs_of, planes, within
+from rmsprop.suite.verdicts.sweep import Best, Plane, Share, best_points, conditions_of, planes, within
 from rmsprop.suite.words import commit_name, count, duration, when
 
-PATH = "sweep.html"
-_JOBS, _FIGURES_BYTES, _ROWS = 4, 1_100_000, 200
-"""Jobs with a section of their own; bytes of all maps; rows of a map's table."""
-NEAR = 0.01
-"""How far above an optimizer's best median a point still counts as near it."""
+_SECTIONS, _FIGURES_BYTES, _ROWS = 4, 1_100_000, 200
+"""Conditions with a section of their own; bytes of all maps; rows of a map's table."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """How a page names its job.
+
+    Attributes
+    ----------
+    path, title, nav : str
+        Of the page.
+    figures : str
+        How the names of its figures begin.
+    about : str
+        What was trained, and of what the page therefore says nothing.
+    near : float
+        How far above an optimizer's best median a point still counts as near it.
+    bands : tuple of float
+        Where a map's colours begin, above its lowest loss.
+    """
+
+    path: str
+    title: str
+    nav: str
+    figures: str
+    about: str
+    near: float
+    bands: tuple[float, ...]
+
+
+JOBS = {
+    "book": Job(
+        path="sweep.html",
+        title="Where the chapter's optimizers work",
+        nav="Sweep",
+        figures="sweep",
+        about="The job is the book’s linear regression; its loss is half the mean squared error over all "
+        "rows. It is convex and has six parameters: nothing here is about networks.",
+        near=0.01,
+        bands=(0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5),
+    ),
+    "digits": Job(
+        path="sweep-digits.html",
+        title="Where the chapter's optimizers work: a network on digits",
+        nav="Sweep: digits",
+        figures="sweep-digits",
+        about="The job is a network of 64, 32 and 10 units (2,410 parameters, tanh) on the 1,797 digits of "
+        "scikit-learn; its loss is the cross-entropy of all rows. All of them are trained on: nothing here "
+        "is about rows that a network has not seen, nor about other networks. A network that learned next to "
+        "nothing may end just below its loss at the start, which is about log 10 = 2.30: it has not "
+        "diverged, and never reaches the target.",
+        near=0.1,
+        bands=(0.0, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0, 10.0),
+    ),
+}
+"""By the job of a record."""
 
 
 def pages(inputs: Inputs) -> Iterable[Page]:
-    """One page, of the newest sweep."""
-    if inputs.sweeps:
-        yield Page(PATH, "Where the chapter's optimizers work", tuple(_blocks(inputs)), "Sweep")
+    """A page of the newest sweep of each job."""
+    for name, job in JOBS.items():
+        if sweeps := tuple(sweep for sweep in inputs.sweeps if sweep.record.job == name):
+            yield Page(job.path, job.title, tuple(_blocks(sweeps, job)), job.nav)
 
 
-def _blocks(inputs: Inputs) -> Iterator[Block]:
-    sweep = inputs.sweeps[-1]
-    jobs = jobs_of(sweep.points)
-    first = best_points(sweep.points, jobs[0])
-    yield headline(_answer(first, jobs[0]))
+def _blocks(sweeps: tuple[Sweep, ...], job: Job) -> Iterator[Block]:
+    sweep = sweeps[-1]
+    conditions = conditions_of(sweep.points)
+    first = best_points(sweep.points, conditions[0])
+    yield headline(_answer(first, conditions[0]))
     yield _facts(sweep)
     yield paragraph(
         "Each point was trained with the same seeds. A point is chosen as an optimizer’s best by its median "
         "over the seeds with even numbers; the losses shown are of the seeds with odd numbers, which did not "
         "choose it. A training has diverged if its final loss is not below the loss at its start; it stays "
-        "in every quantile. The job is convex and has six parameters: nothing here is about networks."
+        f"in every quantile. {job.about}"
     )
-    for number, job in enumerate(jobs[:_JOBS]):
-        section = tuple(_section(sweep, job, number))
+    for number, one in enumerate(conditions[:_SECTIONS]):
+        section = tuple(_section(sweep, job, one, f"{job.figures}-{number}"))
         yield from section if number == 0 else (Detail(section),)
-    if len(jobs) > _JOBS:
-        yield note(f"{count(len(jobs) - _JOBS, 'job')} more: points.parquet of the record has them.")
-    if len(inputs.sweeps) > 1:
-        yield Detail((_others(inputs.sweeps[:-1]),))
+    if (more := len(conditions) - _SECTIONS) > 0:
+        yield note(
+            f"{count(more, 'combination')} of batch size, epochs and dtype more: points.parquet of the "
+            "record has them."
+        )
+    if len(sweeps) > 1:
+        yield Detail((_others(sweeps[:-1]),))
 
 
-def _answer(bests: tuple[Best, ...], job: Mapping[str, Any]) -> str:
+def _answer(bests: tuple[Best, ...], conditions: Mapping[str, Any]) -> str:
     lowest = bests[0]
     words = (
-        f"With {_job(job)} the lowest median loss at a best point is that of {lowest.optimizer}: "
+        f"With {_words(conditions)} the lowest median loss at a best point is that of {lowest.optimizer}: "
         f"{_loss(lowest.median)} at {setting_in_words(lowest.optimizer, lowest.setting)}."
     )
     mine = next((best for best in bests if best.optimizer == "rmsprop"), None)
@@ -101,21 +158,22 @@ def _times(sweep: Sweep) -> str:
     return f"{found}: {each:,.0f} trainings for each second of a processor"
 
 
-def _section(sweep: Sweep, job: Mapping[str, Any], number: int) -> Iterator[Block]:
-    bests = best_points(sweep.points, job)
-    yield Heading(f"Each optimizer’s best: {_job(job)}")
-    yield _best_table(sweep, bests)
-    yield Figures((draw_best(f"sweep-{number}-best", bests, _job(job)),))
+def _section(sweep: Sweep, job: Job, conditions: Mapping[str, Any], figures: str) -> Iterator[Block]:
+    bests = best_points(sweep.points, conditions)
+    words = _words(conditions)
+    yield Heading(f"Each optimizer’s best: {words}")
+    yield _best_table(sweep, bests, job.near)
+    yield Figures((draw_best(f"{figures}-best", bests, words),))
     yield note(
         "An asterisk: the best point lies at the end of that axis, and a better one may lie beyond. Near: "
-        f"points whose median over the odd seeds is at most {NEAR:.0%} above the best point’s. Optimizers "
-        "have different numbers of points; more points find a lower one more easily."
+        f"points whose median over the odd seeds is at most {job.near:.0%} above the best point’s. "
+        "Optimizers have different numbers of points; more points find a lower one more easily."
     )
     yield note("In a map a colour stands for values from its number up to the next one’s.")
     ordered = sorted(bests, key=lambda best: best.optimizer != "rmsprop")
     shown = [(best, plane) for best in ordered for plane in _planes(sweep, best)]
     drawn = [
-        draw_map(f"sweep-{number}-{best.optimizer}-{plane.x}-{plane.y}", plane, _job(job))
+        draw_map(f"{figures}-{best.optimizer}-{plane.x}-{plane.y}", plane, words, job.bands, job.near)
         for best, plane in shown
     ]
     fit = fitting(drawn, _FIGURES_BYTES)
@@ -137,11 +195,11 @@ def _planes(sweep: Sweep, best: Best) -> list[Plane]:
     return found if best.optimizer == "rmsprop" else found[:1]
 
 
-def _best_table(sweep: Sweep, bests: tuple[Best, ...]) -> Table:
+def _best_table(sweep: Sweep, bests: tuple[Best, ...], margin: float) -> Table:
     rows = []
     for best in bests:
-        points = within(sweep.points, {"optimizer": best.optimizer, **best.job})
-        near = int((points["held_median"] <= best.median * (1 + NEAR)).sum())
+        points = within(sweep.points, {"optimizer": best.optimizer, **best.conditions})
+        near = int((points["held_median"] <= best.median * (1 + margin)).sum())
         setting = ", ".join(
             f"{axis_name(best.optimizer, axis)} {value:g}{'*' * (axis in best.at_edge)}"
             for axis, value in best.setting.items()
@@ -199,8 +257,9 @@ def _others(sweeps: tuple[Sweep, ...]) -> Table:
     return Table("Older sweeps", ("Run", "Machine", "Commit", "Trainings", "Optimizers"), rows)
 
 
-def _job(job: Mapping[str, Any]) -> str:
-    return f"batch {job['batch_size']}, {count(job['epochs'], 'epoch')}, {job['dtype']}"
+def _words(conditions: Mapping[str, Any]) -> str:
+    epochs = count(conditions["epochs"], "epoch")
+    return f"batch {conditions['batch_size']}, {epochs}, {conditions['dtype']}"
 
 
 def _share(share: Share) -> str:
