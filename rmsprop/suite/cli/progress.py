@@ -1,5 +1,6 @@
 """The bars that commands show on stderr while they work."""
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,8 @@ def bars(*, refresh_per_second: float = 10, silence: float = SILENCE) -> Iterato
         TimeRemainingColumn(),
         console=console,
         refresh_per_second=refresh_per_second,
+        # What remains is told by all that was done: the last half a minute may have skipped many cases.
+        speed_estimate_period=math.inf,
     ) as shown:
         if console.is_terminal:
             yield shown

@@ -35,3 +35,15 @@ def test_a_log_says_how_long_the_rest_takes_once_the_speed_is_known(capsys):
         ends = iter((False, True))
         _tell(shown, SimpleNamespace(wait=lambda _silence: next(ends)), 0.0)
     assert re.search(r"seeds: 40 of 100, \d+ s, about \d+ s to go", capsys.readouterr().err)
+
+
+def test_cases_that_are_skipped_at_once_do_not_promise_an_early_end():
+    times = iter((0.0, 1.0, *(300 + i / 100 for i in range(50))))
+    now = 0.0
+    with bars(silence=60) as shown:
+        shown.get_time = lambda: now
+        task = shown.add_task("cases", total=100)
+        for now in times:  # noqa: B007 (what the clock says)
+            shown.advance(task)
+        [shown_task] = shown.tasks
+        assert shown_task.time_remaining > 200
