@@ -2,20 +2,18 @@
 
 The time that pytest-benchmark shows is the ensemble's, the drawing of weights and orders included.
 Sequential runs come before each round, so that both see the same machine; their seconds per seed and
-the ratios stand in extra_info. Rows: the real airfoil data where they are found, else their surrogate.
+the ratios stand in extra_info. Rows: the real airfoil data where `RMSPROP_DATA` or the cache has them, else
+their surrogate.
 """
 
-import os
 import statistics
 import time
-from pathlib import Path
 
 import torch
 
 SEEDS = 10_000
 SEQUENTIAL_RUNS = 6
 ROUNDS = 5
-BESIDE = Path(__file__).parents[2] / "shared" / "data" / "airfoil_self_noise.dat"
 
 
 def pytest_generate_tests(metafunc):
@@ -27,8 +25,7 @@ def pytest_generate_tests(metafunc):
 def test_ensemble_throughput_per_seed_against_the_sequential_loop(benchmark, program):
     from rmsprop.book import airfoil, ensemble, training  # noqa: PLC0415 (asv may import this without)
 
-    beside = BESIDE.is_file() and "RMSPROP_DATA" not in os.environ
-    data = airfoil.load_airfoil(BESIDE) if beside else airfoil.load_airfoil(mirrors=())
+    data = airfoil.load_airfoil(mirrors=())
     rows = data.to("cpu", torch.float32)
     sequential, at_once = [], []
 
