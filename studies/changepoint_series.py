@@ -1,6 +1,7 @@
 """Synthetic series whose change points are known, for the studies of detectors."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,9 +61,14 @@ def noise(name: str, n: int, rng: np.random.Generator) -> Floats:  # noqa: PLR09
     raise ValueError(f"no noise {name!r}")
 
 
+DELAYS = (3, 6, 8, 12)
+"""Points after a change at which is asked whether it was found."""
 NULLS = ("white", "AR(1) 0.3", "AR(1) 0.6", "AR(1) 0.9", "t 3", "bimodal 0.5", "bimodal 0.1", "spikes 0.03")
 MODES = ("sticky 0.9", "sticky 0.95", "sticky 0.97", "changing 4")
 """Noise that no detector of one level knows: two modes that stay, and a scatter that changes."""
+
+UNEVEN = "uneven"
+"""Noise of young series: white, about a level that changes once, by 15 to 40% of the change in question."""
 
 
 def draw(setting: Setting, rng: np.random.Generator) -> tuple[Floats, Found]:
@@ -98,3 +104,48 @@ def staircase(after: int, sd: float, rise: float, rng: np.random.Generator) -> t
             break
     logs = np.concatenate([np.repeat(levels, lengths), np.full(after, last)])
     return np.exp(logs + sd * rng.standard_normal(logs.size)), int(lengths.sum())
+
+
+def young(name: str, after: int, rng: np.random.Generator) -> tuple[Floats, int]:
+    """A series of 10 to 25 points, then `after` more that are 5 to 40% higher in logs, and where these begin.
+
+    The change is 7 to 20 standard deviations of the noise, of the family `name`, and one of `clear_changes`.
+    """
+    while True:
+        before = int(rng.integers(10, 26))
+        rise = rng.uniform(0.05, 0.4)
+        sd = rise / rng.uniform(7, 20)
+        logs = sd * noise("white" if name == UNEVEN else name, before + after, rng)
+        if name == UNEVEN:
+            logs[: rng.integers(4, before - 3)] += rise * rng.uniform(0.15, 0.4) * rng.choice([-1, 1])
+        logs[before:] += rise
+        values = np.exp(logs)
+        if (before, True) in clear_changes(values[: before + 8]):
+            return values, before
+
+
+def clear_changes(values: Floats) -> Iterator[tuple[int, bool]]:
+    """Changes of 5% or more that nobody could miss who knows what came later: where, and whether slower.
+
+    The 8 points before lie apart from the 8 after (from what there is, 3 or more, at the end of the series)
+    by more than half of the change, and the change is above six standard deviations of either side.
+    """
+    logs = np.log(values)
+    last = -8
+    for at in range(8, len(logs) - 2):
+        before, after = logs[at - 8 : at], logs[at : at + 8]
+        gap = float(np.median(after) - np.median(before))
+        if abs(gap) < math.log(1.05) or at - last < 8:
+            continue
+        apart = after.min() - before.max() if gap > 0 else before.min() - after.max()
+        if apart > abs(gap) / 2 and abs(gap) > 6 * max(before.std(ddof=1), after.std(ddof=1)):
+            last = at
+            yield at, gap > 0
+
+
+def is_new(values: Floats, at: int) -> bool:
+    """Whether no point before a change lies within a quarter of it from the level of the points after it."""
+    logs = np.log(values)
+    level = np.median(logs[at : at + 8])
+    gap = abs(level - np.median(logs[at - 8 : at]))
+    return bool(np.all(np.abs(logs[:at] - level) > gap / 4))

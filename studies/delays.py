@@ -8,22 +8,32 @@ import argparse
 import json
 import math
 import subprocess
-import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.progress import track
-from scipy import stats
 
 from rmsprop.errors import UserError
 from rmsprop.suite.history.series import read_history
 from rmsprop.suite.measure.capture import capture_environment
 from rmsprop.suite.records.files import check_writable, write_atomically, write_new
 from rmsprop.suite.verdicts.changepoints import find_change_points
-from studies.changepoint_series import MODES, NULLS, Floats, noise, staircase
+from studies.changepoint_series import (
+    DELAYS,
+    MODES,
+    NULLS,
+    UNEVEN,
+    Floats,
+    clear_changes,
+    is_new,
+    noise,
+    staircase,
+    young,
+)
+from studies.delays_page import page
 from studies.former_changepoints import find_steps
 
 Alarm = tuple[int, bool, int]
@@ -35,14 +45,15 @@ HISTORIES = (
     "https://github.com/UXARRAY/uxarray-asv",
     "https://github.com/tskit-dev/msprime-asv",
 )
-DELAYS = (3, 6, 8, 12)
+SHORT_SERIES = 40
+"""Points of the short series without a change: all of them are young."""
 STAIRCASES = ((0.0005, 0.10), (0.005, 0.05), (0.008, 0.05))
 """Standard deviation, and the rise of the last level."""
 TUNE, REPORT = 11, 12
 """First words of the seeds: thresholds were chosen on the first, the second is reported."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Count:
     """What a detector did in one family or history.
 
@@ -56,6 +67,9 @@ class Count:
         Points after the change -> changes that had an alarm by then.
     judged : dict
         Points after the change -> changes that have so many points after them.
+    again : int
+        Alarms that are not the first one of their series. Noise with two modes looks like a change of level
+        when the second mode is met first; what alarms later is wrong in any case.
     """
 
     family: str
@@ -66,6 +80,7 @@ class Count:
     changes: int
     found: dict[int, int]
     judged: dict[int, int]
+    again: int = 0
 
 
 def today(values: Floats) -> list[Alarm]:
@@ -92,16 +107,16 @@ def former_once(values: Floats) -> list[Alarm]:
 DETECTORS: dict[str, Detector] = {"today": today, "2623c63": former, "2623c63, once": former_once}
 
 
-def null(detector: str, family: str, series: int, points: int, seeds: int) -> Count:
+def null(detector: str, family: str, series: int, points: int, seeds: int, name: str = "") -> Count:
     """False alarms: noise of 4% without a change, `series` times."""
-    alarms = [
-        alarm
-        for number in range(series)
-        for alarm in DETECTORS[detector](
-            np.exp(0.04 * noise(family, points, np.random.default_rng([seeds, number])))
-        )
-    ]
-    return Count(family, detector, series * points, len(alarms), sum(up for _, up, _ in alarms), 0, {}, {})
+    count = Count(name or family, detector, series * points, 0, 0, 0, {}, {})
+    for number in range(series):
+        values = np.exp(0.04 * noise(family, points, np.random.default_rng([seeds, number])))
+        alarms = DETECTORS[detector](values)
+        count.alarms += len(alarms)
+        count.slower += sum(up for _, up, _ in alarms)
+        count.again += max(len(alarms) - 1, 0)
+    return count
 
 
 def stepped(
@@ -126,47 +141,45 @@ def single_step(rng: np.random.Generator) -> tuple[Floats, int]:
     return np.exp(logs), 100
 
 
-def clear_changes(values: Floats) -> Iterator[tuple[int, bool]]:
-    """Changes of 5% or more that nobody could miss who knows what came later: where, and whether slower.
+def public(detector: str, name: str, histories: Sequence[Floats]) -> list[Count]:
+    """Clear changes of real histories as they stood after each point; changes to known levels are found.
 
-    The 8 points before lie apart from the 8 after (from what there is, 3 or more, at the end of the series)
-    by more than half of the change, and the change is above six standard deviations of either side.
+    All of them first, then those to a new level alone.
     """
-    logs = np.log(values)
-    last = -8
-    for at in range(8, len(logs) - 2):
-        before, after = logs[at - 8 : at], logs[at : at + 8]
-        gap = float(np.median(after) - np.median(before))
-        if abs(gap) < math.log(1.05) or at - last < 8:
-            continue
-        apart = after.min() - before.max() if gap > 0 else before.min() - after.max()
-        if apart > abs(gap) / 2 and abs(gap) > 6 * max(before.std(ddof=1), after.std(ddof=1)):
-            last = at
-            yield at, gap > 0
-
-
-def public(detector: str, name: str, histories: Sequence[Floats]) -> Count:
-    """Clear changes of real histories as they stood after each point; changes to known levels are found."""
-    found, judged = dict.fromkeys(DELAYS, 0), dict.fromkeys(DELAYS, 0)
-    alarms = slower = changes = 0
+    every_change = Count(name, detector, sum(map(len, histories)), 0, 0, 0, _none(), _none())
+    to_new = Count(f"{name}, to a new level", detector, every_change.points, 0, 0, 0, _none(), _none())
     for values in histories:
         if detector == "today":
             every = [(one.index, one.ratio > 1, one.seen) for one in find_change_points(values)]
             raised = today(values)
         else:
             every = raised = DETECTORS[detector](values)
-        alarms += len(raised)
-        slower += sum(up for _, up, _ in raised)
+        every_change.alarms += len(raised)
+        every_change.slower += sum(up for _, up, _ in raised)
         for at, up in clear_changes(values):
-            changes += 1
-            for delay in DELAYS:
-                if at + delay <= len(values):
-                    judged[delay] += 1
-                    found[delay] += any(
-                        up == was_up and abs(place - at) <= 3 and seen <= at + delay
-                        for place, was_up, seen in every
-                    )
-    return Count(name, detector, sum(map(len, histories)), alarms, slower, changes, found, judged)
+            seen = min((s for place, u, s in every if u == up and abs(place - at) <= 3), default=math.inf)
+            for count in (every_change, to_new) if is_new(values, at) else (every_change,):
+                count.changes += 1
+                for delay in DELAYS:
+                    count.judged[delay] += at + delay <= len(values)
+                    count.found[delay] += seen <= at + delay <= len(values)
+    return [every_change, to_new]
+
+
+def _none() -> dict[int, int]:
+    return dict.fromkeys(DELAYS, 0)
+
+
+def together(counts: Sequence[Count], name: str) -> Count:
+    """The sum of the counts of one detector."""
+    total = Count(name, counts[0].detector, 0, 0, 0, 0, _none(), _none())
+    for one in counts:
+        for field in ("points", "alarms", "slower", "changes"):
+            setattr(total, field, getattr(total, field) + getattr(one, field))
+        for delay in DELAYS:
+            total.found[delay] += one.found[delay]
+            total.judged[delay] += one.judged[delay]
+    return total
 
 
 def fetch(folder: Path) -> dict[str, tuple[str, list[Floats]]]:
@@ -188,14 +201,21 @@ def fetch(folder: Path) -> dict[str, tuple[str, list[Floats]]]:
     return read
 
 
-def study(series: int, points: int, folder: Path | None, seeds: int = REPORT) -> dict[str, Any]:
+def study(
+    series: int, points: int, folder: Path | None, seeds: int = REPORT, only: str | None = None
+) -> dict[str, Any]:
     """The whole record. The former detector, which is slow when asked after each point, gets a quarter."""
     counts = []
+    detectors = [only] if only else list(DETECTORS)
     for family in track((*NULLS, *MODES), "without a change"):
-        for name in DETECTORS:
+        for name in detectors:
             few = max(series // 4, 1) if name == "2623c63" else series
             counts.append(null(name, family, few, points, seeds))
-    once = [name for name in DETECTORS if name != "2623c63"]
+    once = [name for name in detectors if name != "2623c63"]
+    for family in track((*NULLS, *MODES), "short series without a change"):
+        for name in once:
+            few = max(series * points // SHORT_SERIES, 1)
+            counts.append(null(name, family, few, SHORT_SERIES, seeds, f"{family}, {SHORT_SERIES} points"))
     for sd, rise in track(STAIRCASES, "staircases"):
         for name in once:
             counts.append(
@@ -207,80 +227,44 @@ def study(series: int, points: int, folder: Path | None, seeds: int = REPORT) ->
                     seeds,
                 )
             )
+    for family in track((*NULLS, *MODES, UNEVEN), "young series"):
+        for name in once:
+            counts.append(
+                stepped(
+                    name,
+                    lambda rng, family=family: young(family, max(DELAYS), rng),
+                    f"young, {family}",
+                    5 * series,
+                    seeds,
+                )
+            )
     counts += [stepped(name, single_step, "step +5%, sd 2%", 5 * series, seeds) for name in once]
-    sources = {}
-    for source, (commit, histories) in (fetch(folder) if folder else {}).items():
-        sources[source] = {"commit": commit, "series": len(histories), "points": sum(map(len, histories))}
-        counts += [public(name, source, histories) for name in track(("today", "2623c63"), source)]
+    sources, real = (
+        _real(folder, [name for name in detectors if name != "2623c63, once"]) if folder else ({}, [])
+    )
     return {
         "kind": "delays-study",
-        "schema": 1,
+        "schema": 2,
         "environment": asdict(capture_environment()),
         "seeds": seeds,
         "sources": sources,
-        "counts": [asdict(count) for count in counts],
+        "counts": [asdict(count) for count in counts + real],
     }
 
 
-def page(record: dict[str, Any]) -> str:
-    """README.md of the record: a row for each family and detector."""
-    environment, head = record["environment"], [f"after {delay}" for delay in DELAYS]
-    sources = [
-        f"- {name} at {source['commit'][:9]}: {source['series']:,} series of {source['points']:,} points"
-        for name, source in record["sources"].items()
-    ]
-    rows = []
-    for one in record["counts"]:
-        found = [
-            _share(one["found"][str(delay)], one["judged"][str(delay)]) for delay in DELAYS if one["found"]
-        ]
-        rows.append(
-            (
-                one["family"],
-                one["detector"],
-                f"{one['points']:,}",
-                _rate(one["alarms"], one["points"]) if one["alarms"] or not one["changes"] else "",
-                f"{one['changes']:,}" if one["changes"] else "",
-                *(found or [""] * len(DELAYS)),
-            )
-        )
-    table = [
-        ("family", "detector", "points", "alarms in 1,000 points", "changes", *head),
-        ("---",) * 9,
-        *rows,
-    ]
-    return "\n".join(
-        (
-            "# How soon change points are found, and how often falsely",
-            "",
-            textwrap.fill(
-                f"Made from the newest record beside it by `python -m studies.delays`, of commit "
-                f"{(environment['commit'] or 'unknown')[:9]}{' with local changes' * environment['dirty']}. "
-                "Rates and shares have the 95% interval of Clopper and Pearson. In families without a change "
-                "all alarms are false. In a real history nobody knows which alarms are, and the changes are "
-                "those that nobody could miss who knows what came later. Alarms of one series are not "
-                "independent, so that an interval of a rate is too narrow where alarms come together.",
-                150,
-            ),
-            "",
-            *sources,
-            *([""] if sources else []),
-            *(f"| {' | '.join(row)} |" for row in table),
-            "",
-        )
-    )
-
-
-def _share(found: int, judged: int) -> str:
-    if not judged:
-        return "none so long"
-    interval = stats.binomtest(found, judged).proportion_ci(0.95, method="exact")
-    return f"{found / judged:.1%} ({interval.low:.0%} to {interval.high:.0%})"
-
-
-def _rate(alarms: int, points: int) -> str:
-    interval = stats.binomtest(alarms, points).proportion_ci(0.95, method="exact")
-    return f"{1000 * alarms / points:.2f} ({1000 * interval.low:.2f} to {1000 * interval.high:.2f})"
+def _real(folder: Path, detectors: Sequence[str]) -> tuple[dict[str, Any], list[Count]]:
+    """The real histories: where each is from, and the counts of each and of all together."""
+    sources: dict[str, Any] = {}
+    counts: list[Count] = []
+    for source, (commit, histories) in fetch(folder).items():
+        sources[source] = {"commit": commit, "series": len(histories), "points": sum(map(len, histories))}
+        for name in track(detectors, source):
+            counts += public(name, source, histories)
+    for name in detectors:
+        mine = [one for one in counts if one.detector == name]
+        counts.append(together(mine[::2], "all real histories"))
+        counts.append(together(mine[1::2], "all real histories, to a new level"))
+    return sources, counts
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -293,20 +277,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--points", type=int, default=1000, help="of each series without a change")
     parser.add_argument("--fetch", type=Path, help="where the public histories are, or are cloned to")
     parser.add_argument("--tune", action="store_true", help="the seeds that thresholds are chosen on")
+    parser.add_argument("--only", choices=tuple(DETECTORS), help="score one detector")
     parser.add_argument("--page", action="store_true", help="only write README.md, from the newest record")
     options = parser.parse_args(arguments)
     if options.series < 1 or options.points < 20:
         raise UserError("expected --series of 1 or more and --points of 20 or more")
     check_writable(options.output)
-    if options.page:
-        path = max(options.output.glob("*/*.json"), key=lambda path: path.name)
-    else:
-        record = study(options.series, options.points, options.fetch, TUNE if options.tune else REPORT)
+    if not options.page:
+        seeds = TUNE if options.tune else REPORT
+        record = study(options.series, options.points, options.fetch, seeds, options.only)
         environment = record["environment"]
         stamp = environment["started"].replace("-", "").replace(":", "").removesuffix("+0000") + "Z"
-        path = write_new(options.output / environment["machine"], stamp, json.dumps(record) + "\n")
-    write_atomically(options.output / "README.md", page(json.loads(path.read_text("utf-8"))))
-    print(f"record: {path}\ntable: {options.output / 'README.md'}")
+        print("record:", write_new(options.output / environment["machine"], stamp, json.dumps(record) + "\n"))
+    paths = sorted(options.output.glob("*/*.json"), key=lambda path: path.name)
+    newest = [json.loads(path.read_text("utf-8")) for path in paths[-2:]]
+    newest = [record for record in newest if record["schema"] == 2]
+    if not newest:
+        raise UserError(f"no record of schema 2 in {options.output}; make one without --page")
+    write_atomically(options.output / "README.md", page(*newest[::-1]))
+    print("table:", options.output / "README.md")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import pytest
 
 from rmsprop.errors import UserError
 from studies import delays
-from studies.delays import clear_changes, main, null, public, single_step, stepped
+from studies.changepoint_series import UNEVEN, clear_changes, young
+from studies.delays import main, null, public, single_step, stepped, together
 
 
 def levels(*runs, sd=0.001):
@@ -25,15 +26,35 @@ def test_clear_changes_are_of_5_percent_and_six_standard_deviations():
 
 def test_a_change_counts_as_found_only_if_it_was_raised_by_then(monkeypatch):
     monkeypatch.setitem(delays.DETECTORS, "late", lambda values: [(30, True, 36)])
-    count = public("late", "x", [levels((0, 30), (0.1, 20))])
+    count, to_new = public("late", "x", [levels((0, 30), (0.1, 20))])
     assert count.changes == 1
     assert count.found == {3: 0, 6: 1, 8: 1, 12: 1}
     assert count.judged == dict.fromkeys((3, 6, 8, 12), 1)
+    assert (to_new.changes, to_new.found) == (1, count.found)
 
 
 def test_what_has_not_happened_yet_is_not_judged(monkeypatch):
     monkeypatch.setitem(delays.DETECTORS, "none", lambda values: [])
-    assert public("none", "x", [levels((0, 30), (0.1, 7))]).judged == {3: 1, 6: 1, 8: 0, 12: 0}
+    count, _ = public("none", "x", [levels((0, 30), (0.1, 7))])
+    assert count.judged == {3: 1, 6: 1, 8: 0, 12: 0}
+
+
+def test_a_change_to_a_level_that_one_point_had_is_none_to_a_new_level(monkeypatch):
+    monkeypatch.setitem(delays.DETECTORS, "none", lambda values: [])
+    histories = [levels((0, 30), (0.1, 1), (0, 20), (0.1, 12)), levels((0, 30), (0.2, 12))]
+    every, to_new = public("none", "x", histories)
+    assert (every.changes, to_new.changes) == (2, 1)
+    both = together([every, to_new], "both")
+    assert (both.family, both.changes, both.judged[12]) == ("both", 3, 3)
+
+
+@pytest.mark.parametrize("name", ["white", "sticky 0.95", UNEVEN])
+def test_the_change_of_a_young_series_is_a_clear_one_after_10_to_25_points(name):
+    for seed in range(5):
+        values, at = young(name, 12, np.random.default_rng(seed))
+        assert len(values) == at + 12
+        assert 10 <= at <= 25
+        assert (at, True) in clear_changes(values)
 
 
 def test_an_alarm_the_wrong_way_finds_nothing(monkeypatch):
@@ -44,7 +65,7 @@ def test_an_alarm_the_wrong_way_finds_nothing(monkeypatch):
 def test_all_alarms_without_a_change_are_counted(monkeypatch):
     monkeypatch.setitem(delays.DETECTORS, "two", lambda values: [(20, True, 30), (40, False, 50)])
     count = null("two", "white", 3, 100, 1)
-    assert (count.points, count.alarms, count.slower) == (300, 6, 3)
+    assert (count.points, count.alarms, count.slower, count.again) == (300, 6, 3, 3)
 
 
 def test_the_former_detector_asked_after_each_point_says_a_thing_once():
@@ -61,13 +82,14 @@ def test_the_record_has_every_family_and_detector(tmp_path, monkeypatch, capsys)
     [path] = tmp_path.glob("*/*.json")
     record = json.loads(path.read_text())
     assert {count["family"] for count in record["counts"]} == {
-        "white", "staircase +10%, sd 0.05%", "staircase +5%, sd 0.50%", "staircase +5%, sd 0.80%",
+        "white", "white, 40 points", "young, white", "young, uneven",
+        "staircase +10%, sd 0.05%", "staircase +5%, sd 0.50%", "staircase +5%, sd 0.80%",
         "step +5%, sd 2%",
     }  # fmt: skip
     assert record["sources"] == {}
     table = (tmp_path / "README.md").read_text()
     assert str(path) in capsys.readouterr().out
-    assert table.count("| 2623c63, once |") == 5
+    assert table.count("| 2623c63, once |") == 8
     one = next(one for one in record["counts"] if one["changes"] and one["found"]["12"])
     assert f"| {one['family']} | {one['detector']} |" in table
     assert f"| {one['found']['12'] / one['judged']['12']:.1%} (" in table
@@ -79,3 +101,25 @@ def test_the_record_has_every_family_and_detector(tmp_path, monkeypatch, capsys)
 def test_no_series_is_wrong_use(tmp_path):
     with pytest.raises(UserError, match="--series"):
         main(["--series", "0", "--output", str(tmp_path)])
+
+
+def test_the_table_shows_today_beside_the_record_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        delays, "study", lambda *_: {"schema": 2, "sources": {}, "counts": counts, **environment}
+    )
+    one = {"family": "young, white", "points": 30, "alarms": 0, "slower": 0, "changes": 4, "again": 0}
+    for commit, found in (("a" * 40, 1), ("b" * 40, 3)):
+        shares = {"found": dict.fromkeys(("3", "6", "8", "12"), found)}
+        counts = [one | shares | {"judged": dict.fromkeys(("3", "6", "8", "12"), 4), "detector": "today"}]
+        started = f"2026-01-0{found}T00:00:00+0000"
+        environment = {"environment": {"commit": commit, "dirty": False, "machine": "m", "started": started}}
+        main(["--output", str(tmp_path)])
+    rows = [line for line in (tmp_path / "README.md").read_text().splitlines() if "young, white" in line]
+    assert [row.split(" | ")[1] for row in rows] == ["today", "today at aaaaaaaaa"]
+    assert "75.0%" in rows[0]
+    assert "25.0%" in rows[1]
+
+
+def test_without_a_record_there_is_no_table(tmp_path):
+    with pytest.raises(UserError, match="schema 2"):
+        main(["--page", "--output", str(tmp_path)])

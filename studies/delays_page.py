@@ -1,0 +1,96 @@
+"""README.md of a record of `studies.delays`: a row for each family and detector."""
+
+import textwrap
+from typing import Any
+
+from scipy import stats
+
+from studies.changepoint_series import DELAYS, UNEVEN
+
+
+def page(record: dict[str, Any], before: dict[str, Any] | None = None) -> str:
+    """README.md of a record: a row for each family and detector, and for today's of the record before it."""
+    environment, head = record["environment"], [f"after {delay}" for delay in DELAYS]
+    sources = [
+        f"- {name} at {source['commit'][:9]}: {source['series']:,} series of {source['points']:,} points"
+        for name, source in record["sources"].items()
+    ]
+    rows = []
+    for one in _with(record["counts"], before):
+        found = [
+            _share(one["found"][str(delay)], one["judged"][str(delay)]) for delay in DELAYS if one["found"]
+        ]
+        rows.append(
+            (
+                one["family"],
+                one["detector"],
+                f"{one['points']:,}",
+                _rate(one["alarms"], one["points"]) if one["alarms"] or not one["changes"] else "",
+                f"{one['again']:,}" if not one["changes"] else "",
+                f"{one['changes']:,}" if one["changes"] else "",
+                *(found or [""] * len(DELAYS)),
+            )
+        )
+    table = [
+        ("family", "detector", "points", "alarms in 1,000 points", "of them again", "changes", *head),
+        ("---",) * 10,
+        *rows,
+    ]
+    return "\n".join(
+        (
+            "# How soon change points are found, and how often falsely",
+            "",
+            textwrap.fill(
+                f"Made from the newest record beside it by `python -m studies.delays`, of commit "
+                f"{(environment['commit'] or 'unknown')[:9]}{' with local changes' * environment['dirty']}. "
+                "Rates and shares have the 95% interval of Clopper and Pearson. In families without a change "
+                "all alarms are false. In a real history nobody knows which alarms are, and the changes are "
+                "those that nobody could miss who knows what came later. Alarms of one series are not "
+                "independent, so that an interval of a rate is too narrow where alarms come together.",
+                150,
+            ),
+            "",
+            textwrap.fill(
+                "Of noise that stays in one of two modes (sticky), the first visit to the second mode is a "
+                "change of level like any other, for all that anybody can know then: one alarm for each "
+                "series. 'Of them again' are the alarms that are not the first of their series. Young series "
+                f"have 10 to 25 points before the change; `{UNEVEN}` noise has a smaller change among them. "
+                "Their changes are clear ones, too, by the definition for real histories. A change is to a "
+                "new level where no earlier point lies within a quarter of the change from it.",
+                150,
+            ),
+            "",
+            *sources,
+            *([""] if sources else []),
+            *(f"| {' | '.join(row)} |" for row in table),
+            "",
+        )
+    )
+
+
+def _with(counts: list[dict[str, Any]], before: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The counts, each of today's followed by that of the record before."""
+    if before is None:
+        return counts
+    name = f"today at {(before['environment']['commit'] or 'unknown')[:9]}"
+    former = {
+        one["family"]: one | {"detector": name} for one in before["counts"] if one["detector"] == "today"
+    }
+    rows = []
+    for one in counts:
+        rows.append(one)
+        if one["detector"] == "today" and one["family"] in former:
+            rows.append(former[one["family"]])
+    return rows
+
+
+def _share(found: int, judged: int) -> str:
+    if not judged:
+        return "none so long"
+    interval = stats.binomtest(found, judged).proportion_ci(0.95, method="exact")
+    return f"{found / judged:.1%} ({interval.low:.0%} to {interval.high:.0%})"
+
+
+def _rate(alarms: int, points: int) -> str:
+    interval = stats.binomtest(alarms, points).proportion_ci(0.95, method="exact")
+    return f"{1000 * alarms / points:.2f} ({1000 * interval.low:.2f} to {1000 * interval.high:.2f})"
