@@ -3,16 +3,16 @@
 The points are looked at one after the other, as somebody does who looks at each commit. A look is at the last
 24, 48, 96, ... points since the last change point. Where the stretch since then is young, it is looked at
 whole, and among the last 96 points with all earlier levels brought to the present one, so that the noise is
-known from more than a few points. An earlier level never hides a change, and a
-change point that was found stays found: nothing that comes later takes part in finding it.
+known from more than a few points; there five points at the present level are enough. An earlier level never
+hides a change, and what was found stays found: nothing that comes later takes part in finding it.
 
 For each split of a look, the normal scores of the points after it (van der Waerden's rank test) say how
 surprising it is that they lie so high, or so low, among all points. That holds for any noise whose points
 are exchangeable: heavy tails, two modes, outliers. Neighbouring points of a history are often alike, and
 then a few high points in a row surprise less: the deviate is shrunk by the first-order autocorrelation about
-the two levels. Where the ranks are as clear as so few points allow, Student's t, shrunk likewise and
-further, may speak for a change that is too large to be any autocorrelation's. The p-value of the clearest
-split is raised for all the splits of the look.
+the two levels. Where the ranks are as clear as so few points allow, Student's t of generalised least squares
+may speak for a change that is too large and too sudden to be any autocorrelation's. The p-value of the
+clearest split is raised for all the splits of the look.
 
 A change to a level at which three neighbours of the series lay before is marked as known: such are the modes
 of a hosted runner's noise, and the end of a change that was reported before. Nobody is alerted of it.
@@ -46,11 +46,17 @@ WINDOWS = (24, 48, 96, 192, 384)
 SIGNIFICANT = 1e-3
 """Largest p-value of a look. Looks at neighbouring points are alike, and there are several at each point."""
 
-NEAR = 1.5
+NEAR = 2.5
 """Standard deviations by which three neighbours that were at a level may miss it."""
+
+NEAR_OF_GAP = 0.25
+"""The part of the change by which they may miss it at most."""
 
 APART = 2e-4
 """Largest p-value of Student's t by the points next to a cut."""
+
+SHORT = 5
+"""Fewest points of a level that began with a change point: the noise is known from before it."""
 
 _LOCAL = 20
 
@@ -136,8 +142,8 @@ def _cuts(logs: Floats, significant: float, smallest: float) -> list[_Cut]:
     cuts: list[_Cut] = []
     last, seen = 0, SHORTEST
     while seen <= logs.size:
-        if seen - last < SHORTEST:
-            seen = last + SHORTEST
+        if seen - last < SHORT + AFTER:
+            seen = last + SHORT + AFTER
             continue
         looks = _young_looks(logs, flat, last, seen) if seen - last < _YOUNG else []
         looks += [look for size, look in windows.get(seen, ()) if size <= seen - last]
@@ -161,7 +167,7 @@ def _cuts(logs: Floats, significant: float, smallest: float) -> list[_Cut]:
 def _place(logs: Floats, start: int, cut: int, end: int) -> int:
     """The split within a few points of a cut that leaves the least squares about the levels on its sides."""
     stretch = logs[start:end] - logs[start:end].mean()
-    places = np.arange(max(start + 1, cut - AFTER), min(end, cut + AFTER + 1))
+    places = np.arange(max(start + 1, cut - BEFORE), min(end, cut + BEFORE + 1))
     before = places - start
     gains = np.cumsum(stretch)[before - 1] ** 2 / (before * (stretch.size - before))
     return int(places[gains.argmax()])
@@ -181,7 +187,7 @@ def _known(logs: Floats, last: int, cut: int, seen: int) -> bool:
     level = np.median(after)
     gap = abs(level - np.median(before))
     scatter = np.concatenate([after - level, before[-_LOCAL:] - np.median(before[-_LOCAL:])])
-    near = np.abs(logs[:cut] - level) <= min(gap / 6, NEAR * float(scatter.std()) + 1e-9)
+    near = np.abs(logs[:cut] - level) <= min(NEAR_OF_GAP * gap, NEAR * float(scatter.std()) + 1e-9)
     return bool(np.any(near[2:] & near[1:-1] & near[:-2]))
 
 
@@ -214,15 +220,16 @@ def _all_windows(logs: Floats, significant: float) -> dict[int, list[tuple[int, 
 def _young_looks(logs: Floats, flat: Floats, last: int, seen: int) -> list[_Cut]:
     """Looks at a stretch that began at `last`: at itself, and with what came before at its level."""
     stretch = logs[last:seen]
-    rows = [stretch]
+    rows = [(stretch, BEFORE)] if stretch.size >= SHORTEST else []
     start = max(0, seen - _ALIGNED)
     if start < last:
-        rows.append(np.concatenate([flat[start:last], stretch - np.median(stretch)]))
+        level = np.median(stretch[: max(BEFORE, stretch.size // 2)])
+        rows.append((np.concatenate([flat[start:last], stretch - level]), SHORT))
     looks = []
-    for row in rows:
+    for row, fewest in rows:
         splits, p_values, phis = clearest(row[None])
         index = seen - row.size + int(splits[0])
-        if index - last >= BEFORE:
+        if index - last >= fewest:
             looks.append(_Cut(index, float(p_values[0]), float(phis[0]), seen))
     return looks
 

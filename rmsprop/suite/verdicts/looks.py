@@ -35,6 +35,9 @@ CAUTION_OF_DIFFERENCES = 2.5
 CAUTION_OF_SIZES = 2.0
 """Over the root of the number of points: by how much it is put higher still where sizes count, not ranks."""
 
+LARGEST = 0.97
+"""First-order autocorrelation of which none is put higher: histories that are nearly random walks."""
+
 LOOKS = 5.5
 """Scale of the number of independent splits of a look."""
 
@@ -93,18 +96,31 @@ def normal_scores(rows: Floats) -> Floats:
 
 
 def _by_size(rows: Floats, after: Ints, phis: Floats) -> Floats:
-    """Student's t of each split under AR(1), as normal deviates.
+    """Student's t of each split by generalised least squares under AR(1), as normal deviates.
 
     Ranks cannot say by how much one level exceeds the other: a change of many standard deviations, which no
-    autocorrelation explains, shows here in a few points already.
+    autocorrelation explains, shows here in a few points already. A constant and a step are fitted to
+    x[t] - phi x[t-1], in which the errors are independent. The higher phi is, the more the step rests on the
+    difference between the two neighbours of the split. So a phi that is put too high, as it must be where
+    points are few or where smaller changes lie among them, hides no sudden change.
     """
     n = rows.shape[1]
-    phis = np.minimum(phis + CAUTION_OF_SIZES / math.sqrt(n), 0.99)
-    centred = rows - rows.mean(axis=1, keepdims=True)
-    sums = np.cumsum(centred[:, ::-1], axis=1)[:, after - 1]
-    gaps = np.abs(sums) / np.sqrt(after * (n - after) / n)
-    within = np.maximum((centred**2).sum(axis=1, keepdims=True) - gaps**2, 1e-24) / (n - 2)
-    t = gaps / np.sqrt(within * variance_inflation(after[None], n, phis[:, None], fitted=True))
+    phi = np.minimum(phis + CAUTION_OF_SIZES / math.sqrt(n), LARGEST)[:, None]
+    rest = 1 - phi
+    whitened = rows - rows.mean(axis=1, keepdims=True)
+    whitened[:, 1:] -= phi * whitened[:, :-1]
+    whitened[:, :1] *= np.sqrt(1 - phi**2)
+    sums = np.cumsum(whitened[:, ::-1], axis=1)
+    # Sums of products: c is the constant and s the step, both whitened; y are the points.
+    first = whitened[:, n - after]
+    sy = first + rest * (sums[:, after - 1] - first)
+    cy = np.sqrt(1 - phi**2) * whitened[:, :1] + rest * sums[:, n - 2 : n - 1]
+    cc, cs, ss = (1 - phi**2) + (n - 1) * rest**2, rest + (after - 1) * rest**2, 1 + (after - 1) * rest**2
+    # What the constant leaves of the step and of the points.
+    power = ss - cs**2 / cc
+    steps = (sy - cs * cy / cc) / np.sqrt(power)
+    around = (whitened**2).sum(axis=1, keepdims=True) - cy**2 / cc
+    t = np.abs(steps) / np.sqrt(np.maximum(around - steps**2, 1e-24) / (n - 2))
     return np.asarray(-ndtri(np.maximum(stdtr(n - 2, -t), 1e-300)))
 
 
@@ -145,20 +161,17 @@ def _autocorrelation(scores: Floats, splits: Ints, sums: Floats) -> Floats:
     of_differences = (two**2).mean(axis=1) / ones - 1
     phis = np.minimum(of_residuals + CAUTION / n, of_differences + CAUTION_OF_DIFFERENCES / math.sqrt(n))
     nothing_else = power <= 1e-12 * n  # nothing but the change
-    return np.where(nothing_else, 0.0, np.clip(phis, 0.0, 0.97))
+    return np.where(nothing_else, 0.0, np.clip(phis, 0.0, LARGEST))
 
 
-def variance_inflation(after: Ints, n: int, phi: Floats | float, fitted: bool = False) -> Floats:
+def variance_inflation(after: Ints, n: int, phi: Floats | float) -> Floats:
     """Variance of the difference of the two means under AR(1), over that of independent points.
 
-    It is measured against the scatter in the series itself, about one level or (`fitted`) two, which
-    autocorrelation makes too small.
+    It is measured against the scatter in the series itself, about one level, which autocorrelation makes too
+    small.
     """
     before = n - after
-    of_before, of_after = _mean_variance(before, phi), _mean_variance(after, phi)
-    grown = (of_before + of_after) / (1 / before + 1 / after)
-    if fitted:
-        return np.asarray(grown * (1 - 2 / n) / (1 - (before * of_before + after * of_after) / n))
+    grown = (_mean_variance(before, phi) + _mean_variance(after, phi)) / (1 / before + 1 / after)
     return np.asarray(grown * (1 - 1 / n) / (1 - _mean_variance(np.asarray(n), phi)))
 
 
