@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rmsprop.suite.verdicts.changepoints import find_change_points
 from rmsprop.suite.verdicts.looks import SHORTEST
-from studies.changepoint_series import NULLS, Setting, draw, staircase
+from studies.changepoint_series import MODES, NULLS, UNEVEN, Setting, draw, noise, staircase, young
 from studies.changepoints import find, score
 
 
@@ -47,10 +47,10 @@ def test_steps_up_and_back_down_are_both_found_in_order():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("noise", NULLS)
-def test_no_kind_of_noise_raises_more_than_two_false_alarms_in_1000_points(noise):
+@pytest.mark.parametrize("kind", NULLS)
+def test_no_kind_of_noise_raises_more_than_two_false_alarms_in_1000_points(kind):
     # The study counts ten times as many points; here a broken correction must show (none: 10 to 60).
-    cell = score("", find, Setting("null", noise, sd=0.04), 150, seeds=3)
+    cell = score("", find, Setting("null", kind, sd=0.04), 150, seeds=3)
     assert cell.false_slower <= 2 * 15
     assert cell.false_faster <= 2 * 15
 
@@ -73,6 +73,35 @@ def test_earlier_levels_do_not_hide_a_clear_change(sd, rise, after, least):
             abs(one.index - at) <= 1 and one.ratio > 1 and not one.known for one in find_change_points(values)
         )
     assert found / 60 >= least
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [*NULLS, *MODES, UNEVEN])
+def test_a_clear_change_of_a_young_series_is_found_after_three_points(kind):
+    delays = []
+    for seed in range(60):
+        values, at = young(kind, 12, np.random.default_rng([5, seed]))
+        seen = [
+            one.seen - at
+            for one in find_change_points(values)
+            if abs(one.index - at) <= 2 and one.ratio > 1 and not one.known
+        ]
+        delays.append(min(seen, default=np.inf))
+    # Before sizes spoke by generalised least squares: 10% (AR(1) 0.6) to 73% after 3 points.
+    assert np.mean(np.array(delays) <= 3) >= 0.85
+    assert np.mean(np.array(delays) <= 8) >= 0.95
+
+
+def test_a_change_after_ten_points_is_found_three_points_later():
+    values = stepped(13, 10, 1.15, sd=0.01)
+    assert [one.index for one in find_change_points(values)] == [10]
+
+
+def test_a_change_soon_after_another_one_is_found():
+    values = white(43, 0.01)
+    values[30:35] *= 1.2
+    values[35:] *= 1.5
+    assert [(one.index, one.seen) for one in find_change_points(values)] == [(30, 33), (35, 38)]
 
 
 @pytest.mark.parametrize(("after", "least"), [(3, 0.25), (6, 0.75), (12, 0.93)])
@@ -102,7 +131,7 @@ def test_a_change_says_after_how_many_points_it_was_known():
     assert len(find_change_points(values[: change.seen])) == 1
 
 
-def test_few_visits_to_a_mode_of_the_noise_alarm():
+def test_only_the_first_visit_to_a_mode_of_the_noise_alarms():
     """A hosted runner is one of two machines for days: 97% of the commits meet the same as the one before."""
     rng = np.random.default_rng(3)
     lower = np.cumsum(rng.random(1000) > 0.97) % 2 == 0
@@ -111,7 +140,14 @@ def test_few_visits_to_a_mode_of_the_noise_alarm():
     assert switches > 20
     found = find_change_points(values)
     assert len(found) > 10
-    assert sum(not one.known for one in found) <= 4
+    assert sum(not one.known for one in found) <= 1
+
+
+@pytest.mark.parametrize("seed", [14, 23])
+def test_modes_that_stay_alarm_once(seed):
+    # In each of these a mode that had been met was not known again, by three points that missed its level.
+    values = np.exp(0.04 * noise("sticky 0.97", 1000, np.random.default_rng([12, seed])))
+    assert sum(not one.known for one in find_change_points(values)) <= 1
 
 
 def test_a_change_that_is_undone_ends_at_a_known_level():
