@@ -171,7 +171,7 @@ def measure(folder: Path) -> None:
     def tasks(n: int, number: int) -> list[Task]:
         lr = tuple(0.001 + 0.0001 * step for step in range(n // 128))
         [chunk] = chunks(Grid(lr=lr), n)
-        return [Task(chunk, features, labels, 0.25, software())] * number
+        return [Task(chunk, features, labels, 0.25, software("book"))] * number
 
     work = []
     for n in (128, 1024, 4096, 32_768, 4096, 1024, 128) * 3:

@@ -89,15 +89,20 @@ def fewer(costs: Costs, turns: int, share: float) -> Iterator[Costs]:
     """All cases; fewer of each family, down to more than `share` of it; then, from all again, fewer to one.
 
     The costliest go first, by what they and their share of their family's imports take with so many turns.
-    The last case of a family stays while others can go, unless its imports take most of a launch.
+    The case that the suite lists first of its family outlasts the others, and stays while others can go,
+    unless its imports take most of a launch.
     """
     sizes = Counter(cost.family for cost in costs.cases.values())
+    firsts: dict[str, str] = {}
+    for name, cost in costs.cases.items():
+        firsts.setdefault(cost.family, name)
 
-    def seconds(name: str) -> float:
+    def last_and_cheap(name: str) -> tuple[bool, float]:
         cost = costs.cases[name]
-        return _case_seconds(cost, turns) + costs.imports[cost.family] / sizes[cost.family]
+        seconds = _case_seconds(cost, turns) + costs.imports[cost.family] / sizes[cost.family]
+        return firsts[cost.family] == name, -seconds
 
-    order = sorted(costs.cases, key=seconds, reverse=True)
+    order = sorted(costs.cases, key=last_and_cheap)
     yield costs
     kept = dict(costs.cases)
     for name in order:

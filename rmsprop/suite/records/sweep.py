@@ -50,12 +50,15 @@ class Software:
         Hash of the sources that train.
     capability : str
         Which instruction set torch's kernels use, such as AVX2.
+    products : str
+        Hash of the bits of some products of matrices, where the job has any; records may lack it.
     """
 
     package: str
     torch: str
     code: str
     capability: str
+    products: str = ""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

@@ -5,9 +5,11 @@ step then works on all rows. The losses are those of `measure.digits.train_digit
 rounding of sums.
 
 The bits of a training depend on its setting and its seed alone: `TILE` trainings are always side by side, the
-last ones padded, and each has products of matrices of its own.
+last ones padded, and each has products of matrices of its own. How these are summed depends on the processor;
+`products` tells whether two processes do it alike.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from itertools import product
 
@@ -61,6 +63,20 @@ def memory_needed(batch_size: int, epochs: int, itemsize: int, rows: int) -> int
     activations = 6 * (DIGITS[0][0] + DIGITS[2][0])
     batch = max(batch_size * (2 * DIGITS[0][1] + activations), rows * activations)
     return TILE * (itemsize * (12 * sum(_WIDTHS) + batch) + 8 * rows * epochs * 2)
+
+
+def products() -> str:
+    """A hash of the bits of some gradients in both dtypes: how the products of matrices are summed here."""
+    digest, generator = hashlib.sha256(), torch.Generator().manual_seed(0)
+    drawn = [draw(seed, 1, 1)[0] for seed in range(TILE)]
+    x = torch.rand(TILE, 32, DIGITS[0][1], generator=generator)
+    y = torch.randint(DIGITS[-1][0], (TILE, 32), generator=generator)
+    with one_thread():
+        for dtype in (torch.float32, torch.float64):
+            params = tuple(torch.stack(each).to(dtype) for each in zip(*drawn, strict=True))
+            for gradient in _gradients(params, x.to(dtype), y):
+                digest.update(gradient.numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _train_tile(

@@ -127,7 +127,7 @@ def prepare(
     """
     environment = capture_environment()
     rows = hashlib.sha256(data.features.numpy().tobytes() + data.labels.numpy().tobytes()).hexdigest()
-    found = software()
+    found = software(grid.job)
     facts = [
         grid.job,
         grid.axes,

@@ -16,6 +16,7 @@ from rmsprop.suite.measure.trained import code
 from rmsprop.suite.records.sweep import ChunkTime, Software
 from rmsprop.suite.sweep import network, train
 from rmsprop.suite.sweep.grid import Chunk
+from rmsprop.suite.sweep.jobs import JobName
 
 TRAINERS = {"book": train.train, "digits": network.train}
 """By job."""
@@ -77,7 +78,7 @@ class Done:
 
 def carry_out(task: Task) -> Done:
     """Train a chunk; UserError where this worker would give other bits than the process that asks."""
-    found = software()
+    found = software(task.chunk.job)
     if found != task.software:
         raise UserError(f"a worker has {_words(found)}; the sweep needs {_words(task.software)}")
     start, cpu = time.perf_counter(), time.thread_time()
@@ -94,8 +95,8 @@ def carry_out(task: Task) -> Done:
 
 
 @cache
-def software() -> Software:
-    """Of this process."""
+def software(job: JobName) -> Software:
+    """Of this process, as far as the job depends on it."""
     mine = ("grid.py", "jobs.py", "network.py", "train.py", "work.py")
     files = [Path(digits.__file__), *(Path(__file__).parent / name for name in mine)]
     sources = code() + b"".join(file.read_bytes() for file in files)
@@ -104,10 +105,13 @@ def software() -> Software:
         torch=torch.__version__,
         code=hashlib.sha256(sources).hexdigest()[:16],
         capability=torch.backends.cpu.get_cpu_capability(),
+        products=network.products() if job == "digits" else "",
     )
 
 
 def _words(one: Software) -> str:
+    products = f", whose products of matrices have the bits {one.products}" if one.products else ""
     return (
         f"rmsprop-bench {one.package} (code {one.code}), torch {one.torch} and kernels for {one.capability}"
+        f"{products}"
     )

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from rmsprop.errors import UserError
-from rmsprop.suite.gate.costs import Cost, Costs, confirm_seconds, screen_seconds
+from rmsprop.suite.gate.costs import Cost, Costs, confirm_seconds, fewer, screen_seconds
 from rmsprop.suite.gate.plan import (
     Noise,
     candidates,
@@ -99,6 +99,19 @@ def test_tiny_cases_whose_imports_are_slow_are_screened_at_least():
     plan, left_out = make_plan(tiny, 100.0, 120.0, 2, POLICY)
     assert not left_out
     assert plan.screen / plan.pairs * screen_seconds(tiny, plan.turns) <= 100.0
+
+
+def test_the_case_that_a_family_lists_first_outlasts_cheaper_ones():
+    costs = {
+        "step-1": Cost("step", 0.0, 0.001),
+        "step-2": Cost("step", 0.0, 0.01),
+        "job-loop": Cost("job", 0.0, 1.0),
+        "job-other": Cost("job", 0.0, 0.1),
+        "job-third": Cost("job", 0.0, 0.2),
+    }
+    kept = [list(each.cases) for each in fewer(Costs({"step": 0.0, "job": 0.0}, costs), 16, 0.5)]
+    assert ["step-1", "step-2", "job-loop", "job-other"] in kept
+    assert kept[-2:] == [["step-1", "job-loop"], ["step-1"]]
 
 
 def test_a_dear_case_takes_fewer_turns_and_a_rare_one_more():

@@ -91,6 +91,18 @@ def test_a_training_is_the_plain_loop_of_torch(rows):
     assert losses[-1] < 0.5
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_learns_as_the_cpu_does(rows):
+    def make(params):
+        return torch.optim.RMSprop(params, lr=0.01, alpha=0.9)
+
+    on_cpu, on_gpu = (
+        train_digits(make, rows, device, torch.float64, seed=1, batch_size=100, epochs=2)
+        for device in ("cpu", "cuda")
+    )
+    assert on_gpu.losses == pytest.approx(on_cpu.losses, rel=1e-9)
+
+
 @pytest.mark.parametrize("name", ["scratch", "builtin-loop", "builtin-foreach", "fused"])
 def test_every_implementation_learns_the_digits(name):
     threads = torch.get_num_threads()

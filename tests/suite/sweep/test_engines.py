@@ -65,6 +65,16 @@ def test_processes_give_the_same_bits(sweep, bits, expected, tmp_path, jobs):
     assert bits(sweep(tmp_path, partial(in_processes, jobs), most=512)) == expected
 
 
+def test_processes_and_a_cluster_give_the_same_bits_of_the_digits(
+    sweep_digits, bits, expected_digits, tmp_path, cluster
+):
+    pytest.importorskip("joblib")
+    found = sweep_digits(tmp_path / "processes", partial(in_processes, 2), most=64)
+    assert bits(found) == expected_digits
+    address = cluster(2).scheduler_address
+    assert bits(sweep_digits(tmp_path / "cluster", partial(on_cluster, address), most=32)) == expected_digits
+
+
 def test_a_cluster_gives_the_same_bits(sweep, bits, expected, tmp_path, cluster):
     address = cluster(2).scheduler_address
     assert bits(sweep(tmp_path, partial(on_cluster, address), most=128)) == expected

@@ -22,6 +22,23 @@ def test_the_size_of_chunks_changes_no_bit(sweep, bits, expected, tmp_path, most
     assert bits(sweep(tmp_path, most=most)) == expected
 
 
+def test_nor_does_it_with_the_digits(sweep_digits, bits, expected_digits, tmp_path):
+    assert bits(sweep_digits(tmp_path, most=32)) == expected_digits
+
+
+def test_a_worker_whose_products_of_matrices_have_other_bits_is_refused(monkeypatch):
+    pytest.importorskip("sklearn")
+    mine = work.software("digits")
+    assert mine == replace(work.software("book"), products=mine.products)
+    assert len(mine.products) == 16
+    monkeypatch.setattr(work.network, "products", lambda: "other")
+    work.software.cache_clear()
+    other = work.software("digits")
+    work.software.cache_clear()
+    assert other != mine
+    assert "whose products of matrices have the bits other" in work._words(other)
+
+
 def stop_after(count):
     """An engine that is interrupted after so many chunks."""
 
@@ -77,7 +94,7 @@ def test_a_sweep_goes_on_only_with_what_belongs_to_it(tmp_path, monkeypatch, mak
             session, "capture_environment", lambda: make_environment(commit=change.get("commit", "one"))
         )
         found = Software("1", change.get("software", "2"), "code", "AVX2")
-        monkeypatch.setattr(session, "software", lambda: found)
+        monkeypatch.setattr(session, "software", lambda job: found)
         target = change.get("target", 0.3)
         return prepare(change.get("grid", GRID), change.get("rows", ROWS), tmp_path, target=target, most=256)
 
@@ -137,7 +154,7 @@ def test_a_sweep_too_large_for_the_memory_is_refused_with_its_size(tmp_path, mon
 
 def test_a_worker_with_other_software_says_so(monkeypatch):
     plan_task = next(iter(session.Plan.tasks(_plan())))
-    monkeypatch.setattr(work, "software", lambda: Software("0.0.9", "2.0", "old", "DEFAULT"))
+    monkeypatch.setattr(work, "software", lambda job: Software("0.0.9", "2.0", "old", "DEFAULT"))
     with pytest.raises(
         UserError, match=r"a worker has rmsprop-bench 0\.0\.9 .* torch 2\.0 .*the sweep needs"
     ):
@@ -150,7 +167,7 @@ def _plan():
         data = ROWS
 
         class record:  # noqa: N801
-            target, software = 0.3, work.software()
+            target, software = 0.3, work.software("book")
 
     return Plan
 
