@@ -16,6 +16,9 @@ def main() -> None:
         sys.exit(130)
     finally:
         ignore_interrupts()  # Ctrl-C is often pressed twice
+        # An interrupt out of exec() of a string, with which dataclasses make methods, leaves a mark: then
+        # `python -m` ends by SIGINT instead of with its exit code. The next exec() takes it away.
+        exec("")
 
 
 def _run() -> None:

@@ -75,6 +75,22 @@ def test_a_command_that_ends_is_not_interrupted_again():
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+def test_an_interrupt_in_the_making_of_a_class_does_not_change_the_exit_code(tmp_path):
+    """`python -m` ended by SIGINT, although the gate had answered."""
+    (tmp_path / "interrupted.py").write_text(
+        "import sys\n"
+        "import rmsprop.__main__ as command\n"
+        "def run():\n"
+        "    try:\n        exec('raise KeyboardInterrupt')\n"
+        "    except KeyboardInterrupt:\n        sys.exit(3)\n"
+        "command._run = run\n"
+        "command.main()\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
+    ended = subprocess.run([sys.executable, "-m", "interrupted"], cwd=tmp_path, env=environment, check=False)
+    assert ended.returncode == 3
+
+
 def catches(process, number):
     """Whether the process has installed a handler."""
     try:
