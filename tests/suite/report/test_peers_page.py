@@ -6,6 +6,7 @@ import pytest
 
 from rmsprop.suite.records.peers import Agreement, BookJob, Health, PeerFacts, PeersRecord, Speed
 from rmsprop.suite.records.store import read_peers, write_peers
+from rmsprop.suite.report import markdown
 from rmsprop.suite.report.build import build_report
 from rmsprop.suite.report.page import Table
 from rmsprop.suite.report.pages.peers import FIELDS, pages
@@ -70,6 +71,17 @@ def test_a_pair_without_a_translation_is_an_empty_cell(peers_record):
     assert table.rows[1][1].text == "all bits"
     ratios = next(block for block in page.blocks if isinstance(block, Table) and "in turns" in block.caption)
     assert [row[2] for row in ratios.rows] == ["1.00", "2.00"]
+
+
+@pytest.mark.parametrize(
+    ("digits", "said"), [(5.8, "1 of 1 other calls agree"), (0.9, "0 of 1 other calls agree")]
+)
+def test_calls_that_differ_by_rounding_alone_agree_and_others_do_not(peers_record, digits, said):
+    class Only:
+        peers = (replace(peers_record, agreements=(replace(peers_record.agreements[0], plain=digits),)),)
+
+    (page,) = pages(Only)
+    assert said in markdown.render(page.blocks)
 
 
 def test_without_a_record_there_is_no_page():
