@@ -89,7 +89,10 @@ def test_the_t_scan_alarms_on_alike_neighbours_where_the_detector_does_not():
 def test_false_alarms_of_a_whole_matrix_are_no_more_when_all_series_are_taken_together():
     null = matrix(series=40, stepped=0, after=3, runs=10)
     assert null.runs_with_false_alarm <= null.alone_runs_with_false_alarm <= 5
-    assert matrix(series=40, stepped=40, after=6, runs=1).found >= 36
+    # The former detector, with Student's t, found 165 of 200 such steps, and 36 or more of these 40. Today's,
+    # by generalised least squares, finds the changes of young series, and 161 of these 200.
+    six = matrix(series=40, stepped=40, after=6, runs=1)
+    assert six.found == six.alone_found >= 32
     assert matrix(series=40, stepped=40, after=12, runs=1).found >= 38
 
 
