@@ -7,10 +7,12 @@ import subprocess
 import sys
 from multiprocessing import resource_tracker
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from rmsprop.suite.children import deaf_children
+from rmsprop.suite.history import alerts
 from rmsprop.suite.measure.processes import Processes
 from rmsprop.suite.sweep.engines import in_processes
 
@@ -73,3 +75,12 @@ def test_the_processes_that_measure_do_not_hear_them():
 def test_the_processes_of_a_sweep_do_not_hear_them():
     pytest.importorskip("joblib")
     assert all(found >= SENT for found in in_processes(2, range(4), blocked_there))
+
+
+def test_the_processes_that_search_long_histories_do_not_hear_them(monkeypatch):
+    monkeypatch.setattr(alerts, "_MANY_POINTS", 0)
+    monkeypatch.setattr(alerts, "find_change_points", blocked_there)
+    series = [SimpleNamespace(values=(1.0, 2.0)) for _ in range(3)]
+    found = alerts._change_points(series)
+    assert len(found) == 3
+    assert all(signals >= SENT for signals in found.values())
