@@ -261,8 +261,9 @@ class Session:
         left: queue.SimpleQueue[Job] = queue.SimpleQueue()
         dear = frozenset(name for name in names if self._cases[name].dear)
         rare = frozenset(one.name for one in self._hypotheses or () if one.rare)
-        for _ in range(launches):
-            left.put(Job(stage, random.SystemRandom().randrange(2**32), steps, turns, dear, rare))
+        for i in range(launches):
+            seed = random.SystemRandom().randrange(2**32)
+            left.put(Job(stage, seed, steps, turns, dear, rare, (i, launches)))
         self.show.begin(stage, launches * len(steps))
         done: list[Launched] = []
 

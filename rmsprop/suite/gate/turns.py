@@ -16,7 +16,7 @@ from rmsprop.suite.gate.worker_client import START_SECONDS, Arm, StoppedError, W
 from rmsprop.suite.records.gate import Launch, Sample, Stage
 
 PHASE, PHASE_SECONDS = 100, 0.5
-"""Up to so many steps, for up to so many seconds, come before the turns; how many is drawn for each launch.
+"""Up to so many steps, for up to so many seconds, come before the turns, drawn evenly over a stage's launches.
 If every hundredth step is slow and a turn is one step, all launches would meet one otherwise, or none."""
 TRIMMED = 0.2
 """Share of the turns that is left out at either end before the mean."""
@@ -50,6 +50,8 @@ class Job:
         The cases that are.
     rare
         The cases whose sums are confirmed.
+    place
+        Which launch of how many it is: where its share of `PHASE` is drawn from.
     """
 
     stage: Stage
@@ -58,6 +60,7 @@ class Job:
     turns: int
     dear: frozenset[str] = frozenset()
     rare: frozenset[str] = frozenset()
+    place: tuple[int, int] = (0, 1)
 
 
 @dataclass(frozen=True)
@@ -161,7 +164,8 @@ def take_turns(workers: Mapping[str, WorkerClient], case: str, job: Job, draw: r
     steps = job.steps[case]
     warm = [worker.ask(do="turn", steps=steps)["seconds"] for worker in workers.values()]
     # By a share that is drawn, so that the seed alone decides all other draws.
-    if ahead := int(draw.random() * phase_steps(steps, max(warm) / steps)):
+    launch, launches = job.place
+    if ahead := int((launch + draw.random()) / launches * phase_steps(steps, max(warm) / steps)):
         for worker in workers.values():
             worker.ask(do="turn", steps=ahead)
     turns: Turns = {name: [] for name in workers}

@@ -49,7 +49,7 @@ def test_a_step_that_is_slow_now_and_then_is_named_and_nothing_else(gate, theirs
     commit(theirs, "no step is slow")
     (theirs / "mine" / "__init__.py").write_text(f"every = {every}\n")
     commit(theirs, "now and then")
-    # An aim that no budget reaches: as many launches as fit, so that the screen meets a slow step.
+    # An aim that no budget reaches takes 64 turns, of which half of the launches meet a slow step.
     answer = gate(theirs, "--suite", "speed", "--aim", "0.5%", "--format", "json", "--base", "HEAD~1")
     assert answer.code == 1, answer.err
     [reason] = json.loads(answer.out)["reasons"]

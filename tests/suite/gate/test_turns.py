@@ -73,18 +73,20 @@ def test_a_sample_holds_medians_of_a_step_and_both_ratios():
 
 
 def test_steps_ahead_of_the_turns_are_drawn_for_each_launch_where_a_turn_is_few_steps():
-    def ahead(seed, seconds=1e-3):
+    def ahead(seed, seconds=1e-3, place=(0, 1)):
         log = []
         workers = {name: Client(name, log, seconds) for name in ("base", "head")}
         asked = []
         for worker in workers.values():
             worker.tell = lambda **request: asked.append(request.get("steps"))
-        take_turns(workers, "a", Job("screen", seed, {"a": 1}, 4), random.Random(seed))
+        take_turns(workers, "a", Job("screen", seed, {"a": 1}, 4, place=place), random.Random(seed))
         return max(steps for steps in asked if steps)
 
     drawn = {ahead(seed) for seed in range(20)}
     assert len(drawn) > 10
     assert max(drawn) <= PHASE
+    quarters = [[ahead(seed, place=(i, 4)) * 4 // PHASE for i in range(4)] for seed in range(1, 20)]
+    assert quarters == [[0, 1, 2, 3]] * 19  # no chance decides how many launches meet a rare step
     assert ahead(1, seconds=1.0) == 1  # a long step
     assert phase_steps(100, 1e-5) == 1  # each turn meets a slow step anyway
 

@@ -215,7 +215,7 @@ def test_a_gate_of_two_interpreters_or_of_local_changes_says_nothing_of_commits(
 def test_one_series_of_many_must_be_surer_than_one_alone(tmp_path, write_asv, steady):
     commits = [f"{i:08x}" * 5 for i in range(60)]
     scratch = steady(60, seed=4)
-    scratch[56:] *= 1.05
+    scratch[56:] *= 1.06
     write_asv(tmp_path / "alone", commits, {"scratch": scratch})
     others = {f"other{i}": steady(60, seed=300 + i) for i in range(400)}
     write_asv(tmp_path / "many", commits, {"scratch": scratch} | others)
