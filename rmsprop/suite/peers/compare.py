@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import torch
@@ -40,11 +40,10 @@ def compare(
     here = [peer for peer in peers if not peer.absent]
     environment = capture_environment()
     with _one_thread():
-        agreements = []
+        agreements: list[Agreement] = []
         for dtype in DTYPES:
-            for kind in KINDS:
-                progress(f"agreement, {kind}, {dtype}")
-                agreements += _agreements([peer for peer in here if dtype in peer.dtypes], kind, dtype)
+            progress(f"agreement in {dtype}")
+            agreements += _agreements([peer for peer in here if dtype in peer.dtypes], dtype)
         health = []
         for peer in here:
             progress(f"defaults of {peer.name}")
@@ -81,39 +80,39 @@ def plain(peer: Peer) -> dict[str, float | bool]:
     return given
 
 
-def _ends(peer: Peer, arguments: Arguments, kind: str, dtype: str) -> Tensor:
+def _ends(peer: Peer, arguments: Arguments, dtype: str) -> dict[str, Tensor]:
+    """Of each kind of gradients: all are rows of one parameter, for RMSProp steps each element by itself."""
     torch_dtype = getattr(torch, dtype)
-    return peer_moved(peer, arguments, start(torch_dtype), gradients(kind, torch_dtype))
+    given = torch.stack([gradients(kind, torch_dtype) for kind in KINDS], dim=1)
+    begin = start(torch_dtype).repeat(len(KINDS), 1)
+    return dict(zip(KINDS, peer_moved(peer, arguments, begin, given), strict=True))
 
 
-def _agreements(peers: Sequence[Peer], kind: str, dtype: str) -> list[Agreement]:
-    """Of each pair, both ways, since a translation has a direction."""
+def _agreements(peers: Sequence[Peer], dtype: str) -> Iterator[Agreement]:
+    """Of each kind of gradients and each pair, both ways, since a translation has a direction."""
     begin = start(getattr(torch, dtype))
-    ends = {peer.name: _ends(peer, plain(peer), kind, dtype) for peer in peers}
-    made: dict[tuple[str, str], Tensor] = {}
-    found = []
-    for a, b in combinations(peers, 2):
+    ends = {peer.name: _ends(peer, plain(peer), dtype) for peer in peers}
+    made: dict[tuple[str, str], dict[str, Tensor]] = {}
+    for kind, (a, b) in product(KINDS, combinations(peers, 2)):
         for source, target in ((a, b), (b, a)):
+            from_source = ends[source.name][kind]
             answer = translate(source, plain(source), target)
             translated = None
             if answer.arguments is not None:
                 key = (target.name, repr(sorted(answer.arguments.items())))
                 if key not in made:
-                    made[key] = _ends(target, answer.arguments, kind, dtype)
-                translated = digits(ends[source.name], made[key], begin)
-            found.append(
-                Agreement(
-                    source.name,
-                    target.name,
-                    kind,
-                    dtype,
-                    digits(ends[source.name], ends[target.name], begin),
-                    translated,
-                    answer.arguments,
-                    answer.reasons,
-                )
+                    made[key] = _ends(target, answer.arguments, dtype)
+                translated = digits(from_source, made[key][kind], begin)
+            yield Agreement(
+                source.name,
+                target.name,
+                kind,
+                dtype,
+                digits(from_source, ends[target.name][kind], begin),
+                translated,
+                answer.arguments,
+                answer.reasons,
             )
-    return found
 
 
 def _health(peer: Peer) -> Iterator[Health]:
