@@ -6,12 +6,12 @@ A result file is one commit in one environment. `benchmarks.json` above it tells
 
 import math
 import re
-from collections.abc import Iterator
+from collections import defaultdict
 from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rmsprop.suite.case import AXES, Case
 from rmsprop.suite.records.bench import UNITS
@@ -65,6 +65,14 @@ class _Entry:
     samples: list[Any]
 
 
+class _Identity(NamedTuple):
+    """What a benchmark with some parameters is: unit, steps of a measurement, the columns that tell it."""
+
+    unit: str
+    steps: int
+    columns: dict[str, list[Any]]
+
+
 class AsvReader:
     """Reads the files of results folders of asv; remembers what stands beside and above them."""
 
@@ -72,6 +80,7 @@ class AsvReader:
         """Nothing is read yet."""
         self._machine = cache(_machine)
         self._benchmarks = cache(_benchmarks)
+        self._identities: dict[Path, dict[tuple[str, str], _Identity]] = {}
 
     def __call__(self, path: Path) -> Rows:
         """The rows of one file; none for machine.json and benchmarks.json."""
@@ -85,17 +94,23 @@ class AsvReader:
         if content.get("version") not in {1, 2} or not isinstance(content.get("results"), dict):
             raise ValueError(f"not a result of asv, version 1 or 2: version is {content.get('version')!r}")
         known = self._benchmarks(path.parents[1])
-        columns: dict[str, list[Any]] = {}
+        # Of each benchmark once: the files of a long history say the same names again and again.
+        identities = self._identities.setdefault(path.parents[1], {})
+        columns: defaultdict[str, list[Any]] = defaultdict(list)
         left_out = []
-        for name, entry in _entries(content):
+        for name, value in content["results"].items():
             try:
-                found = _columns(name, entry if isinstance(entry, _Entry) else _refuse(entry), known)
+                entry = _entry(content, name, value)
+                key = name, str(entry.params)
+                if key not in identities:
+                    identities[key] = _identity(name, entry.params, known.get(name, {}))
+                found = _columns(entry, identities[key])
             except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError) as error:
                 left_out.append(f"{name}: {error}")
                 continue
             for column, more in found.items():
-                columns.setdefault(column, []).extend(more)
-        return Rows(path, self._shared(path, content), columns, tuple(left_out))
+                columns[column] += more
+        return Rows(path, self._shared(path, content), dict(columns), tuple(left_out))
 
     def _shared(self, path: Path, content: dict[str, Any]) -> Row:
         machine = self._machine(path.parent)
@@ -120,18 +135,12 @@ class AsvReader:
         }
 
 
-def _refuse(error: Any) -> _Entry:
-    raise ValueError(str(error))
-
-
-def _entries(content: dict[str, Any]) -> Iterator[tuple[str, _Entry | str]]:
-    """Each benchmark, or why it cannot be read."""
+def _entry(content: dict[str, Any], name: str, value: Any) -> _Entry:
     read = _entry_of_2 if content["version"] == 2 else _entry_of_1
-    for name, value in content["results"].items():
-        try:
-            yield name, read(content, name, value)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            yield name, f"not of asv's form: {type(error).__name__} {error}"
+    try:
+        return read(content, name, value)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"not of asv's form: {type(error).__name__} {error}") from error
 
 
 def _entry_of_2(content: dict[str, Any], _name: str, values: Any) -> _Entry:
@@ -168,33 +177,42 @@ def _entry_of_1(content: dict[str, Any], name: str, value: Any) -> _Entry:
     )
 
 
-def _columns(name: str, entry: _Entry, known: dict[str, dict[str, Any]]) -> dict[str, list[Any]]:
-    """One benchmark: a row for each combination of its parameters, which asv stores as their repr."""
-    count = math.prod(map(len, entry.params))
+def _identity(name: str, params: list[list[Any]], known: dict[str, Any]) -> _Identity:
+    """The combinations of its parameters, which asv stores as their repr."""
+    count = math.prod(map(len, params))
     if count > MOST_COMBINATIONS:
         raise ValueError(f"{count:,} combinations of parameters")
-    combinations = [tuple(map(str, values)) for values in product(*entry.params)]
+    combinations = [tuple(map(str, values)) for values in product(*params)]
     function = name.rpartition(".")[2]
     cases, quantity, unit, steps = _ours(function, combinations)
     if quantity is None:
-        quantity, unit = _kind(function, known.get(name, {}))
+        quantity, unit = _kind(function, known)
+    axes = [_NO_CASE] * count if cases is None else [asdict(case) for case in cases]
+    names = _names(combinations, known) if cases is None else [None] * count
+    told = {
+        "benchmark": [name] * count,
+        "parameters": names,
+        "quantity": [quantity] * count,
+        "unit": [unit] * count,
+    }
+    return _Identity(unit, steps, {**told, **{axis: [one[axis] for one in axes] for axis in AXES}})
+
+
+def _columns(entry: _Entry, identity: _Identity) -> dict[str, list[Any]]:
+    """A row for each combination of the benchmark's parameters."""
+    unit, count = identity.unit, len(identity.columns["benchmark"])
     found, statuses, reasons = [], [], []
     # asv drops trailing nulls.
     for i, result in enumerate([*entry.results, *[None] * count][:count]):
         status, reason = _status(result, unit)
-        found.append(_statistics(float(result), entry, i, steps, unit) if status == "measured" else NOTHING)
+        measured = status == "measured"
+        found.append(_statistics(float(result), entry, i, identity.steps, unit) if measured else NOTHING)
         statuses.append(status)
         reasons.append(reason)
-    names = _names(combinations, known.get(name, {})) if cases is None else [None] * count
-    axes = [_NO_CASE] * count if cases is None else [asdict(case) for case in cases]
     return {
+        **identity.columns,
         "started": [_started(entry.started)] * count,
-        "benchmark": [name] * count,
-        "parameters": names,
         "version": [entry.version] * count,
-        **{axis: [one[axis] for one in axes] for axis in AXES},
-        "quantity": [quantity] * count,
-        "unit": [unit] * count,
         "status": statuses,
         "reason": reasons,
         **columns_of(found),
