@@ -16,7 +16,7 @@ from rmsprop.suite.gate.worker_client import START_SECONDS, Arm, StoppedError, W
 from rmsprop.suite.records.gate import Launch, Sample, Stage
 
 PHASE, PHASE_SECONDS = 100, 0.5
-"""Up to so many steps, for up to so many seconds, come before the turns, drawn evenly over a stage's launches.
+"""Up to so many steps, for up to so many seconds, come before the turns, evenly over a stage's launches.
 If every hundredth step is slow and a turn is one step, all launches would meet one otherwise, or none."""
 TRIMMED = 0.2
 """Share of the turns that is left out at either end before the mean."""
