@@ -20,8 +20,8 @@ that is 10% off does.
 """
 EXACT = 1e-9
 """The same for an optimizer in float64 against its author's formula, which may order operations otherwise."""
-CHUNK = 2**20
-"""Elements that are compared at a time, so that the reference needs some MiB however large the case."""
+CHUNK = 2**17
+"""Elements that are compared at a time, so that the reference stays in the caches however large the case."""
 
 
 class WrongResultError(Exception):
