@@ -26,6 +26,14 @@ def ctrl_c_interrupts():
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def tests_of_their_own():
+    """A pytest that a test starts is none of pytest-xdist's, in which pytest-benchmark measures nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTEST_XDIST_WORKER", raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The real airfoil file: RMSPROP_DATA, or the copy that lies beside the checkout."""
