@@ -87,6 +87,7 @@ def test_a_slowdown_fails_the_gates_step_and_leaves_a_comment(repository):
     assert list((repository / "results" / "gate").rglob("*.json"))
 
 
+@pytest.mark.slow
 def test_a_revision_that_is_not_there_fails_the_step_and_the_comment_says_so(tmp_path):
     subprocess.run([*GIT, "init", "-q"], cwd=tmp_path, check=True)
     answer = script("gate", "nowhere", *SLOWER, cwd=tmp_path)

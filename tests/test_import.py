@@ -6,6 +6,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 MODULES = {"py-cpuinfo2": "cpuinfo", "platformdirs": "platformdirs"}
 
@@ -65,6 +67,7 @@ def test_its_names_load_torch_and_the_package_alone():
     assert {module.split(".")[0] for module in loaded} == {"rmsprop"}
 
 
+@pytest.mark.slow
 def test_the_distribution_alone_takes_steps_and_has_the_programs_of_the_book():
     light = {distribution(requirement) for requirement in PROJECT["dependencies"]}
     assert light == {"torch", "numpy", "ninja", "platformdirs"}

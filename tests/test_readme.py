@@ -97,6 +97,7 @@ def test_the_readme_shows_figures_that_the_report_has():
     assert len(figures) >= 2
 
 
+@pytest.mark.slow
 def test_the_table_is_renewed_between_the_markers_and_nothing_else(tmp_path, make_record):
     write_reproduction(tmp_path / "results", make_record())
     readme = tmp_path / "README.md"

@@ -84,6 +84,7 @@ def test_what_is_wrong_with_a_run_is_noticed(planted, monkeypatch, text, found):
     assert kinds(planted(text).faults) == found
 
 
+@pytest.mark.slow
 def test_a_run_that_does_not_end_is_noticed_and_ended(planted):
     outcome = planted(
         "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"

@@ -72,6 +72,7 @@ def test_the_processes_that_measure_do_not_hear_them():
         assert all(blocked(process.pid) >= SENT for process, _ in processes._living)
 
 
+@pytest.mark.slow
 def test_the_processes_of_a_sweep_do_not_hear_them():
     pytest.importorskip("joblib")
     assert all(found >= SENT for found in in_processes(2, range(4), blocked_there))

@@ -169,6 +169,7 @@ print("stepped")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="mprotect is POSIX's")
 def test_a_gradient_in_memory_that_cannot_be_written_to_is_a_gradient():
     """In a process of its own, which a write to it kills."""

@@ -37,7 +37,7 @@ def told(out, *arguments):
         (("--version",), 0),
         (("alerts", "--results", "{empty}"), 3),
         (("alerts", "--results", "{empty}", "--json"), 3),
-        (("bench", "--list"), 0),
+        pytest.param(("bench", "--list"), 0, marks=pytest.mark.slow),
         (("alerts", "--unknown"), 2),
         (("report", "--results", "{empty}/none"), 2),
     ],

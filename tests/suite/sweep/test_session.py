@@ -172,6 +172,7 @@ def _plan():
     return Plan
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("job", "batch", "chosen"), [("book", 2, 32), ("digits", 1797, 4)])
 def test_memory_stays_within_what_was_said(job, batch, chosen):
     """Peak of a process that trains a grid of long programs, of some of its settings."""
