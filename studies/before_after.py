@@ -42,7 +42,7 @@ REST = 0.01
 """Seconds in which the threads of the other process, which wait for work, fall asleep."""
 
 
-class Worker:
+class SideWorker:
     """A process that steps with the FusedRMSprop of one checkout."""
 
     def __init__(self, checkout: Path) -> None:
@@ -127,7 +127,7 @@ def main() -> None:
         help="numbers of threads",
     )
     options = parser.parse_args()
-    sides = {"before": Worker(options.before), "after": Worker(_ROOT)}
+    sides = {"before": SideWorker(options.before), "after": SideWorker(_ROOT)}
     commits = {"before": _commit(options.before), "after": _commit(_ROOT)}
     load = os.getloadavg()[0]
     cases: list[dict[str, Any]] = []

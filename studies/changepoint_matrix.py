@@ -8,7 +8,7 @@ import numpy as np
 from rmsprop.suite.history.alerts import alerts_of
 from rmsprop.suite.history.series import History, Series
 from rmsprop.suite.verdicts.changepoints import find_change_points
-from studies.changepoint_series import REPORT, Floats, Found, Setting, draw
+from studies.changepoint_series import REPORT, Floats, Found, SeriesSetting, draw
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def matrix(series: int, stepped: int, after: int, runs: int) -> Matrix:
     counts = np.zeros(4, dtype=int)
     commits = tuple(f"{i:040x}" for i in range(100))
     times = tuple(datetime.fromtimestamp(i, UTC) for i in range(100))
-    step, null = Setting("step", "white", step=0.05, after=after), Setting("null", "white")
+    step, null = SeriesSetting("step", "white", step=0.05, after=after), SeriesSetting("null", "white")
     for run in range(runs):
         rng = np.random.default_rng([REPORT, series, stepped, after, run])
         rows = tuple(

@@ -16,7 +16,7 @@ CALIBRATE, REPORT = 1, 2
 
 
 @dataclass(frozen=True)
-class Setting:
+class SeriesSetting:
     """A family of series."""
 
     family: str
@@ -71,7 +71,7 @@ UNEVEN = "uneven"
 """Noise of young series: white, about a level that changes once, by 15 to 40% of the change in question."""
 
 
-def draw(setting: Setting, rng: np.random.Generator) -> tuple[Floats, Found]:
+def draw(setting: SeriesSetting, rng: np.random.Generator) -> tuple[Floats, Found]:
     """One series of positive values, and its true steps."""
     logs = setting.sd * noise(setting.noise, setting.points, rng)
     rise = math.log1p(setting.step)

@@ -25,7 +25,7 @@ from rmsprop.suite.measure.capture import capture_environment
 from rmsprop.suite.records.files import check_writable, write_atomically
 from rmsprop.suite.verdicts.looks import AFTER, BEFORE
 from studies.changepoint_matrix import find, matrix
-from studies.changepoint_series import CALIBRATE, NULLS, REPORT, Floats, Found, Setting, draw, noise
+from studies.changepoint_series import CALIBRATE, NULLS, REPORT, Floats, Found, SeriesSetting, draw, noise
 
 Detector = Callable[[Floats], Found]
 
@@ -36,11 +36,11 @@ LEVEL = 1.0
 
 
 @dataclass(frozen=True)
-class Cell:
+class ScoreCell:
     """What one detector did on the series of one setting."""
 
     detector: str
-    setting: Setting
+    setting: SeriesSetting
     series: int
     steps: int
     """True ones in all series."""
@@ -169,13 +169,13 @@ def detectors(series: int) -> tuple[dict[str, Detector], list[str]]:
 
 
 def _false_alarms(detect: Detector, null: str, series: int) -> float:
-    cell = score("", detect, Setting("null", null, sd=0.04), series, CALIBRATE)
+    cell = score("", detect, SeriesSetting("null", null, sd=0.04), series, CALIBRATE)
     return cell.false_slower / (series * cell.setting.points) * 1000
 
 
-def score(name: str, detect: Detector, setting: Setting, series: int, seeds: int = REPORT) -> Cell:
+def score(name: str, detect: Detector, setting: SeriesSetting, series: int, seeds: int = REPORT) -> ScoreCell:
     """Run a detector over the series of a setting; the same series for every detector."""
-    cell = Cell(name, setting, series, 0, 0, 0, 0, 0, 0, 0)
+    cell = ScoreCell(name, setting, series, 0, 0, 0, 0, 0, 0, 0)
     for number in range(series):
         words = [seeds, number, *json.dumps(asdict(setting)).encode()]
         values, true = draw(setting, np.random.default_rng(words))
@@ -212,30 +212,30 @@ def _every_commit(detect: Detector, values: Floats) -> Found:
     return raised
 
 
-def settings() -> Iterator[Setting]:
+def settings() -> Iterator[SeriesSetting]:
     """What every detector is scored on."""
     for null in NULLS:
         for sd in (0.01, 0.02, 0.04):
-            yield Setting("null", null, sd=sd)
+            yield SeriesSetting("null", null, sd=sd)
         for after in (3, 6, 12):
-            yield Setting("step", null, step=0.05, after=after)
-        yield Setting("steps", null, step=0.05, points=300)
+            yield SeriesSetting("step", null, step=0.05, after=after)
+        yield SeriesSetting("steps", null, step=0.05, points=300)
     for step in (0.05, 0.1):
-        yield Setting("ramp", "white", step=step)
+        yield SeriesSetting("ramp", "white", step=step)
 
 
-def finer_settings() -> Iterator[Setting]:
+def finer_settings() -> Iterator[SeriesSetting]:
     """What `find_change_points` is scored on besides."""
     for null in NULLS:
         for points in (20, 50, 300):
-            yield Setting("null", null, sd=0.04, points=points)
+            yield SeriesSetting("null", null, sd=0.04, points=points)
     for step in (0.02, 0.05, 0.1):
         for sd in (0.01, 0.02, 0.04):
             for after in (1, 2, 3, 4, 6, 8, 12):
-                yield Setting("step", "white", step=step, sd=sd, after=after)
+                yield SeriesSetting("step", "white", step=step, sd=sd, after=after)
     for points in (20, 30, 50, 300):
         for after in (3, 6):
-            yield Setting("step", "white", step=0.05, points=points, after=after)
+            yield SeriesSetting("step", "white", step=0.05, points=points, after=after)
 
 
 def study(series: int) -> dict[str, Any]:
@@ -249,7 +249,7 @@ def study(series: int) -> dict[str, Any]:
     ]
     common = set(settings())
     cells += [score(OURS, find, one, series) for one in finer_settings() if one not in common]
-    again = [Setting("every commit", null, sd=0.04) for null in NULLS]
+    again = [SeriesSetting("every commit", null, sd=0.04) for null in NULLS]
     cells += [score(OURS, find, setting, few) for setting in again]
     runs = max(series // 5, 1)
     matrices = [
@@ -278,19 +278,21 @@ def _versions() -> Iterator[tuple[str, str]]:
 def summary(record: dict[str, Any]) -> str:
     """Worst false alarms, power and F1 of each detector, a line each."""
     lines = [f"{'detector':44} {'false/1,000':>12} {'found, 3 after':>15} {'6 after':>8} {'F1':>6}"]
-    cells = [Cell(**{**cell, "setting": Setting(**cell["setting"])}) for cell in record["cells"]]
+    cells = [ScoreCell(**{**cell, "setting": SeriesSetting(**cell["setting"])}) for cell in record["cells"]]
     for name in dict.fromkeys(cell.detector for cell in cells):
         mine = [cell for cell in cells if cell.detector == name]
         nulls = [cell for cell in mine if cell.setting.family == "null" and cell.setting.points == 100]
         worst = max(cell.false_slower / cell.series / cell.setting.points * 1000 for cell in nulls)
-        power = [_share(mine, Setting("step", "white", step=0.05, after=after)) for after in (3, 6)]
-        many = [cell for cell in mine if cell.setting == Setting("steps", "white", step=0.05, points=300)]
+        power = [_share(mine, SeriesSetting("step", "white", step=0.05, after=after)) for after in (3, 6)]
+        many = [
+            cell for cell in mine if cell.setting == SeriesSetting("steps", "white", step=0.05, points=300)
+        ]
         lines.append(f"{name:44} {worst:12.2f} {power[0]:15.1%} {power[1]:8.1%} {f1(many[0]):6.2f}")
     lines += [f"absent: {line}" for line in record["absent"]]
     return "\n".join(lines)
 
 
-def f1(cell: Cell) -> float:
+def f1(cell: ScoreCell) -> float:
     """Harmonic mean of precision and recall, of alarms in either direction."""
     true_alarms = cell.slower + cell.faster - cell.false_slower - cell.false_faster
     precision = true_alarms / max(cell.slower + cell.faster, 1)
@@ -298,7 +300,7 @@ def f1(cell: Cell) -> float:
     return 2 * precision * recall / max(precision + recall, 1e-300)
 
 
-def _share(cells: Iterable[Cell], setting: Setting) -> float:
+def _share(cells: Iterable[ScoreCell], setting: SeriesSetting) -> float:
     return next(cell.found / cell.steps for cell in cells if cell.setting == setting)
 
 

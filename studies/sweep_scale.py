@@ -47,7 +47,7 @@ RESTART = 10.0
 
 
 @dataclass(frozen=True)
-class Costs:
+class ScaleCosts:
     """Seconds: of a chunk of n trainings at a worker a + b n, at the process that asks s₀ + s₁ n."""
 
     a: float
@@ -80,7 +80,7 @@ def fitted(points: Sequence[tuple[int, float]]) -> tuple[float, float]:
 
 
 def on_paper(
-    costs: Costs, n: int, failures: float, trainings: int = TRAININGS, cores: int = CORES
+    costs: ScaleCosts, n: int, failures: float, trainings: int = TRAININGS, cores: int = CORES
 ) -> tuple[float, float]:
     """max(W, A) and W + A of the module's docstring; `failures` in an hour."""
     rate, chunk = failures / 3600, costs.work(n)
@@ -91,7 +91,7 @@ def on_paper(
 
 
 def simulated(
-    costs: Costs,
+    costs: ScaleCosts,
     n: int,
     failures: float,
     scatter: Sequence[float],
@@ -162,16 +162,16 @@ def measure(folder: Path) -> None:
     from rmsprop.book.airfoil import load_airfoil  # noqa: PLC0415
     from rmsprop.suite.measure.capture import capture_environment  # noqa: PLC0415
     from rmsprop.suite.sweep.grid import Grid, chunks  # noqa: PLC0415
-    from rmsprop.suite.sweep.work import Task, carry_out, software  # noqa: PLC0415
+    from rmsprop.suite.sweep.work import ChunkTask, carry_out, software  # noqa: PLC0415
 
     environment = capture_environment()
     rows = load_airfoil("surrogate")
     features, labels = rows.features.numpy(), rows.labels.numpy()
 
-    def tasks(n: int, number: int) -> list[Task]:
+    def tasks(n: int, number: int) -> list[ChunkTask]:
         lr = tuple(0.001 + 0.0001 * step for step in range(n // 128))
         [chunk] = chunks(Grid(lr=lr), n)
-        return [Task(chunk, features, labels, 0.25, software("book"))] * number
+        return [ChunkTask(chunk, features, labels, 0.25, software("book"))] * number
 
     work = []
     for n in (128, 1024, 4096, 32_768, 4096, 1024, 128) * 3:
@@ -198,13 +198,13 @@ def measure(folder: Path) -> None:
 
 def nothing(task: Any) -> Any:
     """A worker that does not train: losses that do not compress, as those of a sweep."""
-    from rmsprop.suite.sweep.work import Done  # noqa: PLC0415
+    from rmsprop.suite.sweep.work import TrainedChunk  # noqa: PLC0415
 
     n = task.chunk.trainings
     shape = len(task.chunk.points), len(task.chunk.seeds)
     losses = np.random.default_rng(0).random(shape, dtype=np.float32)
     reached = np.full(shape, 300, dtype=np.int32)
-    return Done(task.chunk, losses, np.zeros(shape, dtype=bool), reached, ChunkTime(n, 0.0, 0.0))
+    return TrainedChunk(task.chunk, losses, np.zeros(shape, dtype=bool), reached, ChunkTime(n, 0.0, 0.0))
 
 
 def _service(tasks: Sequence[Any]) -> list[float]:
@@ -227,7 +227,7 @@ def _service(tasks: Sequence[Any]) -> list[float]:
         return [(time.process_time() - begin) / (number - 4)]
 
 
-def scatter_of(sweep: Sweep, costs: Costs) -> tuple[list[float], float]:
+def scatter_of(sweep: Sweep, costs: ScaleCosts) -> tuple[list[float], float]:
     """Each chunk's processor time over what a + b n says, and their mean weighted by n."""
     ratios = [chunk.cpu_seconds / costs.work(chunk.trainings) for chunk in sweep.chunks]
     mean = sum(c.cpu_seconds for c in sweep.chunks) / sum(costs.work(c.trainings) for c in sweep.chunks)
@@ -237,8 +237,8 @@ def scatter_of(sweep: Sweep, costs: Costs) -> tuple[list[float], float]:
 def page(record: dict[str, Any], sweep: Sweep, trainings: int = TRAININGS, cores: int = CORES) -> str:
     """Formula beside simulation, for each size of chunks and each rate of failures."""
     (a, b), (s0, s1) = (fitted([(n, s) for n, s in record[part]]) for part in ("work", "service"))
-    ratios, mean = scatter_of(sweep, Costs(a, b, s0, s1))
-    costs = Costs(a * mean, b * mean, s0, s1)
+    ratios, mean = scatter_of(sweep, ScaleCosts(a, b, s0, s1))
+    costs = ScaleCosts(a * mean, b * mean, s0, s1)
     scatter = [ratio / mean for ratio in ratios]
     rng = np.random.default_rng(19)
     lines = [

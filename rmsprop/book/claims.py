@@ -17,7 +17,7 @@ from typing import Literal
 from rmsprop.book.programs import PROGRAMS, TRACES, Program, Trace
 from rmsprop.errors import UserError
 
-Quantity = Literal["x", "x1", "x2", "loss", "sec_per_epoch"]
+PrintedQuantity = Literal["x", "x1", "x2", "loss", "sec_per_epoch"]
 
 PRIMARY = "docs"
 _SAME_CODE = (PRIMARY, "notebook")
@@ -66,7 +66,7 @@ class Claim:
     edition: str
     framework: str
     program: str
-    quantity: Quantity
+    quantity: PrintedQuantity
     printed: str
     source: str
     repeated: bool = False
@@ -185,7 +185,7 @@ def claims(section: str = "7.6") -> Claims:
     )
 
 
-def primary(program: str, quantity: Quantity) -> Claim:
+def primary(program: str, quantity: PrintedQuantity) -> Claim:
     """The claim of the primary edition."""
     return next(c for c in _values() if (c.edition, c.program, c.quantity) == (PRIMARY, program, quantity))
 

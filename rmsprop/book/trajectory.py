@@ -7,10 +7,10 @@ import torch
 from rmsprop.book.programs import Trace
 from rmsprop.book.wrong_steps import STEPS
 
-Points = tuple[tuple[float, ...], ...]
+Path2D = tuple[tuple[float, ...], ...]
 
 
-def trace(spec: Trace) -> Points:
+def trace(spec: Trace) -> Path2D:
     """The points that the steps of `spec` visit, the start included: steps + 1 of them.
 
     From scratch with Python's floats, as the book; concise with torch's optimizer in float64.
@@ -29,7 +29,7 @@ def trace(spec: Trace) -> Points:
     return tuple(point[: len(spec.start)] for point in points)
 
 
-def _trace_of_tensors(spec: Trace, slopes: tuple[float, ...]) -> Points:
+def _trace_of_tensors(spec: Trace, slopes: tuple[float, ...]) -> Path2D:
     """By torch's optimizer, or by a step from scratch that has no version in two dimensions."""
     x = torch.tensor(spec.start, dtype=torch.float64, requires_grad=True)
     optimizer = STEPS[spec.optimizer]
@@ -43,6 +43,6 @@ def _trace_of_tensors(spec: Trace, slopes: tuple[float, ...]) -> Points:
     return tuple(points)
 
 
-def traces(specs: Mapping[str, Trace]) -> dict[str, Points]:
+def traces(specs: Mapping[str, Trace]) -> dict[str, Path2D]:
     """The points of each trace without chance in it, by name."""
     return {name: trace(spec) for name, spec in specs.items() if not spec.noisy}

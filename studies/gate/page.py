@@ -23,7 +23,7 @@ from studies.gate.calibration import calibration_table, calibrations
 from studies.gate.figures import draw_power
 from studies.gate.injection import LOOP
 from studies.gate.other_tools import RivalRun
-from studies.gate.resampling import GOAL, Drawn, Resampled
+from studies.gate.resampling import GOAL, DrawnLaunch, Resampled
 from studies.gate.scores import (
     GATE,
     Live,
@@ -307,7 +307,7 @@ def _policy(policy: Policy) -> str:
     return f"{policy.screen:.1%}, {policy.margin:.1%}, {policy.alarm:.1%}"
 
 
-def _drawn(drawn: Drawn) -> tuple[str | Cell, ...]:
+def _drawn(drawn: DrawnLaunch) -> tuple[str | Cell, ...]:
     return (
         _policy(drawn.policy),
         Cell(f"{drawn.change:.0%}" if drawn.change else "none", drawn.change),

@@ -17,14 +17,14 @@ from rmsprop.errors import UserError
 from rmsprop.suite.gate.costs import Cost, Costs
 from rmsprop.suite.gate.plan import MOST_CONFIRM, second_stage
 from rmsprop.suite.records.files import Problem, read_folder, read_json
-from rmsprop.suite.records.gate import GateRecord, Launch, Policy, Sample, Stage
+from rmsprop.suite.records.gate import GateLaunch, GateRecord, Policy, Sample, Stage
 from rmsprop.suite.verdicts.gate import judge_gate, log_ratios
 
 FOLDER = "gate-resampled"
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Drawn:
+class DrawnLaunch:
     """Matrices drawn from recorded launches, judged by one policy."""
 
     half: str
@@ -56,7 +56,7 @@ class Resampled:
     seed: int
     chosen: Policy
     """By the first half."""
-    drawn: tuple[Drawn, ...]
+    drawn: tuple[DrawnLaunch, ...]
     kind: str = "gate-resampled"
     schema: int = 1
 
@@ -117,7 +117,7 @@ def resample(
                 drawn[name].append(Sample(index, 1.0, math.exp(d), d, control))
         return replace(
             made,
-            launches=(*made.launches, *[Launch(stage, 0, None, 0.0, None)] * launches),
+            launches=(*made.launches, *[GateLaunch(stage, 0, None, 0.0, None)] * launches),
             cases=tuple(
                 replace(case, samples=(*case.samples, *drawn.get(case.id, ()))) for case in made.cases
             ),
@@ -180,7 +180,7 @@ def score_resampled(
             )
     rng = np.random.default_rng(seed)
 
-    def draw(half: str, policy: Policy) -> list[Drawn]:
+    def draw(half: str, policy: Policy) -> list[DrawnLaunch]:
         counts = ((0.0, matrices), *((change, max(1, matrices // 10)) for change in changes))
         return [_drawn(half, halves[half], policy, change, count, rng) for change, count in counts]
 
@@ -197,7 +197,7 @@ def score_resampled(
     )
 
 
-def chosen_of(drawn: Sequence[Drawn]) -> Policy:
+def chosen_of(drawn: Sequence[DrawnLaunch]) -> Policy:
     """Of those that alarm in at most `alpha` of the unchanged matrices the one that finds most at `GOAL`.
 
     The one with the widest margin where several find as many, or none holds that.
@@ -219,7 +219,7 @@ def _drawn(
     change: float,
     matrices: int,
     rng: np.random.Generator,
-) -> Drawn:
+) -> DrawnLaunch:
     like, pool = replace(records[0], policy=policy), pool_of(records)
     families = sorted({case.family for case in like.cases if case.id in pool[0]})
     alarms = found = asked = wrong = undecided = 0
@@ -231,4 +231,4 @@ def _drawn(
         undecided += bool(verdict.found("undecided"))
         alarms += bool(named & slower if change else named)
         found, asked, wrong = found + len(named & slower), asked + len(slower), wrong + len(named - slower)
-    return Drawn(half, policy, change, matrices, alarms, found, asked, wrong, undecided)
+    return DrawnLaunch(half, policy, change, matrices, alarms, found, asked, wrong, undecided)

@@ -4,14 +4,14 @@ import random
 from collections.abc import Callable, Iterator
 
 from rmsprop.suite.gate.session import Session
-from rmsprop.suite.gate.turns import Job, Launched, Turns, alive, arms_of, shuffled, take_turns, watched
+from rmsprop.suite.gate.turns import Launched, LaunchJob, Turns, alive, arms_of, shuffled, take_turns, watched
 from rmsprop.suite.gate.worker_client import Arm
 
 
 def run_sequential_launch(
     base: Arm,
     head: Arm,
-    job: Job,
+    job: LaunchJob,
     *,
     advance: Callable[[], None] = lambda: None,
     stopped: Callable[[], bool] = lambda: False,
@@ -36,7 +36,7 @@ def run_sequential_launch(
 class SequentialSession(Session):
     """A run of the gate whose launches are sequential; all else is the gate's."""
 
-    def launch(self, job: Job) -> Launched:
+    def launch(self, job: LaunchJob) -> Launched:
         """One launch, on the CPU that this thread is bound to."""
         return run_sequential_launch(
             self.arms["base"], self.arms["head"], job, advance=self.show.advance, stopped=self.stopped

@@ -18,7 +18,7 @@ from rmsprop.suite.case import Case
 from rmsprop.suite.gate.cpus import bind, cpus
 from rmsprop.suite.gate.prepare import prepare
 from rmsprop.suite.gate.trees import prepared_trees
-from rmsprop.suite.gate.turns import Job, Turns, log_ratio, run_launch
+from rmsprop.suite.gate.turns import LaunchJob, Turns, log_ratio, run_launch
 from rmsprop.suite.gate.worker_client import Arm
 from studies.gate.injection import How, inject, key
 
@@ -91,7 +91,7 @@ def _launches(base: Arm, head: Arm, steps: dict[str, int]) -> list[dict[str, Tur
         done = []
         for _ in range(LAUNCHES):
             launched = run_launch(
-                base, head, Job("screen", random.SystemRandom().randrange(2**32), steps, TURNS)
+                base, head, LaunchJob("screen", random.SystemRandom().randrange(2**32), steps, TURNS)
             )
             if launched.error:
                 raise UserError(f"tuning: {launched.error}")

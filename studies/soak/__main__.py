@@ -32,7 +32,7 @@ from studies.soak.commands import COMMANDS, Command
 from studies.soak.faults import KINDS
 from studies.soak.page import page
 from studies.soak.places import CHECKOUT, can_mount, new_place, workshop
-from studies.soak.scenario import QUIET, Outcome, Soaking
+from studies.soak.scenario import QUIET, ScenarioOutcome, Soaking
 
 SCHEMA = 1
 _PREPARED = {"report", "report --readme", "run"}
@@ -41,7 +41,7 @@ _BUILD_SECONDS = 600.0
 """Patience with a compiler."""
 
 
-def soak(soaking: Soaking, numbers: Iterable[int], seconds: float) -> Iterator[Outcome]:
+def soak(soaking: Soaking, numbers: Iterable[int], seconds: float) -> Iterator[ScenarioOutcome]:
     """Scenario after scenario, until the time is over."""
     end = time.monotonic() + seconds
     for number in numbers:
@@ -71,7 +71,7 @@ def prepare(soaking: Soaking) -> None:
         shutil.copytree(place / "home", soaking.shop / "home")
 
 
-def counted(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def counted(outcomes: Sequence[ScenarioOutcome]) -> dict[str, Any]:
     """How often each command ran, what was done to it, how it ended and what was wrong."""
     runs: dict[str, Counter[str]] = defaultdict(Counter)
     codes: dict[str, Counter[str]] = defaultdict(Counter)
@@ -95,7 +95,7 @@ def counted(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     }
 
 
-def described(soaking: Soaking, outcome: Outcome) -> list[dict[str, str]]:
+def described(soaking: Soaking, outcome: ScenarioOutcome) -> list[dict[str, str]]:
     """Each fault of a scenario with what repeats it."""
     return [
         {
@@ -127,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen: list[Command] = [one for one in COMMANDS if not options.command or one.name in options.command]
     _take_signals()
     environment = capture_environment()
-    outcomes: list[Outcome] = []
+    outcomes: list[ScenarioOutcome] = []
     faults: list[dict[str, str]] = []
     interrupted, begun = False, time.monotonic()
     with workshop(options.results) as shop:
@@ -171,7 +171,7 @@ def _take_signals() -> None:
             signal.signal(number, lambda number, frame: None)
 
 
-def _tell(outcome: Outcome, faults: Sequence[dict[str, str]]) -> None:
+def _tell(outcome: ScenarioOutcome, faults: Sequence[dict[str, str]]) -> None:
     codes = ", ".join(str(run.code) for run in outcome.runs)
     wrong = "".join(f"; {fault.kind}" for fault in outcome.faults)
     seconds = sum(run.seconds for run in outcome.runs)

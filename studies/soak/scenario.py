@@ -28,7 +28,7 @@ QUIET = Disturbance("none", 0.0, False, 0.0)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ScenarioOutcome:
     """What came of a scenario.
 
     Attributes
@@ -87,7 +87,7 @@ class Soaking:
     program: Sequence[str] = RMSPROP
     patience: float = PATIENCE
 
-    def scenario(self, number: int) -> Outcome:
+    def scenario(self, number: int) -> ScenarioOutcome:
         """Draw and carry out."""
         rng = random.Random(f"{self.seed}-{number}")
         command = rng.choices(self.commands, [one.weight for one in self.commands])[0]
@@ -111,7 +111,7 @@ class Soaking:
         disturbance: Disturbance,
         damaged: tuple[Damaged, ...],
         place: Path,
-    ) -> Outcome:
+    ) -> ScenarioOutcome:
         before, own = state_of(place), _own(place)
         times = 2 if disturbance.kind == "twice at once" else 1
         with ThreadPoolExecutor(times) as pool:
@@ -148,7 +148,7 @@ class Soaking:
                 )
         elif disturbance.kind == "none" and not runs[0].hung:
             self.usual[command.name] = runs[0].seconds
-        return Outcome(number, command, disturbance, damaged, tuple(runs), len(before), tuple(faults))
+        return ScenarioOutcome(number, command, disturbance, damaged, tuple(runs), len(before), tuple(faults))
 
     def run(self, command: Command, place: Path, disturbance: Disturbance) -> Ended:
         """One run of it there."""

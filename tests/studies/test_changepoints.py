@@ -7,8 +7,8 @@ import pytest
 
 from studies import changepoint_matrix
 from studies import changepoints as study
-from studies.changepoint_series import MODES, NULLS, Setting, draw, noise, staircase
-from studies.changepoints import Cell, f1, find, main, matrix, score, t_scan
+from studies.changepoint_series import MODES, NULLS, SeriesSetting, draw, noise, staircase
+from studies.changepoints import ScoreCell, f1, find, main, matrix, score, t_scan
 
 
 @pytest.mark.parametrize("name", [name for name in NULLS if not name.startswith("spikes")])
@@ -25,14 +25,14 @@ def test_unknown_noise_is_refused():
 
 
 def test_a_step_lies_where_the_setting_says():
-    values, true = draw(Setting("step", "white", step=0.1, sd=1e-6, after=12), np.random.default_rng(0))
+    values, true = draw(SeriesSetting("step", "white", step=0.1, sd=1e-6, after=12), np.random.default_rng(0))
     assert true == [(88, True)]
     assert values[87:89] == pytest.approx([1, 1.1], rel=1e-4)
 
 
 def test_several_steps_alternate_with_25_points_or_more_between():
     for seed in range(20):
-        setting = Setting("steps", "white", step=0.1, sd=1e-9, points=300)
+        setting = SeriesSetting("steps", "white", step=0.1, sd=1e-9, points=300)
         values, true = draw(setting, np.random.default_rng(seed))
         assert np.diff([0, *(at for at, _ in true), 300]).min() >= 25
         assert [up for _, up in true] == [True, False, True, False]
@@ -41,7 +41,7 @@ def test_several_steps_alternate_with_25_points_or_more_between():
 
 
 def test_a_hit_counts_once_within_the_tolerance_and_in_its_direction_alone():
-    setting = Setting("step", "white", step=0.05, after=20)
+    setting = SeriesSetting("step", "white", step=0.05, after=20)
 
     def at(place, up):
         return score("", lambda values: [(place, up)], setting, 4)
@@ -53,8 +53,8 @@ def test_a_hit_counts_once_within_the_tolerance_and_in_its_direction_alone():
 
 
 def test_f1_is_the_harmonic_mean_of_precision_and_recall():
-    cell = Cell(
-        "", Setting("steps", "white"), 1, 10, 5, 5, slower=6, faster=2, false_slower=2, false_faster=1
+    cell = ScoreCell(
+        "", SeriesSetting("steps", "white"), 1, 10, 5, 5, slower=6, faster=2, false_slower=2, false_faster=1
     )
     assert f1(cell) == pytest.approx(2 * (5 / 8) * 0.5 / (5 / 8 + 0.5))
 
@@ -66,7 +66,7 @@ def test_the_same_series_are_drawn_for_every_detector_and_others_to_calibrate():
         score(
             "",
             lambda values, drawn=drawn: drawn.append(values.tolist()) or [],
-            Setting("null", "white"),
+            SeriesSetting("null", "white"),
             1,
             seeds,
         )
@@ -75,12 +75,12 @@ def test_the_same_series_are_drawn_for_every_detector_and_others_to_calibrate():
 
 
 def test_looking_after_every_point_counts_an_alarm_once():
-    setting = Setting("every commit", "white")
+    setting = SeriesSetting("every commit", "white")
     assert score("", lambda values: [(10, True)], setting, 1).slower == 1
 
 
 def test_the_t_scan_alarms_on_alike_neighbours_where_the_detector_does_not():
-    setting = Setting("null", "AR(1) 0.9", sd=0.04)
+    setting = SeriesSetting("null", "AR(1) 0.9", sd=0.04)
     blind = score("", lambda values: t_scan(values, 0.05), setting, 50)
     assert blind.false_slower > 10 * max(score("", find, setting, 50).false_slower, 1)
 

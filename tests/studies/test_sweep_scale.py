@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from studies.sweep_scale import RESTART, Costs, fitted, on_paper, page, scatter_of, simulated
+from studies.sweep_scale import RESTART, ScaleCosts, fitted, on_paper, page, scatter_of, simulated
 
-WORKERS = Costs(a=1.0, b=1e-3, s0=1e-6, s1=0.0)
+WORKERS = ScaleCosts(a=1.0, b=1e-3, s0=1e-6, s1=0.0)
 """Workers are the limit."""
-ASKING = Costs(a=0.0, b=1e-3, s0=0.1, s1=1e-4)
+ASKING = ScaleCosts(a=0.0, b=1e-3, s0=0.1, s1=1e-4)
 """The process that asks is the limit: 10 cores at most."""
 
 
@@ -47,7 +47,7 @@ def test_formula_and_simulation_agree_where_there_are_many_chunks(failures):
 
 @pytest.mark.parametrize("n", [500, 5_000, 50_000])
 def test_the_simulation_lies_between_full_overlap_and_none(n):
-    costs, size = Costs(0.1, 1e-3, 0.01, 2e-5), {"trainings": 5_000_000, "cores": 50}
+    costs, size = ScaleCosts(0.1, 1e-3, 0.01, 2e-5), {"trainings": 5_000_000, "cores": 50}
     seconds, _ = run(costs, n, **size)
     least, most = on_paper(costs, n, 0.0, **size)
     assert least <= seconds <= most * 1.001
@@ -78,7 +78,7 @@ def test_the_page_names_the_limit(make_sweep):
         "service": [(n, 0.01 + 1e-6 * n) for n in (128, 1024)],
     }  # fmt: skip
     sweep = make_sweep()
-    _, mean = scatter_of(sweep, Costs(0.1, 1e-2, 0.01, 1e-6))
+    _, mean = scatter_of(sweep, ScaleCosts(0.1, 1e-2, 0.01, 1e-6))
     assert math.isclose(mean, 10.0 / (0.2 + 9.0))
     text = page(record, sweep, trainings=2_000_000, cores=4)
     assert "one process keeps at most 10,870 cores busy" in text

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rmsprop.suite.records.gate import GateCase, GatePlan, GateRecord, Launch, Policy, Sample, Side
+from rmsprop.suite.records.gate import GateCase, GateLaunch, GatePlan, GateRecord, Policy, Sample, Side
 from rmsprop.suite.records.reproduction import DataSource
 from rmsprop.suite.records.sweep import AXES, COLUMNS, ChunkTime, Software, Sweep, SweepRecord
 from rmsprop.suite.verdicts.gate import log_ratios
@@ -38,7 +38,7 @@ def simulate(make_environment):
         noise=lambda rng, sd: rng.normal(0, sd),
     ) -> GateRecord:
         def stage(name, count, cases, first):
-            launches = tuple(Launch(name, first + i, 0, 1.0, 0.0) for i in range(count))
+            launches = tuple(GateLaunch(name, first + i, 0, 1.0, 0.0) for i in range(count))
             samples = {
                 case: tuple(
                     Sample(

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rmsprop.optimizers.fused.checks import Group, state_keys
+from rmsprop.optimizers.fused.checks import ParamGroup, state_keys
 from rmsprop.optimizers.fused.subclasses import has_own_dispatch, is_dtensor, local_tensors
 
 
@@ -25,7 +25,7 @@ class Batch:
         (original, what is stepped in its place), where the original cannot be walked beside its parameter.
     """
 
-    group: Group
+    group: ParamGroup
     params: list[Tensor] = field(default_factory=list)
     grads: list[Tensor] = field(default_factory=list)
     state: dict[str, list[Tensor]] = field(default_factory=dict)
@@ -66,15 +66,15 @@ class Batch:
 
 
 def by_group(
-    pairs: Iterable[tuple[Group, Tensor]],
-) -> Iterator[tuple[Group, tuple[str, ...], list[Tensor]]]:
+    pairs: Iterable[tuple[ParamGroup, Tensor]],
+) -> Iterator[tuple[ParamGroup, tuple[str, ...], list[Tensor]]]:
     """Each group with its `state_keys` and those of its parameters that are among the pairs."""
     for _, of_one in groupby(pairs, key=lambda pair: id(pair[0])):
         groups, params = zip(*of_one, strict=True)
         yield groups[0], state_keys(groups[0]), list(params)
 
 
-def batches(rest: Iterable[tuple[Group, Tensor]], state: Mapping[Tensor, Any]) -> list[Batch]:
+def batches(rest: Iterable[tuple[ParamGroup, Tensor]], state: Mapping[Tensor, Any]) -> list[Batch]:
     """The parameters by group, type, device and dtypes; empty ones, which no kernel takes, by themselves.
 
     One that is there twice is in two of them. Of a DTensor it is what lies on this rank.

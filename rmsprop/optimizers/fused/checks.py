@@ -9,7 +9,7 @@ from torch.optim.optimizer import _get_capturable_supported_devices
 
 from rmsprop.optimizers.fused.subclasses import check_dtensor, is_dtensor
 
-Group: TypeAlias = Mapping[str, Any]
+ParamGroup: TypeAlias = Mapping[str, Any]
 """One of an optimizer's param_groups."""
 
 OPTIONS = ("eps_inside_sqrt", "state_dtype", "stochastic_rounding")
@@ -37,18 +37,18 @@ _NON_NEGATIVE = {
 """Option -> torch's words for it."""
 
 
-def state_keys(group: Group) -> tuple[str, ...]:
+def state_keys(group: ParamGroup) -> tuple[str, ...]:
     """What a step of the group keeps for each parameter, beside the step counter."""
     used = {"square_avg": True, "momentum_buffer": group["momentum"] > 0, "grad_avg": group["centered"]}
     return tuple(key for key, is_used in used.items() if is_used)
 
 
-def state_dtype(group: Group, p: Tensor) -> torch.dtype:
+def state_dtype(group: ParamGroup, p: Tensor) -> torch.dtype:
     """What the state of p is kept in."""
     return WIDE.get(p.dtype, p.dtype) if group["state_dtype"] else p.dtype
 
 
-def check_options(group: Group) -> None:
+def check_options(group: ParamGroup) -> None:
     """ValueError, in torch's words where it has them, for a number out of its range, NaN among them."""
     if isinstance(group["lr"], Tensor) and group["lr"].numel() != 1:
         raise ValueError("Tensor lr must be 1-element")
@@ -71,7 +71,7 @@ def _holds_averages(tensor: Tensor) -> bool:
     return (tensor.is_floating_point() or tensor.is_complex()) and tensor.dtype.itemsize >= 2
 
 
-def check_step(group: Group, keys: Sequence[str], p: Tensor, state: Mapping[str, Any]) -> None:
+def check_step(group: ParamGroup, keys: Sequence[str], p: Tensor, state: Mapping[str, Any]) -> None:
     """Raise what stands against a step of p, in torch's words if it has any; the state may be incomplete."""
     assert p.grad is not None
     if p.grad.layout != torch.strided:
@@ -114,7 +114,7 @@ def _partly_overlap(p: Tensor, grad: Tensor) -> bool:
     return one == other and 0 < abs(int(p.storage_offset()) - int(grad.storage_offset())) < p.numel()
 
 
-def complete_state(group: Group, keys: Sequence[str], p: Tensor, state: dict[str, Any]) -> None:
+def complete_state(group: ParamGroup, keys: Sequence[str], p: Tensor, state: dict[str, Any]) -> None:
     """Add, zero, what a step needs and the state lacks: all at first, some when an option is switched on.
 
     State of another precision than its parameter's is converted: that of a model after `model.double()`.
@@ -131,7 +131,7 @@ def complete_state(group: Group, keys: Sequence[str], p: Tensor, state: dict[str
             state[key] = state[key].to(state_dtype(group, p))
 
 
-def checked_checkpoint(given: Mapping[str, Any], own: Sequence[Group]) -> dict[str, Any]:
+def checked_checkpoint(given: Mapping[str, Any], own: Sequence[ParamGroup]) -> dict[str, Any]:
     """The state_dict, its groups with all our options; ValueError if it is not RMSprop's or does not fit.
 
     How many groups and parameters it has is for torch to check, and where they differ it is left as it is.
@@ -155,7 +155,7 @@ def checked_checkpoint(given: Mapping[str, Any], own: Sequence[Group]) -> dict[s
     return {**given, "param_groups": completed}
 
 
-def _completed(group: Group, ours: Group) -> Group:
+def _completed(group: ParamGroup, ours: ParamGroup) -> ParamGroup:
     """A checkpoint's group with our options; all else is as in torch, which drops what only `ours` has."""
     if missing := set(_NEEDED) - group.keys():
         raise ValueError(

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from rmsprop.optimizers.fused import cuda
 from rmsprop.optimizers.fused.build import KernelUnavailableError, load_kernel
-from rmsprop.optimizers.fused.checks import Group
+from rmsprop.optimizers.fused.checks import ParamGroup
 
-Pairs: TypeAlias = list[tuple[Group, Tensor]]
+Pairs: TypeAlias = list[tuple[ParamGroup, Tensor]]
 Left: TypeAlias = tuple[Pairs, list[tuple[Any, ...]]]
 """What a walk leaves to others: parameters, and launches of the kernel on CUDA, made ready."""
 Walk: TypeAlias = Callable[

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rmsprop.suite.cli.left_out import show_left_out
-from rmsprop.suite.cli.options import Alerts
+from rmsprop.suite.cli.options import AlertsOptions
 from rmsprop.suite.cli.tables import show_table
 from rmsprop.suite.history.alerts import Alert, alerts_of, by_commit
 from rmsprop.suite.history.links import commit_url
@@ -25,7 +25,7 @@ _LISTED = 8
 """Series of a commit in the table."""
 
 
-def run(options: Alerts) -> None:
+def run(options: AlertsOptions) -> None:
     """Read the history and show its change points."""
     history = read_history(options.results, Path())
     show_left_out(history.problems)

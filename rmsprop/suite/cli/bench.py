@@ -14,7 +14,7 @@ from rich.table import Table
 
 from rmsprop.errors import UserError
 from rmsprop.suite.case import Case
-from rmsprop.suite.cli.options import Bench
+from rmsprop.suite.cli.options import BenchOptions
 from rmsprop.suite.cli.progress import bars
 from rmsprop.suite.cli.tables import show_table
 from rmsprop.suite.measure.registry import implementations, load_optimizers
@@ -26,7 +26,7 @@ from rmsprop.suite.verdicts.ratios import speed_ups
 from rmsprop.suite.words import duration
 
 
-def run(options: Bench) -> None:
+def run(options: BenchOptions) -> None:
     """Measure the chosen cases and show them."""
     load_optimizers(options.optimizer)
     chosen = options.cases(implementations())

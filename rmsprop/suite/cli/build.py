@@ -4,10 +4,10 @@ import typer
 
 from rmsprop.errors import UserError
 from rmsprop.optimizers.fused.build import KernelUnavailableError, load_kernel
-from rmsprop.suite.cli.options import Build
+from rmsprop.suite.cli.options import BuildOptions
 
 
-def run(_options: Build) -> None:
+def run(_options: BuildOptions) -> None:
     """Build the kernel and print where it is."""
     try:
         built = load_kernel().__file__

@@ -14,7 +14,7 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from rmsprop.errors import UserError
-from rmsprop.suite.cli.options import Gate
+from rmsprop.suite.cli.options import GateOptions
 from rmsprop.suite.cli.progress import bars
 from rmsprop.suite.cli.tables import show_table
 from rmsprop.suite.gate.formats import failure, format_of
@@ -28,7 +28,7 @@ from rmsprop.suite.verdicts.gate_words import headline, remark_on, side_of
 from rmsprop.suite.words import interval, percent, printable
 
 
-def run(options: Gate) -> None:
+def run(options: GateOptions) -> None:
     """Measure both sides, store the record and show the verdict."""
     if options.init:
         made = write_suite(Path.cwd())
@@ -62,7 +62,7 @@ def read(path: Path) -> GateRecord:
         raise UserError(f"--from {path}: expected a record of the gate, and {error}") from None
 
 
-def _answer(options: Gate, record: GateRecord, path: Path | None) -> None:
+def _answer(options: GateOptions, record: GateRecord, path: Path | None) -> None:
     """Print the verdict, and end with its exit code, also where nobody reads or the disk is full."""
     write, verdict = format_of(options.form), judge_gate(record)
     if write is None:
@@ -77,7 +77,7 @@ def _answer(options: Gate, record: GateRecord, path: Path | None) -> None:
     raise typer.Exit(verdict.code)
 
 
-def _request(options: Gate) -> GateRequest:
+def _request(options: GateOptions) -> GateRequest:
     return GateRequest(
         folder=Path.cwd(),
         base=options.base,

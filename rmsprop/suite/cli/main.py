@@ -23,18 +23,18 @@ from rmsprop.suite.cli.interrupts import catch_interrupts, put_off
 from rmsprop.suite.cli.output import Unbroken
 
 COMMANDS: dict[str, type[Any]] = {
-    "run": options.Run,
-    "reproduce": options.Reproduce,
-    "bench": options.Bench,
-    "gate": options.Gate,
-    "alerts": options.Alerts,
-    "report": options.Report,
-    "export": options.Export,
+    "run": options.RunOptions,
+    "reproduce": options.ReproduceOptions,
+    "bench": options.BenchOptions,
+    "gate": options.GateOptions,
+    "alerts": options.AlertsOptions,
+    "report": options.ReportOptions,
+    "export": options.ExportOptions,
     "peers": peer_options.Peers,
     "translate": peer_options.Translate,
-    "sweep": sweep_options.Sweep,
-    "build": options.Build,
-    "machine": options.Machine,
+    "sweep": sweep_options.SweepOptions,
+    "build": options.BuildOptions,
+    "machine": options.MachineOptions,
 }
 
 app = typer.Typer(

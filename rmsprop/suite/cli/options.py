@@ -38,7 +38,7 @@ GATE_FORMATS = ("table", "github", "markdown", "json", "junit", "github-action-b
 
 
 @dataclass(frozen=True)
-class Reproduce:
+class ReproduceOptions:
     """Run a section of the book, and say for each value and curve that it printed whether it still holds.
 
     Exit code 0: every claim of the primary edition holds. 1: at least one does not. 2: an option or the data
@@ -103,7 +103,7 @@ class Reproduce:
 
 
 @dataclass(frozen=True)
-class Bench:
+class BenchOptions:
     """Measure how long a step of each implementation takes.
 
     Each case is checked before it is timed, and its record is on disk when the case ends. If you interrupt
@@ -162,7 +162,7 @@ class Bench:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunOptions:
     """Reproduce the section, measure the steps and build the report, in the folder runs/.
 
     Exit code 0: every claim is reproduced and no case failed. 1: at least one is not, or failed. 2: an
@@ -186,7 +186,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Gate:
+class GateOptions:
     """Say whether head is slower than base. Both are measured at the same time, in pairs of processes.
 
     Exit code 0: no. 1: something is slower. 2: the measurement failed, or an option is wrong. 3:
@@ -264,7 +264,7 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Alerts:
+class AlertsOptions:
     """Find change points in the history of all results, and say between which commits each one lies.
 
     Commits are ordered by the history of the checkout in this folder, or by their dates if there is none.
@@ -284,7 +284,7 @@ class Alerts:
 
 
 @dataclass(frozen=True)
-class Report:
+class ReportOptions:
     """Build the HTML site and its Markdown twin from the records."""
 
     results: Results = Path("results")
@@ -302,7 +302,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Export:
+class ExportOptions:
     """Write every measured case as one table. docs/report.md explains its columns."""
 
     form: Annotated[
@@ -320,7 +320,7 @@ class Export:
 
 
 @dataclass(frozen=True)
-class Build:
+class BuildOptions:
     """Build the C++ kernel of FusedRMSprop now, instead of in its first step.
 
     Exit code 2: the kernel cannot be built.
@@ -328,7 +328,7 @@ class Build:
 
 
 @dataclass(frozen=True)
-class Machine:
+class MachineOptions:
     """Print the name under which results of this machine are stored, for `asv run --machine`."""
 
     asv: Annotated[bool, Option("--asv", help="Also describe the machine to asv under that name.")] = False

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from rmsprop.book.claims import CHAPTER, PRIMARY, claims
 from rmsprop.errors import UserError
-from rmsprop.suite.cli.options import Reproduce
+from rmsprop.suite.cli.options import ReproduceOptions
 from rmsprop.suite.cli.progress import bars
 from rmsprop.suite.cli.rows import load_rows
 from rmsprop.suite.cli.tables import show_table
@@ -38,7 +38,7 @@ _STYLES = {
 }
 
 
-def run(options: Reproduce) -> None:
+def run(options: ReproduceOptions) -> None:
     """Reproduce, store the record, and show the verdicts."""
     dtype = getattr(torch, options.dtype)
     device = device_of(options.device, dtype)

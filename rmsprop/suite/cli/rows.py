@@ -4,7 +4,7 @@ import typer
 
 from rmsprop.book.airfoil import FILE, Airfoil, load_airfoil
 from rmsprop.errors import UserError
-from rmsprop.suite.measure.digits import Digits, load_digits
+from rmsprop.suite.measure.digits import DigitRows, load_digits
 
 
 def load_rows(data: str) -> Airfoil:
@@ -23,7 +23,7 @@ def load_rows(data: str) -> Airfoil:
     return rows
 
 
-def load_digit_rows() -> Digits:
+def load_digit_rows() -> DigitRows:
     """scikit-learn's digits; UserError where it is not installed."""
     try:
         rows = load_digits()

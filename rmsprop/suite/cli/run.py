@@ -12,7 +12,7 @@ from rich.markup import escape
 from rmsprop.book.airfoil import Airfoil
 from rmsprop.book.claims import claims
 from rmsprop.suite.case import Case
-from rmsprop.suite.cli.options import Run
+from rmsprop.suite.cli.options import RunOptions
 from rmsprop.suite.cli.progress import bars
 from rmsprop.suite.cli.rows import load_rows
 from rmsprop.suite.measure.matrix import cases
@@ -27,7 +27,7 @@ from rmsprop.suite.report.build import BuiltReport, build_report
 from rmsprop.suite.report.inputs import Invocation
 from rmsprop.suite.verdicts.reproduction import judge
 
-Progress = Callable[[str, int, str], None]
+StageProgress = Callable[[str, int, str], None]
 """Called with a stage, what was just finished of it, and what is at work."""
 
 _SIZES = {"smoke": (10_000, 20), "regular": (10_000, 100)}
@@ -55,7 +55,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """What the command left.
 
     Attributes
@@ -72,7 +72,7 @@ class Outcome:
     remarks: tuple[str, ...]
 
 
-def run(options: Run) -> None:
+def run(options: RunOptions) -> None:
     """Carry out the profile; the last lines are the page and its three sentences."""
     load_optimizers(options.optimizer)
     plan = plan_of(options.profile, options.optimizer)
@@ -92,7 +92,7 @@ def run(options: Run) -> None:
     raise typer.Exit(0 if outcome.good else 1)
 
 
-def _next(options: Run, outcome: Outcome) -> str:
+def _next(options: RunOptions, outcome: RunOutcome) -> str:
     """What the user can do now."""
     page = f"Next: open {options.output / 'index.html'} in a browser."
     if outcome.interrupted:
@@ -123,7 +123,7 @@ def plan_of(profile: str, optimizers: Sequence[str] = ()) -> Plan:
     return Plan(profile, seeds, runs, tuple(cases(profile, others=[*implementations(), *optimizers])))
 
 
-def carry_out(plan: Plan, results: Path, reports: Path, rows: Airfoil, progress: Progress) -> Outcome:
+def carry_out(plan: Plan, results: Path, reports: Path, rows: Airfoil, progress: StageProgress) -> RunOutcome:
     """Reproduce, measure, report. Records are on disk as soon as they exist.
 
     Everything is measured anew, and the sentences of the report answer for what was measured here. What
@@ -161,10 +161,10 @@ def carry_out(plan: Plan, results: Path, reports: Path, rows: Airfoil, progress:
     report = build_report(results, reports, invocation=invocation)
     progress("report", 1, "")
     good = good and all(record.status != "failed" for record in measured)
-    return Outcome(report, good, interrupted, tuple(remarks))
+    return RunOutcome(report, good, interrupted, tuple(remarks))
 
 
-def _bench(plan: Plan, results: Path, progress: Progress, measured: list[BenchRecord]) -> None:
+def _bench(plan: Plan, results: Path, progress: StageProgress, measured: list[BenchRecord]) -> None:
     """Measure the cases; `measured` gets the record of each when it ends."""
 
     def show(case: Case, record: BenchRecord | None) -> None:

@@ -8,19 +8,19 @@ from rich.table import Table
 
 from rmsprop.suite.cli.progress import bars
 from rmsprop.suite.cli.rows import load_digit_rows, load_rows
-from rmsprop.suite.cli.sweep_options import Sweep
+from rmsprop.suite.cli.sweep_options import SweepOptions
 from rmsprop.suite.cli.tables import show_table
 from rmsprop.suite.records import sweep as records
 from rmsprop.suite.records.files import check_writable
 from rmsprop.suite.records.sweep_files import POINTS, arrow, read_points
 from rmsprop.suite.sweep.engines import engine_of
 from rmsprop.suite.sweep.grid import Grid, chunks
-from rmsprop.suite.sweep.session import Plan, carry_on, check_size, prepare
+from rmsprop.suite.sweep.session import SweepPlan, carry_on, check_size, prepare
 from rmsprop.suite.verdicts.sweep import best_points, conditions_of
 from rmsprop.suite.words import count
 
 
-def run(options: Sweep) -> None:
+def run(options: SweepOptions) -> None:
     """Train what is missing, store the record, and show each optimizer's best point."""
     grid = options.grid
     if options.listed:
@@ -58,7 +58,7 @@ def size_of(grid: Grid) -> str:
     return f"{count(grid.points, 'point')} x {count(grid.seeds, 'seed')} = {grid.trainings:,} trainings"
 
 
-def _show_plan(plan: Plan) -> None:
+def _show_plan(plan: SweepPlan) -> None:
     typer.echo(size_of(plan.grid), err=True)
     if plan.whole:
         typer.echo(f"this sweep is whole already; --again begins anew: {plan.folder}", err=True)

@@ -14,7 +14,7 @@ from rmsprop.suite.sweep.jobs import JOBS
 
 
 @dataclass(frozen=True)
-class Sweep:
+class SweepOptions:
     """Train a job at each point of a grid with many seeds: where does an optimizer work?
 
     Such as: rmsprop sweep optimizer=rmsprop,adam lr=1e-4..1:9 gamma=.9,.99 --seeds 256. The range 1e-4..1:9

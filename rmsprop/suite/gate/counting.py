@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-Run = Callable[[int], Any]
+Steps = Callable[[int], Any]
 
 
-def count(run: Run) -> dict[str, Any]:
+def count(run: Steps) -> dict[str, Any]:
     """The counters of one step, by name.
 
     operations      how often each operation of torch is dispatched, by its name
@@ -37,7 +37,7 @@ def count(run: Run) -> dict[str, Any]:
     return counted | {"operations": operations, "kernels": kernels, "allocated": allocated, "peak": peak}
 
 
-def _calls(run: Run, steps: int) -> Counter[str]:
+def _calls(run: Steps, steps: int) -> Counter[str]:
     seen: Counter[str] = Counter()
     names = {"call": "python_calls", "c_call": "c_calls"}
 
@@ -54,7 +54,7 @@ def _calls(run: Run, steps: int) -> Counter[str]:
     return seen
 
 
-def _operations(run: Run, steps: int) -> Counter[str]:
+def _operations(run: Steps, steps: int) -> Counter[str]:
     from torch.utils._python_dispatch import TorchDispatchMode  # noqa: PLC0415 (a side may have no torch)
 
     seen: Counter[str] = Counter()
@@ -69,7 +69,7 @@ def _operations(run: Run, steps: int) -> Counter[str]:
     return seen
 
 
-def _memory(run: Run) -> tuple[int, int]:
+def _memory(run: Steps) -> tuple[int, int]:
     """Bytes allocated, and the most alive at a time, in the second of two steps.
 
     The profiler does not see memory freed that it did not see taken. What the first step takes it knows when
@@ -91,7 +91,7 @@ def _memory(run: Run) -> tuple[int, int]:
     return sum(change for change in changes if change > 0), peak
 
 
-def _kernels(run: Run) -> dict[str, int]:
+def _kernels(run: Steps) -> dict[str, int]:
     import torch  # noqa: PLC0415
     from torch.profiler import ProfilerActivity, profile  # noqa: PLC0415
 
@@ -108,7 +108,7 @@ def _kernels(run: Run) -> dict[str, int]:
     return dict(sorted(launched.items()))
 
 
-def _memory_on_cuda(run: Run) -> tuple[int, int]:
+def _memory_on_cuda(run: Steps) -> tuple[int, int]:
     import torch  # noqa: PLC0415
 
     torch.cuda.synchronize()

@@ -20,7 +20,7 @@ from rmsprop.suite.gate.plan import LEAST_SCREEN, Noise, make_plan, promises, se
 from rmsprop.suite.gate.prepare import Prepared, prepare
 from rmsprop.suite.gate.request import GateRequest
 from rmsprop.suite.gate.trees import Trees, prepared_trees, run_in_each
-from rmsprop.suite.gate.turns import Job, Launched, run_launch, sample_of
+from rmsprop.suite.gate.turns import Launched, LaunchJob, run_launch, sample_of
 from rmsprop.suite.gate.worker_client import Arm, StoppedError
 from rmsprop.suite.measure.capture import capture_environment
 from rmsprop.suite.records.environment import Environment
@@ -29,10 +29,10 @@ from rmsprop.suite.records.gate import (
     CURRENT_POLICY,
     SIGNAL,
     GateCase,
+    GateLaunch,
     GatePlan,
     GateRecord,
     Hypothesis,
-    Launch,
     Policy,
     Sample,
     Side,
@@ -121,7 +121,7 @@ class Session:
     _plan: GatePlan | None = field(default=None, init=False)
     _cases: dict[str, GateCase] = field(default_factory=dict, init=False)
     _samples: dict[str, list[Sample]] = field(default_factory=dict, init=False)
-    _launches: list[Launch] = field(default_factory=list, init=False)
+    _launches: list[GateLaunch] = field(default_factory=list, init=False)
     _hypotheses: tuple[Hypothesis, ...] | None = field(default=None, init=False)
     _interrupted: str | None = field(default=None, init=False)
     _error: str | None = field(default=None, init=False)
@@ -165,7 +165,7 @@ class Session:
                 self._interrupted = SIGNAL
         return self._frozen()
 
-    def launch(self, job: Job) -> Launched:
+    def launch(self, job: LaunchJob) -> Launched:
         """One launch, on the CPU that this thread is bound to."""
         return run_launch(
             self.arms["base"], self.arms["head"], job, advance=self.show.advance, stopped=self.stopped
@@ -258,12 +258,12 @@ class Session:
         """So many launches, or as many as end in time if each takes about `seconds`."""
         assert self._plan is not None
         steps = {name: steps for name in names if (steps := self._cases[name].steps)}
-        left: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        left: queue.SimpleQueue[LaunchJob] = queue.SimpleQueue()
         dear = frozenset(name for name in names if self._cases[name].dear)
         rare = frozenset(one.name for one in self._hypotheses or () if one.rare)
         for i in range(launches):
             seed = random.SystemRandom().randrange(2**32)
-            left.put(Job(stage, seed, steps, turns, dear, rare, (i, launches)))
+            left.put(LaunchJob(stage, seed, steps, turns, dear, rare, (i, launches)))
         self.show.begin(stage, launches * len(steps))
         done: list[Launched] = []
 

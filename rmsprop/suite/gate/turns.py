@@ -13,7 +13,7 @@ from scipy import stats
 
 from rmsprop.suite.gate.cpus import own_cpu, stolen
 from rmsprop.suite.gate.worker_client import START_SECONDS, Arm, StoppedError, WorkerClient, WorkerError
-from rmsprop.suite.records.gate import Launch, Sample, Stage
+from rmsprop.suite.records.gate import GateLaunch, Sample, Stage
 
 PHASE, PHASE_SECONDS = 100, 0.5
 """Up to so many steps, for up to so many seconds, come before the turns, evenly over a stage's launches.
@@ -33,7 +33,7 @@ Turns = dict[str, list[float]]
 
 
 @dataclass(frozen=True)
-class Job:
+class LaunchJob:
     """What a launch does.
 
     Attributes
@@ -77,7 +77,7 @@ class Launched:
         Why the launch ended early, unless it was told to.
     """
 
-    launch: Launch
+    launch: GateLaunch
     turns: dict[str, Turns]
     error: str | None
 
@@ -85,7 +85,7 @@ class Launched:
 def run_launch(
     base: Arm,
     head: Arm,
-    job: Job,
+    job: LaunchJob,
     *,
     advance: Callable[[], None] = lambda: None,
     stopped: Callable[[], bool] = lambda: False,
@@ -104,7 +104,7 @@ def run_launch(
     return watched(measure, job)
 
 
-def watched(measure: Callable[[random.Random], Iterator[tuple[str, Turns]]], job: Job) -> Launched:
+def watched(measure: Callable[[random.Random], Iterator[tuple[str, Turns]]], job: LaunchJob) -> Launched:
     """Collect what `measure` yields, with the time that it took and what the hypervisor did meanwhile."""
     cpu = own_cpu()
     begin, before = time.perf_counter(), stolen(cpu)
@@ -120,10 +120,10 @@ def watched(measure: Callable[[random.Random], Iterator[tuple[str, Turns]]], job
     seconds = time.perf_counter() - begin
     after = stolen(cpu)
     share = None if before is None or after is None else round((after - before) / seconds, 5)
-    return Launched(Launch(job.stage, job.seed, cpu, round(seconds, 3), share, job.turns), turns, error)
+    return Launched(GateLaunch(job.stage, job.seed, cpu, round(seconds, 3), share, job.turns), turns, error)
 
 
-def arms_of(base: Arm, head: Arm, job: Job) -> dict[str, Arm]:
+def arms_of(base: Arm, head: Arm, job: LaunchJob) -> dict[str, Arm]:
     """The processes of a launch, by name."""
     return {"base": base, "head": head} | ({"again": base} if job.stage == "confirm" else {})
 
@@ -152,7 +152,7 @@ def alive(
         yield workers
 
 
-def take_turns(workers: Mapping[str, WorkerClient], case: str, job: Job, draw: random.Random) -> Turns:
+def take_turns(workers: Mapping[str, WorkerClient], case: str, job: LaunchJob, draw: random.Random) -> Turns:
     """The seconds of each worker's turns. Who goes first is drawn for each turn, and evenly."""
     for worker in workers.values():
         worker.tell(do="open", case=case)

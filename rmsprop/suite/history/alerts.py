@@ -98,7 +98,7 @@ def _importance(alert: Alert) -> tuple[bool, bool, float]:
 
 
 @dataclass(frozen=True)
-class Group:
+class AlertGroup:
     """The alerts of one machine and runner between the same two commits, the largest first.
 
     Attributes
@@ -126,7 +126,7 @@ class Group:
         return any(alert.recovered is None for alert in self.alerts)
 
 
-def by_commit(alerts: Iterable[Alert], history: History) -> list[Group]:
+def by_commit(alerts: Iterable[Alert], history: History) -> list[AlertGroup]:
     """The alerts in groups, those that stand first, then by how many series they concern and how much."""
     together: dict[tuple[str, str, str, str, Literal["slower", "faster"]], list[Alert]] = {}
     for alert in alerts:
@@ -135,7 +135,8 @@ def by_commit(alerts: Iterable[Alert], history: History) -> list[Group]:
         together.setdefault(key, []).append(alert)
     long = Counter((one.runner, one.machine) for one in history.series if one.long_enough)
     groups = [
-        Group(*key, tuple(sorted(found, key=_importance)), long[key[:2]]) for key, found in together.items()
+        AlertGroup(*key, tuple(sorted(found, key=_importance)), long[key[:2]])
+        for key, found in together.items()
     ]
     return sorted(groups, key=lambda group: (not group.stands, *_importance(group.alerts[0])))
 

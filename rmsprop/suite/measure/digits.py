@@ -30,7 +30,7 @@ ABSENT = "needs scikit-learn: python -m pip install 'rmsprop-bench[digits]'"
 
 
 @dataclass(frozen=True, eq=False)
-class Digits:
+class DigitRows:
     """The rows, with where they came from, as `rmsprop.book.airfoil.Airfoil` has them.
 
     Attributes
@@ -52,7 +52,7 @@ class Digits:
     sha256: str
 
 
-def load_digits() -> Digits:
+def load_digits() -> DigitRows:
     """The rows that scikit-learn brings along; without it a ModuleNotFoundError says what to install."""
     try:
         sklearn = import_module("sklearn")
@@ -62,7 +62,7 @@ def load_digits() -> Digits:
     features, labels = found.data / 16, found.target.astype("int64")
     digest = hashlib.sha256(features.tobytes() + labels.tobytes()).hexdigest()
     detail = f"the digits of scikit-learn {sklearn.__version__}"
-    return Digits(torch.from_numpy(features), torch.from_numpy(labels), "real", detail, digest)
+    return DigitRows(torch.from_numpy(features), torch.from_numpy(labels), "real", detail, digest)
 
 
 def loss(params: Sequence[Tensor], x: Tensor, y: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ class DigitsRun:
 
 def train_digits(
     make: Callable[[list[nn.Parameter]], Any],
-    rows: Digits,
+    rows: DigitRows,
     device: torch.device | str,
     dtype: torch.dtype,
     *,

@@ -44,7 +44,7 @@ def others() -> list[str]:
 
 
 @dataclass(frozen=True)
-class Points:
+class CaseBlock:
     """A block of a profile: each device, dtype, (size, layout) and threads with each implementation.
 
     Attributes
@@ -72,33 +72,33 @@ E3, E5, E6, E7, E8, E9 = ((size, "single") for size in SIZES["single"])
 
 PROFILES = {
     "smoke": (
-        Points(DEVICES, FLOAT32, (E5,)),
-        Points(DEVICES, FLOAT32, (BOOK, E6, MANY), compiled=False),
+        CaseBlock(DEVICES, FLOAT32, (E5,)),
+        CaseBlock(DEVICES, FLOAT32, (BOOK, E6, MANY), compiled=False),
     ),
     "regular": (
-        Points(CPU, FLOAT32, (BOOK, DIGITS, E3)),
-        Points(CPU, FLOAT32, (E5, E6, E7), THREADS),
-        Points(CPU, FLOAT32, (MANY, RESNET50), THREADS, compiled=False),
-        Points(CPU, ("float64", *HALF), (E6,), (0,)),
-        Points(CPU, FLOAT32, (E5, E6), (0,), compiled=False, momenta=(0.9,)),
-        Points(GPU, FLOAT32, (BOOK, DIGITS, E5, E6, E7, E8)),
-        Points(GPU, FLOAT32, (MANY, RESNET50), compiled=False),
-        Points(GPU, HALF, (E7,)),
+        CaseBlock(CPU, FLOAT32, (BOOK, DIGITS, E3)),
+        CaseBlock(CPU, FLOAT32, (E5, E6, E7), THREADS),
+        CaseBlock(CPU, FLOAT32, (MANY, RESNET50), THREADS, compiled=False),
+        CaseBlock(CPU, ("float64", *HALF), (E6,), (0,)),
+        CaseBlock(CPU, FLOAT32, (E5, E6), (0,), compiled=False, momenta=(0.9,)),
+        CaseBlock(GPU, FLOAT32, (BOOK, DIGITS, E5, E6, E7, E8)),
+        CaseBlock(GPU, FLOAT32, (MANY, RESNET50), compiled=False),
+        CaseBlock(GPU, HALF, (E7,)),
     ),
     "fused": (
-        Points(CPU, FLOAT32, (BOOK, E3, E5, E6, E7), THREADS),
-        Points(CPU, FLOAT32, (MANY, RESNET50, GPT2), THREADS, compiled=False),
-        Points(CPU, ("float64", "bfloat16"), (E6, E7), (0,)),
-        Points(CPU, ("float64", "bfloat16"), (MANY, RESNET50, GPT2), (0,), compiled=False),
-        Points(CPU, FLOAT32, (E5, E6, E7, RESNET50), (0,), compiled=False, momenta=(0.9,)),
-        Points(GPU, (*FLOAT32, "bfloat16"), (BOOK, E5, E6, E7, E8)),
-        Points(GPU, (*FLOAT32, "bfloat16"), (MANY, RESNET50, GPT2), compiled=False),
+        CaseBlock(CPU, FLOAT32, (BOOK, E3, E5, E6, E7), THREADS),
+        CaseBlock(CPU, FLOAT32, (MANY, RESNET50, GPT2), THREADS, compiled=False),
+        CaseBlock(CPU, ("float64", "bfloat16"), (E6, E7), (0,)),
+        CaseBlock(CPU, ("float64", "bfloat16"), (MANY, RESNET50, GPT2), (0,), compiled=False),
+        CaseBlock(CPU, FLOAT32, (E5, E6, E7, RESNET50), (0,), compiled=False, momenta=(0.9,)),
+        CaseBlock(GPU, (*FLOAT32, "bfloat16"), (BOOK, E5, E6, E7, E8)),
+        CaseBlock(GPU, (*FLOAT32, "bfloat16"), (MANY, RESNET50, GPT2), compiled=False),
     ),
     "full": (
-        Points(CPU, tuple(ITEMSIZE), (BOOK, DIGITS, E3, E5, E6, E7, E8, MANY, RESNET50, GPT2), THREADS),
-        Points(GPU, tuple(ITEMSIZE), (BOOK, DIGITS, E3, E5, E6, E7, E8, MANY, RESNET50, GPT2)),
-        Points(("cuda",), (*FLOAT32, *HALF), (E9,)),
-        Points(DEVICES, FLOAT32, (E5, E6, E7, RESNET50), (0,), momenta=(0.9,)),
+        CaseBlock(CPU, tuple(ITEMSIZE), (BOOK, DIGITS, E3, E5, E6, E7, E8, MANY, RESNET50, GPT2), THREADS),
+        CaseBlock(GPU, tuple(ITEMSIZE), (BOOK, DIGITS, E3, E5, E6, E7, E8, MANY, RESNET50, GPT2)),
+        CaseBlock(("cuda",), (*FLOAT32, *HALF), (E9,)),
+        CaseBlock(DEVICES, FLOAT32, (E5, E6, E7, RESNET50), (0,), momenta=(0.9,)),
     ),
 }
 """smoke: under a minute. regular: what people ask about, in under 10 minutes on two cores. fused: what

@@ -160,7 +160,7 @@ def _quiet() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Job:
+class Trainings:
     """Trainings of the book's job or of the digits with one implementation.
 
     Attributes
@@ -181,7 +181,7 @@ class Job:
     data: str
 
     @classmethod
-    def of(cls, runs: Sequence[Any], data: str) -> "Job":
+    def of(cls, runs: Sequence[Any], data: str) -> "Trainings":
         """Of some `rmsprop.book.training.TrainingRun` or `measure.digits.DigitsRun`."""
         return cls(
             epoch_seconds=tuple(run.sec_per_epoch for run in runs),
@@ -199,16 +199,18 @@ def book_job(
     threads: int = 0,
     data: str = "auto",
     seeds: Sequence[int] = (0,),
-) -> Job:
+) -> Trainings:
     """Train once per seed in the book's own loop, with the matrix's hyperparameters, which are the book's.
 
     `threads` is torch's (0: all); all else is as in `book_trainer`.
     """
     train, source = book_trainer(name, device, dtype, data=data, threads=threads)
-    return Job.of(_trainings(train, seeds, threads), source)
+    return Trainings.of(_trainings(train, seeds, threads), source)
 
 
-def digits_job(name: str, device: str, dtype: str, *, threads: int = 0, seeds: Sequence[int] = (0,)) -> Job:
+def digits_job(
+    name: str, device: str, dtype: str, *, threads: int = 0, seeds: Sequence[int] = (0,)
+) -> Trainings:
     """Train the digits once per seed, with the matrix's hyperparameters, which are the book's.
 
     CaseSkippedError if this machine or this commit cannot; ModuleNotFoundError without scikit-learn.
@@ -224,7 +226,7 @@ def digits_job(name: str, device: str, dtype: str, *, threads: int = 0, seeds: S
 
         return train_digits(make, rows, device, getattr(torch, dtype), seed=seed)
 
-    return Job.of(_trainings(train, seeds, threads), rows.source)
+    return Trainings.of(_trainings(train, seeds, threads), rows.source)
 
 
 def _trainings(train: Callable[[int], Any], seeds: Sequence[int], threads: int) -> list[Any]:
@@ -287,7 +289,7 @@ def book_trainer(
     return train, table.source
 
 
-def program_job(name: str, *, data: str = "auto", seeds: Sequence[int] = (0,)) -> Job:
+def program_job(name: str, *, data: str = "auto", seeds: Sequence[int] = (0,)) -> Trainings:
     """Train a program of the book's chapter once per seed on the CPU in float32, as its section does.
 
     CaseSkippedError if this commit has no such program.
@@ -304,4 +306,4 @@ def program_job(name: str, *, data: str = "auto", seeds: Sequence[int] = (0,)) -
     table = airfoil.load_airfoil(data)
     features, labels = table.to("cpu", torch.float32)
     runs = [train(book, features, labels, seed) for seed in seeds]
-    return Job.of(runs, table.source)
+    return Trainings.of(runs, table.source)

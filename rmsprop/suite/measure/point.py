@@ -32,7 +32,7 @@ P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
-class Task:
+class PointTask:
     """What a process is to do.
 
     Attributes
@@ -91,7 +91,7 @@ class Parts:
     rounds: int
 
 
-def measure_point(task: Task, at: Callable[[int], None] = lambda number: None) -> Parts:
+def measure_point(task: PointTask, at: Callable[[int], None] = lambda number: None) -> Parts:
     """Each case checked, then timed, or skipped or failed with its reason; what it raises is its own failure.
 
     `at` is called with the number of a case before the case is given control.
@@ -218,7 +218,7 @@ class _Run:
         )
 
 
-def _take_turns(runs: Sequence[_Run], task: Task) -> int:
+def _take_turns(runs: Sequence[_Run], task: PointTask) -> int:
     """A sample of each, round after round; another one begins each round. How many rounds there were."""
 
     def play(number: int) -> None:

@@ -16,7 +16,7 @@ from typing import Self
 from torch._logging._internal import set_logs
 
 from rmsprop.suite.children import deaf_children
-from rmsprop.suite.measure.point import Parts, Task, measure_point
+from rmsprop.suite.measure.point import Parts, PointTask, measure_point
 
 _END_SECONDS = 2.0
 
@@ -44,7 +44,7 @@ class Processes:
             for process, connection in self._living:
                 ends.callback(_end, process, connection)
 
-    def measure(self, number: int, task: Task) -> Parts:
+    def measure(self, number: int, task: PointTask) -> Parts:
         """Have the process of that number do the task; DiedError if it dies, and another takes its place."""
         process, connection = self._living[number]
         at = None

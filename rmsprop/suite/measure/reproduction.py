@@ -22,9 +22,9 @@ from rmsprop.suite.measure.tasks import (
     OTHERS,
     OTHERS_SEEDS,
     RANKS,
-    Done,
+    ProgramTask,
     Progress,
-    Task,
+    TrainedPrograms,
     tasks_of,
     work,
 )
@@ -108,7 +108,7 @@ def reproduce(
     warnings: tuple[str, ...] = ()
     tasks = tasks_of(claims, wrong=wrong)
     curves = claims.curves if data.source == "real" else ()
-    done, pauses = Done(), Pauses()
+    done, pauses = TrainedPrograms(), Pauses()
     interrupted = False
     try:
         with Watch() as watch:
@@ -150,7 +150,7 @@ def reproduce(
     )
 
 
-def _program(program: Program, finished: Sequence[TrainingRun], done: Done) -> ProgramRecord:
+def _program(program: Program, finished: Sequence[TrainingRun], done: TrainedPrograms) -> ProgramRecord:
     key = program.name, ""
     counts, run_cpu_seconds = done.counts.get(program.name, (None, None))
     return ProgramRecord(
@@ -165,7 +165,7 @@ def _program(program: Program, finished: Sequence[TrainingRun], done: Done) -> P
     )
 
 
-def _wrong(change: str, task: Task, done: Done) -> WrongRecord:
+def _wrong(change: str, task: ProgramTask, done: TrainedPrograms) -> WrongRecord:
     losses = done.losses[task.key].values
     final = np.nan_to_num(losses[-1], nan=np.inf, posinf=np.inf)
     return WrongRecord(

@@ -16,17 +16,17 @@ from statistics import median
 from rmsprop.suite.case import IMPLEMENTATIONS, REFERENCE, Case
 from rmsprop.suite.measure.capture import capture_environment
 from rmsprop.suite.measure.known import load_average
-from rmsprop.suite.measure.point import Part, Parts, Task
+from rmsprop.suite.measure.point import Part, Parts, PointTask
 from rmsprop.suite.measure.processes import DiedError, Processes
 from rmsprop.suite.measure.subject import memory_available, memory_kept, memory_needed
-from rmsprop.suite.measure.trust import Spent, judge
+from rmsprop.suite.measure.trust import Spent, warnings_of
 from rmsprop.suite.records.bench import BenchRecord, Measurement, Quantity
 from rmsprop.suite.records.environment import Environment
 from rmsprop.suite.records.files import new_names
 from rmsprop.suite.records.store import begin_run, last_run, read_bench, write_bench
 
 _log = logging.getLogger(__name__)
-Progress = Callable[[Case, BenchRecord | None], None]
+CaseProgress = Callable[[Case, BenchRecord | None], None]
 """Called with a case and None before it is measured, and with its record when that is on disk."""
 
 
@@ -84,7 +84,7 @@ def bench(
     *,
     profile: str = "",
     again: bool = False,
-    progress: Progress = lambda case, record: None,
+    progress: CaseProgress = lambda case, record: None,
 ) -> Benched:
     """Measure the cases as one run; the records of one point are on disk before the next begins.
 
@@ -153,10 +153,10 @@ def measure(
     return {case: failed.get(case) or _record(environment, case, parts[case], answers) for case in cases}
 
 
-def _task(cases: Sequence[Case], effort: Effort, answers: Sequence[Parts]) -> Task:
+def _task(cases: Sequence[Case], effort: Effort, answers: Sequence[Parts]) -> PointTask:
     """What the next process does: the first finds out how many samples to take, and measures the rest too."""
     first = not answers
-    return Task(
+    return PointTask(
         tuple(cases),
         effort.case_seconds / effort.processes,
         None if first else answers[0].rounds,
@@ -188,7 +188,7 @@ def _record(
             processes=len(parts),
         ),
         notes=tuple(notes),
-        warnings=judge(
+        warnings=warnings_of(
             [part.seconds for part in parts],
             min(part.steps for part in parts),
             Spent.together(answer.spent for answer in answers),

@@ -27,7 +27,7 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Task:
+class ProgramTask:
     """A program to be trained.
 
     Attributes
@@ -50,7 +50,7 @@ class Task:
 
 
 @dataclass
-class Done:
+class TrainedPrograms:
     """What was finished, also after an interrupt.
 
     Attributes
@@ -68,11 +68,11 @@ class Done:
     counts: dict[str, tuple[Counts, float]] = field(default_factory=dict)
 
 
-def tasks_of(claims: Claims, *, wrong: bool) -> list[Task]:
+def tasks_of(claims: Claims, *, wrong: bool) -> list[ProgramTask]:
     """The claimed programs; with `wrong` also every change of RMSProp's, in the order of the changes."""
-    claimed = [Task(program, None, name) for name, program in claims.programs.items()]
+    claimed = [ProgramTask(program, None, name) for name, program in claims.programs.items()]
     return claimed + [
-        Task(change.program(claims.programs[name]), change, name)
+        ProgramTask(change.program(claims.programs[name]), change, name)
         for change in CHANGES * wrong
         for name in ("rmsprop-scratch", "rmsprop-concise")
         if change.program and name in claims.programs
@@ -81,9 +81,9 @@ def tasks_of(claims: Claims, *, wrong: bool) -> list[Task]:
 
 def work(
     trained: Trained,
-    tasks: Sequence[Task],
+    tasks: Sequence[ProgramTask],
     curves: Sequence[Curve],
-    done: Done,
+    done: TrainedPrograms,
     progress: Progress,
 ) -> None:
     """Train the tasks, rank `curves` against them, count the claimed programs on a CPU; fill `done`.
@@ -96,16 +96,16 @@ def work(
     threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(2 if on_cpu else 1, initializer=torch.set_num_threads, initargs=(1,))
 
-    def losses(task: Task) -> Losses:
+    def losses(task: ProgramTask) -> Losses:
         stage, most = (OTHERS, OTHERS_SEEDS) if task.change else (task.program.name, None)
         return trained.losses(task.program, lambda seeds: progress(stage, seeds), most=most)
 
-    def whole(task: Task, found: Losses) -> bool:
+    def whole(task: ProgramTask, found: Losses) -> bool:
         return int(found.values.shape[1]) >= min(
             trained.seeds, OTHERS_SEEDS if task.change else trained.seeds
         )
 
-    def ranks(task: Task) -> tuple[CurveRank, ...]:
+    def ranks(task: ProgramTask) -> tuple[CurveRank, ...]:
         # All of these were submitted before, so that waiting for them ends.
         of_claimed = {one.program.name: found[one.key].result().values for one in claimed}
         mine = found[task.key].result()
@@ -116,7 +116,7 @@ def work(
         progress(RANKS, 1)
         return ranked
 
-    def counts(task: Task) -> tuple[Counts, float]:
+    def counts(task: ProgramTask) -> tuple[Counts, float]:
         rows = trained.features, trained.labels
         counted = counts_of(task.program, *rows), cpu_seconds_of(task.program, *rows)
         progress(COUNTS, 1)
@@ -149,7 +149,7 @@ def work(
         done.counts |= {name: future.result() for name, future in counted.items() if _succeeded(future)}
 
 
-def curves_for(task: Task, curves: Sequence[Curve]) -> list[Curve]:
+def curves_for(task: ProgramTask, curves: Sequence[Curve]) -> list[Curve]:
     """All curves for a program of the chapter; for another one, those of the program in whose place it is."""
     return [curve for curve in curves if task.change is None or curve.program == task.claimed]
 

@@ -75,10 +75,10 @@ class Watch:
 
     def warnings(self, step_seconds: Sequence[float], steps_per_sample: int) -> tuple[str, ...]:
         """Each reason in a few words; none if the samples of this process can be trusted."""
-        return judge([step_seconds], steps_per_sample, self.spent)
+        return warnings_of([step_seconds], steps_per_sample, self.spent)
 
 
-def judge(
+def warnings_of(
     step_seconds: Sequence[Sequence[float]], steps_per_sample: int, spent: Spent, *, tick: float | None = None
 ) -> tuple[str, ...]:
     """The warnings, each behind a keyword and with what to do.

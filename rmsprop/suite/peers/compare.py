@@ -26,7 +26,7 @@ SIZES = (6, 1_000_000)
 SAMPLES, SAMPLE_SECONDS = 15, 2e-3
 SEEDS = (0, 1, 2)
 
-Trained = tuple[str, list[float], list[Tensor]]
+TrainedPeer = tuple[str, list[float], list[Tensor]]
 """A peer's name, the final loss of each seed, and w and b of each."""
 
 
@@ -48,7 +48,7 @@ def compare(
         for peer in here:
             progress(f"defaults of {peer.name}")
             health += list(_health(peer))
-        book: list[Trained] = []
+        book: list[TrainedPeer] = []
         for peer in here:
             progress(f"the book's job with {peer.name}")
             book.append(_book(peer, rows))
@@ -149,13 +149,13 @@ def _one_health(peer: Peer, arguments: Arguments, kind: str, dtype: str, centere
     return Health(peer.name, kind, dtype, centered, ELEMENTS, nan, infinite, first, error)
 
 
-def _book(peer: Peer, rows: Airfoil) -> Trained:
+def _book(peer: Peer, rows: Airfoil) -> TrainedPeer:
     features, labels = rows.to("cpu", torch.float32)
     trained = [train_book(peer, plain(peer), features, labels, seed=seed) for seed in SEEDS]
     return peer.name, [loss for loss, _ in trained], [end for _, end in trained]
 
 
-def _finished(trained: Sequence[Trained]) -> Iterator[BookJob]:
+def _finished(trained: Sequence[TrainedPeer]) -> Iterator[BookJob]:
     """Digits against torch's, of w and b."""
     reference = next((ends for name, _, ends in trained if name == "torch"), None)
     for name, losses, ends in trained:

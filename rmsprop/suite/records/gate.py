@@ -13,8 +13,8 @@ _STRICT = ConfigDict(extra="forbid")
 Stage = Literal["screen", "confirm"]
 CaseStatus = Literal["compared", "added", "removed", "failed", "skipped", "left out"]
 
-Share = Annotated[float, Field(gt=0, lt=1)]
-Seconds = Annotated[float, Field(ge=1e-12, le=1e9)]
+InnerShare = Annotated[float, Field(gt=0, lt=1)]
+TimedSeconds = Annotated[float, Field(ge=1e-12, le=1e9)]
 LogRatio = Annotated[float, Field(ge=-50, le=50)]
 """Of two numbers of seconds, so that no interval about it overflows."""
 
@@ -86,20 +86,20 @@ class Policy:
         A counter of operations, or of peak memory, that is larger by more than this share is an alarm.
     """
 
-    screen: Share = 0.012
-    agree: Share = 2 / 3
+    screen: InnerShare = 0.012
+    agree: InnerShare = 2 / 3
     candidates: Annotated[int, Field(gt=0)] = 10
-    margin: Share = 0.01
-    alarm: Share = 0.02
-    alpha: Share = 0.01
-    power: Share = 0.9
-    aim: Share = 0.03
-    gates_at: Share = 0.05
-    powered: Share | None = 0.5
+    margin: InnerShare = 0.01
+    alarm: InnerShare = 0.02
+    alpha: InnerShare = 0.01
+    power: InnerShare = 0.9
+    aim: InnerShare = 0.03
+    gates_at: InnerShare = 0.05
+    powered: InnerShare | None = 0.5
     rare: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    rare_screen: Share = 0.02
+    rare_screen: InnerShare = 0.02
     rare_candidates: Annotated[int, Field(gt=0)] = 2
-    more_work: Share = 0.05
+    more_work: InnerShare = 0.05
 
 
 CURRENT_POLICY = Policy(candidates=8, rare=0.2)
@@ -131,7 +131,7 @@ class GatePlan:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class Launch:
+class GateLaunch:
     """One set of live processes that took turns. Everything random in it was drawn from its seed.
 
     Attributes
@@ -172,13 +172,13 @@ class Sample:
     """
 
     launch: int
-    base: Seconds
-    head: Seconds
+    base: TimedSeconds
+    head: TimedSeconds
     log_ratio: LogRatio
     control: LogRatio | None
-    base_sum: Seconds | None = None
-    head_sum: Seconds | None = None
-    again_sum: Seconds | None = None
+    base_sum: TimedSeconds | None = None
+    head_sum: TimedSeconds | None = None
+    again_sum: TimedSeconds | None = None
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -291,7 +291,7 @@ class GateRecord:
     head: Side
     policy: Policy
     plan: GatePlan
-    launches: tuple[Launch, ...]
+    launches: tuple[GateLaunch, ...]
     cases: tuple[GateCase, ...]
     hypotheses: tuple[Hypothesis, ...] | None
     interrupted: str | None

@@ -18,7 +18,7 @@ from rmsprop.suite.report.page import (
     Link,
     Page,
     Paragraph,
-    Part,
+    Phrase,
     Sentences,
     Table,
     Tag,
@@ -150,7 +150,7 @@ def _words(words: Words) -> Markup:
     return Markup().join(_part(part) for part in (words if isinstance(words, tuple) else (words,)))
 
 
-def _part(part: Part) -> Markup:
+def _part(part: Phrase) -> Markup:
     match part:
         case Code(text):
             return Markup("<code>{}</code>").format(text)

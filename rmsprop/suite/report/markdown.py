@@ -17,7 +17,7 @@ from rmsprop.suite.report.page import (
     Link,
     Page,
     Paragraph,
-    Part,
+    Phrase,
     Sentences,
     Table,
     Tag,
@@ -87,11 +87,11 @@ def _cell(value: str | Cell) -> str:
 
 
 def _words(words: Words) -> str:
-    parts: Sequence[Part] = words if isinstance(words, tuple) else (words,)
+    parts: Sequence[Phrase] = words if isinstance(words, tuple) else (words,)
     return "".join(_part(part) for part in parts)
 
 
-def _part(part: Part) -> str:
+def _part(part: Phrase) -> str:
     match part:
         case Code(text):
             return _text(text) if "`" in text else f"`{text}`"

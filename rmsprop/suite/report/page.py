@@ -68,8 +68,8 @@ class Tag:
     status: str
 
 
-Part = str | Code | Link | Tag
-Words = Part | tuple[Part, ...]
+Phrase = str | Code | Link | Tag
+Words = Phrase | tuple[Phrase, ...]
 """A sentence: text, or text with links, commands and verdicts in it."""
 
 
@@ -190,22 +190,22 @@ class Page:
     in_markdown: bool = True
 
 
-def paragraph(*parts: Part) -> Paragraph:
+def paragraph(*parts: Phrase) -> Paragraph:
     """Plain sentences."""
     return Paragraph(parts)
 
 
-def headline(*parts: Part) -> Paragraph:
+def headline(*parts: Phrase) -> Paragraph:
     """The page's answer."""
     return Paragraph(parts, "headline")
 
 
-def warning(*parts: Part) -> Paragraph:
+def warning(*parts: Phrase) -> Paragraph:
     """What a reader must know before any number."""
     return Paragraph(parts, "warning")
 
 
-def note(*parts: Part) -> Paragraph:
+def note(*parts: Phrase) -> Paragraph:
     """What the reader of a table or figure needs beside it."""
     return Paragraph(parts, "note")
 

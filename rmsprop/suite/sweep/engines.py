@@ -18,10 +18,10 @@ from typing import Any
 
 from rmsprop.errors import UserError
 from rmsprop.suite.children import deaf_children
-from rmsprop.suite.sweep.work import Done, Task, carry_out
+from rmsprop.suite.sweep.work import ChunkTask, TrainedChunk, carry_out
 
-Work = Callable[[Task], Done]
-Engine = Callable[[Iterable[Task]], Iterator[Done]]
+Work = Callable[[ChunkTask], TrainedChunk]
+Engine = Callable[[Iterable[ChunkTask]], Iterator[TrainedChunk]]
 AHEAD = 2
 """Tasks for each worker that are asked for at a time: one at work and one that waits."""
 CONNECT, PATIENCE = 10.0, 60.0
@@ -43,12 +43,12 @@ def engine_of(jobs: int, scheduler: str | None) -> Engine:
     return in_this_process
 
 
-def in_this_process(tasks: Iterable[Task], work: Work = carry_out) -> Iterator[Done]:
+def in_this_process(tasks: Iterable[ChunkTask], work: Work = carry_out) -> Iterator[TrainedChunk]:
     """One after the other."""
     return map(work, tasks)
 
 
-def in_processes(jobs: int, tasks: Iterable[Task], work: Work = carry_out) -> Iterator[Done]:
+def in_processes(jobs: int, tasks: Iterable[ChunkTask], work: Work = carry_out) -> Iterator[TrainedChunk]:
     """In `jobs` processes, which joblib's loky starts."""
     joblib = _package("joblib")
     parallel = joblib.Parallel(
@@ -67,8 +67,8 @@ def in_processes(jobs: int, tasks: Iterable[Task], work: Work = carry_out) -> It
 
 
 def on_cluster(
-    address: str, tasks: Iterable[Task], work: Work = carry_out, *, patience: float = PATIENCE
-) -> Iterator[Done]:
+    address: str, tasks: Iterable[ChunkTask], work: Work = carry_out, *, patience: float = PATIENCE
+) -> Iterator[TrainedChunk]:
     """On the workers of the Dask scheduler at `address`.
 
     A lost worker's chunks go to others. `patience` is how many seconds a cluster may be without workers.
@@ -130,9 +130,9 @@ def _workers(client: Any, address: str) -> int:
     return sum(client.nthreads().values())
 
 
-def _result(future: Any, address: str) -> Done:
+def _result(future: Any, address: str) -> TrainedChunk:
     try:
-        done: Done = future.result()
+        done: TrainedChunk = future.result()
     except (UserError, CancelledError):
         raise
     except Exception as error:

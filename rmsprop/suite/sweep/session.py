@@ -12,7 +12,7 @@ import torch
 from rmsprop.book.airfoil import Airfoil
 from rmsprop.errors import UserError
 from rmsprop.suite.measure.capture import capture_environment
-from rmsprop.suite.measure.digits import Digits
+from rmsprop.suite.measure.digits import DigitRows
 from rmsprop.suite.measure.memory import host_memory
 from rmsprop.suite.records.reproduction import DataSource
 from rmsprop.suite.records.sweep import SweepRecord
@@ -32,7 +32,7 @@ from rmsprop.suite.sweep.engines import Engine
 from rmsprop.suite.sweep.grid import Chunk, Grid, chunks, slices
 from rmsprop.suite.sweep.jobs import JOBS
 from rmsprop.suite.sweep.summary import summarise
-from rmsprop.suite.sweep.work import Task, software
+from rmsprop.suite.sweep.work import ChunkTask, software
 
 DISK_BYTES = 12
 """Of a training in a chunk's file, at most: float32 losses hardly compress, and all else does."""
@@ -43,7 +43,7 @@ TRAINING_BYTES = {"float32": 320, "float64": 560}
 
 
 @dataclass(frozen=True)
-class Plan:
+class SweepPlan:
     """A sweep that is about to run.
 
     Attributes
@@ -57,7 +57,7 @@ class Plan:
     folder: Path
     record: SweepRecord
     grid: Grid
-    data: Airfoil | Digits
+    data: Airfoil | DigitRows
     left: tuple[Chunk, ...]
 
     @property
@@ -70,11 +70,11 @@ class Plan:
         """Whether nothing is left to do."""
         return (self.folder / POINTS).exists()
 
-    def tasks(self) -> Iterator[Task]:
+    def tasks(self) -> Iterator[ChunkTask]:
         """What is left, as workers take it."""
         features, labels = self.data.features.numpy(), self.data.labels.numpy()
         for chunk in self.left:
-            yield Task(chunk, features, labels, self.record.target, self.record.software)
+            yield ChunkTask(chunk, features, labels, self.record.target, self.record.software)
 
 
 def check_size(grid: Grid, output: Path, most: int, jobs: int) -> None:
@@ -118,8 +118,8 @@ def _gib(number: int) -> str:
 
 
 def prepare(
-    grid: Grid, data: Airfoil | Digits, output: Path, *, target: float, most: int, again: bool = False
-) -> Plan:
+    grid: Grid, data: Airfoil | DigitRows, output: Path, *, target: float, most: int, again: bool = False
+) -> SweepPlan:
     """Find the sweep that this one goes on with, or begin a new one.
 
     A sweep goes on where job, grid, target, rows, torch, code and commit are the same. Its chunks keep their
@@ -158,16 +158,18 @@ def prepare(
         folder = begin_sweep(output, record)
     record = read_head(folder / HEAD)
     if (folder / POINTS).exists():
-        return Plan(folder, record, grid, data, ())
+        return SweepPlan(folder, record, grid, data, ())
     left = tuple(
         chunk
         for chunk in chunks(grid, record.chunk)
         if not chunk_is_whole(chunk_path(folder, chunk.number), identity, chunk.trainings)
     )
-    return Plan(folder, record, grid, data, left)
+    return SweepPlan(folder, record, grid, data, left)
 
 
-def carry_on(plan: Plan, engine: Engine, progress: Callable[[int], None] = lambda trainings: None) -> None:
+def carry_on(
+    plan: SweepPlan, engine: Engine, progress: Callable[[int], None] = lambda trainings: None
+) -> None:
     """Train what is left of the plan and store the summary; `progress` is told of trainings.
 
     A chunk is on disk when it ends. Whatever stops this, the next `prepare` finds what was finished.

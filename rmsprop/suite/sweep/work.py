@@ -23,7 +23,7 @@ TRAINERS = {"book": train.train, "digits": network.train}
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class ChunkTask:
     """A chunk with all that a worker needs; a worker reads no file.
 
     Attributes
@@ -44,7 +44,7 @@ class Task:
 
 
 @dataclass(frozen=True, eq=False)
-class Done:
+class TrainedChunk:
     """A finished chunk, small enough to be sent: nine bytes a training.
 
     Attributes
@@ -76,7 +76,7 @@ class Done:
         }
 
 
-def carry_out(task: Task) -> Done:
+def carry_out(task: ChunkTask) -> TrainedChunk:
     """Train a chunk; UserError where this worker would give other bits than the process that asks."""
     found = software(task.chunk.job)
     if found != task.software:
@@ -91,7 +91,7 @@ def carry_out(task: Task) -> Done:
     with np.errstate(over="ignore"):  # beyond float32 is infinity
         loss = ends.loss.astype(np.float32)
     spent = ChunkTime(chunk.trainings, time.perf_counter() - start, time.thread_time() - cpu)
-    return Done(chunk, loss, ends.diverged, ends.rows.astype(np.int32), spent)
+    return TrainedChunk(chunk, loss, ends.diverged, ends.rows.astype(np.int32), spent)
 
 
 @cache

@@ -21,7 +21,7 @@ from rmsprop.suite.verdicts.seconds import Order, block_interval, order, sec_per
 CENTRAL = 0.99
 """A printed loss is consistent when it lies inside this central part of the distribution."""
 
-Status = Literal[
+Standing = Literal[
     "reproduced",
     "not reproduced",
     "consistent",
@@ -33,9 +33,9 @@ Status = Literal[
 ]
 """`reproduced` is said of digits alone. `consistent`: a draw that the program could have given, which
 excludes little by itself. `placed`: a loss of another program, which has a percentile here and no verdict."""
-HOLDS: tuple[Status, ...] = ("reproduced", "consistent")
+HOLDS: tuple[Standing, ...] = ("reproduced", "consistent")
 _EVIDENCE = {"loss": "by the final losses", "curve": "by the curves", "all": "by all evidence"}
-FAILS: tuple[Status, ...] = ("not reproduced", "not consistent")
+FAILS: tuple[Standing, ...] = ("not reproduced", "not consistent")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Verdict:
 
     claim: Claim
     here: float | None
-    status: Status
+    status: Standing
     words: str
     percentile: float | None = None
     interval: tuple[float, float] | None = None
@@ -276,7 +276,7 @@ def _judge_loss(claim: Claim, record: ReproductionRecord) -> Verdict:
     low, high = _binomial_interval(least, summary.seeds)[0], _binomial_interval(most, summary.seeds)[1]
     edge = (1 - CENTRAL) / 2
     if not claim.same_program:
-        status: Status = "placed"
+        status: Standing = "placed"
     elif most >= edge and least <= 1 - edge:
         status = "consistent"
     elif high < edge or low > 1 - edge:

@@ -15,7 +15,7 @@ CONDITIONS = ("batch_size", "epochs", "dtype")
 
 
 @dataclass(frozen=True)
-class Share:
+class SeedShare:
     """A share of seeds with its 95% interval (Clopper and Pearson's, which is never too narrow)."""
 
     count: int
@@ -55,7 +55,7 @@ class Best:
         Of the half on which it was chosen, which flatters it.
     q05, median, q95, low, high : float
         Final losses of the other half; `low` and `high` are the median's 95% interval, NaN for too few seeds.
-    diverged : Share
+    diverged : SeedShare
         Of the other half.
     epochs : tuple of float
         5%, median and 95% over all seeds; infinity for never.
@@ -73,7 +73,7 @@ class Best:
     q95: float
     low: float
     high: float
-    diverged: Share
+    diverged: SeedShare
     epochs: tuple[float, float, float]
 
     def against(self, other: "Best") -> str:
@@ -119,7 +119,7 @@ def _best(rows: pd.DataFrame) -> Best:
         at_edge=edge,
         chosen_median=float(best["chosen_median"]),
         **{name: float(best[f"held_{name}"]) for name in ("q05", "median", "q95", "low", "high")},
-        diverged=Share(int(best["held_diverged"]), int(best["held_seeds"])),
+        diverged=SeedShare(int(best["held_diverged"]), int(best["held_seeds"])),
         epochs=(float(best["epochs_q05"]), float(best["epochs_median"]), float(best["epochs_q95"])),
     )
 

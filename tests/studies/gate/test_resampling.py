@@ -11,7 +11,7 @@ from studies.gate.resampling import (
     FOLDER,
     GOAL,
     RESAMPLED_FILE,
-    Drawn,
+    DrawnLaunch,
     chosen_of,
     pool_of,
     read_resampled,
@@ -70,7 +70,7 @@ def test_the_second_stage_draws_other_launches_as_many_as_the_gate_would_plan(si
 
 
 def drawn(policy, change, alarms, found):
-    return Drawn("first", policy, change, 100, alarms, found, 800, 0, 0)
+    return DrawnLaunch("first", policy, change, 100, alarms, found, 800, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from torch import nn
 
 from rmsprop.suite.gate.session import Session
 from rmsprop.suite.gate.turns import Launched
-from rmsprop.suite.records.gate import Launch
+from rmsprop.suite.records.gate import GateLaunch
 from studies.gate.injection import CALIBRATED, inject, key, slowed, slowed_epochs
 from studies.gate.other_tools import read_rivals, slower_by_asv, slower_by_pytest_benchmark
 from studies.gate.scores import Scenario, read_study
@@ -234,7 +234,7 @@ class MadeUp(Session):
             }
             for case, steps in job.steps.items()
         }
-        return Launched(Launch(job.stage, job.seed, None, 0.1, None, job.turns), turns, None)
+        return Launched(GateLaunch(job.stage, job.seed, None, 0.1, None, job.turns), turns, None)
 
 
 @pytest.mark.slow

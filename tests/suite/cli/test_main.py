@@ -149,7 +149,7 @@ def test_a_repeated_option_reaches_the_command_as_a_tuple(monkeypatch):
     monkeypatch.setattr(import_module("rmsprop.suite.cli.bench"), "run", given.append)
     answer = CliRunner().invoke(cli.app, ["bench", "--size", "1e3", "--size", "1e5", "--again"])
     assert answer.exit_code == 0, answer.output
-    assert given == [options.Bench(size=("1e3", "1e5"), again=True)]
+    assert given == [options.BenchOptions(size=("1e3", "1e5"), again=True)]
 
 
 def test_the_version_is_printed():

@@ -14,7 +14,7 @@ import typer
 
 from rmsprop.book.claims import claims
 from rmsprop.suite.cli import reproduce as command
-from rmsprop.suite.cli.options import Reproduce
+from rmsprop.suite.cli.options import ReproduceOptions
 from rmsprop.suite.records.store import read_reproduction, read_reproductions
 
 COMMAND = Path(sys.executable).with_name("rmsprop")
@@ -151,7 +151,7 @@ def exit_code(options):
 @pytest.mark.slow
 def test_a_wrong_program_in_place_of_the_right_one_turns_exit_code_0_into_1(tmp_path, real_data, monkeypatch):
     """lr .02 ends at a loss that is consistent with the book's: its curve is what tells."""
-    options = Reproduce(seeds=800, runs=1, others=False, data=str(real_data), output=tmp_path)
+    options = ReproduceOptions(seeds=800, runs=1, others=False, data=str(real_data), output=tmp_path)
     assert exit_code(options) == 0
     right = claims()
     program = right.programs["rmsprop-scratch"]

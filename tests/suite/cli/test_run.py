@@ -14,7 +14,7 @@ import pytest
 from rmsprop.book.airfoil import load_airfoil
 from rmsprop.suite.case import Case
 from rmsprop.suite.cli import run as runner
-from rmsprop.suite.cli.options import Run
+from rmsprop.suite.cli.options import RunOptions
 from rmsprop.suite.cli.run import Plan, carry_out, plan_of
 from rmsprop.suite.measure.capture import capture_environment
 from rmsprop.suite.records.frame import COLUMNS
@@ -154,15 +154,15 @@ def beside_committed(request, tmp_path_factory):
     rows = load_airfoil("surrogate")
 
     def ran():
-        paths = (folder / path for path in (Run().results, Run().output))
+        paths = (folder / path for path in (RunOptions().results, RunOptions().output))
         return carry_out(plan, *paths, rows, lambda *stage: None).report.sentences
 
     first = ran()
-    pages = {path.name: path.read_text("utf-8") for path in (folder / Run().output).rglob("*.*")}
+    pages = {path.name: path.read_text("utf-8") for path in (folder / RunOptions().output).rglob("*.*")}
     assert sorted((folder / "results").rglob("*")) == before
-    committed(folder / Run().results)
+    committed(folder / RunOptions().results)
     second = ran()
-    return here, first, pages, second, (folder / Run().output / "index.html").read_text("utf-8")
+    return here, first, pages, second, (folder / RunOptions().output / "index.html").read_text("utf-8")
 
 
 OF_COMMITTED = ("777 ms", "11.1 ms", "70×", "c0ffc0ff")

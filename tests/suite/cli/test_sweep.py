@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from rmsprop.errors import UserError
 from rmsprop.suite.cli import main as cli
-from rmsprop.suite.cli.sweep_options import Sweep
+from rmsprop.suite.cli.sweep_options import SweepOptions
 from rmsprop.suite.records.sweep_files import read_sweeps
 from rmsprop.suite.sweep.grid import Grid
 
@@ -27,13 +27,13 @@ def swept(folder, *more):
 
 
 def test_axes_come_from_the_profile_and_what_is_given_takes_their_place():
-    given = Sweep(axis=("batch-size=1,10", "lr=.1"), profile="smoke", seeds=7)
+    given = SweepOptions(axis=("batch-size=1,10", "lr=.1"), profile="smoke", seeds=7)
     assert given.grid.batch_size == (1, 10)
     assert given.grid.lr == (0.1,)
     assert given.grid.gamma == (0.5, 0.9, 0.99)
     assert given.grid.seeds == 7
-    assert Sweep().grid == Grid()
-    assert Sweep(scheduler="tcp://a:1").processes == 0
+    assert SweepOptions().grid == Grid()
+    assert SweepOptions(scheduler="tcp://a:1").processes == 0
 
 
 def test_the_best_points_are_shown_and_a_second_run_trains_nothing(tmp_path):
@@ -79,15 +79,15 @@ def test_the_digits_are_swept_stored_and_gone_on_with_as_the_books_job_is(tmp_pa
 
 
 def test_the_digits_have_values_of_their_own_and_no_data():
-    given = Sweep(job="digits")
+    given = SweepOptions(job="digits")
     assert (given.loss, given.most, given.grid.batch_size, given.grid.seeds) == (0.1, 512, (32,), 32)
-    assert (Sweep().loss, Sweep().most) == (0.25, 32_768)
+    assert (SweepOptions().loss, SweepOptions().most) == (0.25, 32_768)
     with pytest.raises(UserError, match="--data surrogate: the job digits has rows of its own"):
-        Sweep(job="digits", data="surrogate")
+        SweepOptions(job="digits", data="surrogate")
     with pytest.raises(UserError, match="--job 'mnist': choose one of book, digits"):
-        Sweep(job="mnist")
+        SweepOptions(job="mnist")
     with pytest.raises(UserError, match="--chunk 31: expected at least 32"):
-        Sweep(job="digits", chunk=31)
+        SweepOptions(job="digits", chunk=31)
 
 
 def test_without_scikit_learn_it_says_what_to_install(tmp_path, monkeypatch):

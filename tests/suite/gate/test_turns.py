@@ -10,7 +10,15 @@ import pytest
 
 from rmsprop.suite.gate.prepare import prepare
 from rmsprop.suite.gate.trees import prepared_trees
-from rmsprop.suite.gate.turns import PHASE, Job, log_ratio, phase_steps, run_launch, sample_of, take_turns
+from rmsprop.suite.gate.turns import (
+    PHASE,
+    LaunchJob,
+    log_ratio,
+    phase_steps,
+    run_launch,
+    sample_of,
+    take_turns,
+)
 from rmsprop.suite.gate.worker_client import Arm, WorkerError
 from studies.gate.sequential import run_sequential_launch
 from tests.repositories import make_repository, write_mine
@@ -33,7 +41,7 @@ class Client:
         return {"seconds": self.seconds * request["steps"]} if request["do"] == "turn" else {}
 
 
-JOB = Job("confirm", 1, {"a": 10}, 12)
+JOB = LaunchJob("confirm", 1, {"a": 10}, 12)
 
 
 def test_each_worker_goes_first_as_often_as_the_others_and_the_first_turn_is_left_out():
@@ -79,7 +87,7 @@ def test_steps_ahead_of_the_turns_are_drawn_for_each_launch_where_a_turn_is_few_
         asked = []
         for worker in workers.values():
             worker.tell = lambda **request: asked.append(request.get("steps"))
-        take_turns(workers, "a", Job("screen", seed, {"a": 1}, 4, place=place), random.Random(seed))
+        take_turns(workers, "a", LaunchJob("screen", seed, {"a": 1}, 4, place=place), random.Random(seed))
         return max(steps for steps in asked if steps)
 
     drawn = {ahead(seed) for seed in range(20)}
@@ -106,7 +114,9 @@ def arms(tmp_path):
 @pytest.mark.parametrize(("stage", "processes"), [("screen", 2), ("confirm", 3)])
 def test_a_launch_measures_each_case_on_each_side(arms, launch, stage, processes):
     done = []
-    launched = launch(*arms, Job(stage, 1, {"light": 20, "heavy": 20}, 6), advance=lambda: done.append(1))
+    launched = launch(
+        *arms, LaunchJob(stage, 1, {"light": 20, "heavy": 20}, 6), advance=lambda: done.append(1)
+    )
     assert launched.error is None
     assert len(done) == 2
     assert (launched.launch.stage, launched.launch.turns) == (stage, 6)
@@ -121,7 +131,9 @@ def test_a_launch_that_dies_keeps_what_it_has_and_says_why(arms):
     seeds = iter(range(100))
     launched = next(
         one
-        for one in (run_launch(*arms, Job("screen", seed, {"light": 20, "heavy": 20}, 4)) for seed in seeds)
+        for one in (
+            run_launch(*arms, LaunchJob("screen", seed, {"light": 20, "heavy": 20}, 4)) for seed in seeds
+        )
         if one.turns
     )
     assert launched.turns.keys() == {"light"}
@@ -129,7 +141,7 @@ def test_a_launch_that_dies_keeps_what_it_has_and_says_why(arms):
 
 
 def test_a_launch_ends_when_it_is_told_to(arms):
-    launched = run_launch(*arms, Job("screen", 1, {"light": 20}, 4), stopped=lambda: True)
+    launched = run_launch(*arms, LaunchJob("screen", 1, {"light": 20}, 4), stopped=lambda: True)
     assert (launched.turns, launched.error) == ({}, None)
 
 

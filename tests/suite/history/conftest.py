@@ -12,10 +12,10 @@ from rmsprop.suite.case import Case
 from rmsprop.suite.records.bench import BenchRecord, Measurement
 from rmsprop.suite.records.gate import (
     GateCase,
+    GateLaunch,
     GatePlan,
     GateRecord,
     Hypothesis,
-    Launch,
     Policy,
     Sample,
     Side,
@@ -116,7 +116,7 @@ def write_gates(make_environment):
                 head=Side(head, head, **(facts | sides)),
                 policy=Policy(),
                 plan=GatePlan(480, 2, 30, 0.003, 6, 16),
-                launches=tuple(Launch(stage, i, 0, 8.0, None) for i in range(len(ratios))),
+                launches=tuple(GateLaunch(stage, i, 0, 8.0, None) for i in range(len(ratios))),
                 cases=(GateCase(CASE, "scratch", "compared", None, 10, samples),),
                 hypotheses=(Hypothesis(CASE, (CASE,), True),) if stage == "confirm" else (),
                 interrupted=None,

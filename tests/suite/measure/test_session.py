@@ -147,7 +147,7 @@ def test_the_layout_of_the_digits_also_trains_them(make_environment):
 def test_the_digits_without_scikit_learn_have_a_step_and_a_note_says_why(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     case = Case("builtin-loop", "cpu", "float32", "2410", "digits", 1)
-    parts = point.measure_point(point.Task((case,), 0.01, None, 1, False))
+    parts = point.measure_point(point.PointTask((case,), 0.01, None, 1, False))
     [part] = parts.parts
     assert part.ended is None
     assert part.seconds

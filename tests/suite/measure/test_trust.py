@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from rmsprop.suite.measure.trust import Spent, Watch, judge
+from rmsprop.suite.measure.trust import Spent, Watch, warnings_of
 
 STEADY = [1e-5, 1.01e-5, 1.02e-5, 1.0e-5, 1.03e-5]
 QUIET = Spent(all=10.0, busy=1.0, stolen=0.0, own=1.0, clock=1.0)
 
 
 def test_steady_samples_on_a_quiet_machine_have_no_warning():
-    assert judge([STEADY], 100, QUIET) == ()
-    assert judge([STEADY] * 3, 100, QUIET) == ()
+    assert warnings_of([STEADY], 100, QUIET) == ()
+    assert warnings_of([STEADY] * 3, 100, QUIET) == ()
 
 
 @pytest.mark.parametrize(
@@ -31,13 +31,13 @@ def test_steady_samples_on_a_quiet_machine_have_no_warning():
     ],
 )
 def test_each_reason_is_said_with_what_to_do(samples, steps, changes, tick, expected):
-    [warning] = judge(samples, steps, replace(QUIET, **changes), tick=tick)
+    [warning] = warnings_of(samples, steps, replace(QUIET, **changes), tick=tick)
     assert expected in warning
     assert "; " in warning
 
 
 def test_samples_that_scatter_in_each_process_alike_are_no_reason():
-    assert judge([[1e-5, 2e-5, 3e-5, 2e-5, 2e-5]] * 3, 100, QUIET) == ()
+    assert warnings_of([[1e-5, 2e-5, 3e-5, 2e-5, 2e-5]] * 3, 100, QUIET) == ()
 
 
 def test_stretches_of_time_add_up_and_the_lowest_clock_counts():

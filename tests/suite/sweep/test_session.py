@@ -153,7 +153,7 @@ def test_a_sweep_too_large_for_the_memory_is_refused_with_its_size(tmp_path, mon
 
 
 def test_a_worker_with_other_software_says_so(monkeypatch):
-    plan_task = next(iter(session.Plan.tasks(_plan())))
+    plan_task = next(iter(session.SweepPlan.tasks(_plan())))
     monkeypatch.setattr(work, "software", lambda job: Software("0.0.9", "2.0", "old", "DEFAULT"))
     with pytest.raises(
         UserError, match=r"a worker has rmsprop-bench 0\.0\.9 .* torch 2\.0 .*the sweep needs"

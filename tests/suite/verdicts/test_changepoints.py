@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rmsprop.suite.verdicts.changepoints import find_change_points
 from rmsprop.suite.verdicts.looks import SHORTEST
-from studies.changepoint_series import MODES, NULLS, UNEVEN, Setting, draw, noise, staircase, young
+from studies.changepoint_series import MODES, NULLS, UNEVEN, SeriesSetting, draw, noise, staircase, young
 from studies.changepoints import find, score
 
 
@@ -50,7 +50,7 @@ def test_steps_up_and_back_down_are_both_found_in_order():
 @pytest.mark.parametrize("kind", NULLS)
 def test_no_kind_of_noise_raises_more_than_two_false_alarms_in_1000_points(kind):
     # The study counts ten times as many points; here a broken correction must show (none: 10 to 60).
-    cell = score("", find, Setting("null", kind, sd=0.04), 150, seeds=3)
+    cell = score("", find, SeriesSetting("null", kind, sd=0.04), 150, seeds=3)
     assert cell.false_slower <= 2 * 15
     assert cell.false_faster <= 2 * 15
 
@@ -108,7 +108,7 @@ def test_a_change_soon_after_another_one_is_found():
 def test_5_percent_steps_are_found_at_sd_2_percent(after, least):
     # 2623c63 found 90% after 3 points by one look at the whole series. Each commit is a look now, and at most
     # one false alarm is wanted in 1,000 of them: a step of 2.5 standard deviations is no clear one.
-    cell = score("", find, Setting("step", "white", step=0.05, after=after), 100, seeds=3)
+    cell = score("", find, SeriesSetting("step", "white", step=0.05, after=after), 100, seeds=3)
     assert cell.found / cell.steps >= least
 
 
@@ -167,7 +167,7 @@ def test_the_interval_covers_the_true_ratio_in_19_of_20_found_steps():
     covered = []
     for seed in range(200):
         values, [(at, _)] = draw(
-            Setting("step", "AR(1) 0.3", step=0.1, after=30), np.random.default_rng([4, seed])
+            SeriesSetting("step", "AR(1) 0.3", step=0.1, after=30), np.random.default_rng([4, seed])
         )
         covered += [
             step.low <= 1.1 <= step.high for step in find_change_points(values) if abs(step.index - at) < 3

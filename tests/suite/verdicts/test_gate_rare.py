@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rmsprop.suite.gate.turns import PHASE, RARE_TURNS, sample_of
-from rmsprop.suite.records.gate import CURRENT_POLICY, GateCase, Launch
+from rmsprop.suite.records.gate import CURRENT_POLICY, GateCase, GateLaunch
 from rmsprop.suite.verdicts.gate import judge_gate, log_ratios
 from rmsprop.suite.verdicts.gate_screen import choose, choose_rare
 from rmsprop.suite.verdicts.gate_words import headline
@@ -29,7 +29,7 @@ def turns_of(rng, turns, every=0):
 
 def run_of(rng, record, slow):
     """A run over these cases, of which `slow` says every how many steps head's is slow; 0 for never."""
-    launches = [*[Launch("screen", i, 0, 1.0, 0.0) for i in range(SCREEN)]]
+    launches = [*[GateLaunch("screen", i, 0, 1.0, 0.0) for i in range(SCREEN)]]
     cases = {
         name: GateCase(
             name,
@@ -69,7 +69,7 @@ def run_of(rng, record, slow):
             for i in range(CONFIRM)
         )
         cases[name] = replace(cases[name], samples=(*cases[name].samples, *more))
-    launches += [Launch("confirm", i, 0, 1.0, 0.0) for i in range(CONFIRM)]
+    launches += [GateLaunch("confirm", i, 0, 1.0, 0.0) for i in range(CONFIRM)]
     return replace(
         record, launches=tuple(launches), cases=tuple(cases.values()), hypotheses=tuple(hypotheses)
     )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmsprop.suite.sweep.summary import point_of, quantile
-from rmsprop.suite.verdicts.sweep import Share, best_points, conditions_of, planes, within
+from rmsprop.suite.verdicts.sweep import SeedShare, best_points, conditions_of, planes, within
 
 
 def bowl(setting):
@@ -77,9 +77,9 @@ def test_a_map_is_the_plane_through_the_best_point(make_sweep):
 
 def test_the_interval_of_a_share_is_clopper_and_pearsons():
     """Of 0 in n the upper end is 1 - 0.025^(1/n); the ends of 1 in 10 stand in every table."""
-    assert Share(0, 100).interval == pytest.approx((0, 1 - 0.025**0.01))
-    assert Share(1, 10).interval == pytest.approx((0.002529, 0.445016), abs=1e-6)
-    assert Share(0, 0).interval == (0, 1)
+    assert SeedShare(0, 100).interval == pytest.approx((0, 1 - 0.025**0.01))
+    assert SeedShare(1, 10).interval == pytest.approx((0.002529, 0.445016), abs=1e-6)
+    assert SeedShare(0, 0).interval == (0, 1)
 
 
 LOSSES = st.lists(st.floats(0, 1e30) | st.sampled_from([math.inf, math.nan]), min_size=1, max_size=60)

@@ -5,7 +5,7 @@ from rmsprop.book.programs import TRACES
 from rmsprop.suite.records.reproduction import ReproductionRecord
 from rmsprop.suite.records.store import short_commit
 from rmsprop.suite.report.figures.reproduction import NAMES
-from rmsprop.suite.report.page import Link, Part, Sentences, Table, Tag
+from rmsprop.suite.report.page import Link, Phrase, Sentences, Table, Tag
 from rmsprop.suite.verdicts.reproduction import Judgement, Verdict
 from rmsprop.suite.words import when
 
@@ -42,7 +42,7 @@ def claim_sentences(one: Judgement, page: str = "") -> Sentences:
     for verdict in of_primary(one):
         subject, here = _subject(verdict), _here(verdict)
         anchor = anchors.get(verdict.claim.quantity, "traces")
-        parts: tuple[Part, ...] = (
+        parts: tuple[Phrase, ...] = (
             Tag(f"{MARKS[verdict.status]} {verdict.status}", verdict.status),
             ": ",
             Link(subject, f"{page}#{anchor}"),

@@ -23,7 +23,7 @@ from rmsprop.suite.report.page import (
     note,
     paragraph,
 )
-from rmsprop.suite.verdicts.sweep import Best, Plane, Share, best_points, conditions_of, planes, within
+from rmsprop.suite.verdicts.sweep import Best, Plane, SeedShare, best_points, conditions_of, planes, within
 from rmsprop.suite.words import commit_name, count, duration, when
 
 _SECTIONS, _FIGURES_BYTES, _ROWS = 4, 1_100_000, 200
@@ -31,7 +31,7 @@ _SECTIONS, _FIGURES_BYTES, _ROWS = 4, 1_100_000, 200
 
 
 @dataclass(frozen=True)
-class Job:
+class JobWords:
     """How a page names its job.
 
     Attributes
@@ -58,7 +58,7 @@ class Job:
 
 
 JOBS = {
-    "book": Job(
+    "book": JobWords(
         path="sweep.html",
         title="Where the chapter's optimizers work",
         nav="Sweep",
@@ -68,7 +68,7 @@ JOBS = {
         near=0.01,
         bands=(0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5),
     ),
-    "digits": Job(
+    "digits": JobWords(
         path="sweep-digits.html",
         title="Where the chapter's optimizers work: a network on digits",
         nav="Sweep: digits",
@@ -92,7 +92,7 @@ def pages(inputs: Inputs) -> Iterable[Page]:
             yield Page(job.path, job.title, tuple(_blocks(sweeps, job)), job.nav)
 
 
-def _blocks(sweeps: tuple[Sweep, ...], job: Job) -> Iterator[Block]:
+def _blocks(sweeps: tuple[Sweep, ...], job: JobWords) -> Iterator[Block]:
     sweep = sweeps[-1]
     conditions = conditions_of(sweep.points)
     first = best_points(sweep.points, conditions[0])
@@ -158,7 +158,7 @@ def _times(sweep: Sweep) -> str:
     return f"{found}: {each:,.0f} trainings for each second of a processor"
 
 
-def _section(sweep: Sweep, job: Job, conditions: Mapping[str, Any], figures: str) -> Iterator[Block]:
+def _section(sweep: Sweep, job: JobWords, conditions: Mapping[str, Any], figures: str) -> Iterator[Block]:
     bests = best_points(sweep.points, conditions)
     words = _words(conditions)
     yield Heading(f"Each optimizer’s best: {words}")
@@ -232,7 +232,7 @@ def _map_table(plane: Plane) -> Table:
             Cell(f"{point[plane.y]:g}", point[plane.y]),
             Cell(_loss(point["loss_median"]), point["loss_median"]),
             f"{_loss(point['loss_q05'])} to {_loss(point['loss_q95'])}",
-            Cell(_share(share := Share(point["diverged"], point["seeds"])), share.value),
+            Cell(_share(share := SeedShare(point["diverged"], point["seeds"])), share.value),
             Cell(_epochs(point["epochs_median"]), point["epochs_median"]),
             f"{_epochs(point['epochs_q05'])} to {_epochs(point['epochs_q95'])}",
         )
@@ -262,7 +262,7 @@ def _words(conditions: Mapping[str, Any]) -> str:
     return f"batch {conditions['batch_size']}, {epochs}, {conditions['dtype']}"
 
 
-def _share(share: Share) -> str:
+def _share(share: SeedShare) -> str:
     low, high = share.interval
     return f"{share.count:,} of {share.of:,} ({low:.1%} to {high:.1%})"
 
