@@ -52,6 +52,9 @@ NEAR = 2.5
 NEAR_OF_GAP = 0.25
 """The part of the change by which they may miss it at most."""
 
+FAR = 6.0
+"""Standard deviations of the next points by which a series' first point is none of their level."""
+
 APART = 2e-4
 """Largest p-value of Student's t by the points next to a cut."""
 
@@ -140,7 +143,7 @@ def _cuts(logs: Floats, significant: float, smallest: float) -> list[_Cut]:
     windows = _all_windows(logs, significant)
     flat = np.empty_like(logs)
     cuts: list[_Cut] = []
-    last, seen = 0, SHORTEST
+    last, seen = _begin(logs), SHORTEST
     while seen <= logs.size:
         if seen - last < SHORT + AFTER:
             seen = last + SHORT + AFTER
@@ -162,6 +165,12 @@ def _cuts(logs: Floats, significant: float, smallest: float) -> list[_Cut]:
                 last = cut.index
         seen += 1
     return cuts
+
+
+def _begin(logs: Floats) -> int:
+    """The first point of the first level: a first run that lies far from the next ones belongs to none."""
+    level = logs[1 : 1 + BEFORE]
+    return int(level.size == BEFORE and abs(logs[0] - np.median(level)) > FAR * level.std(ddof=1) + 1e-9)
 
 
 def _place(logs: Floats, start: int, cut: int, end: int) -> int:

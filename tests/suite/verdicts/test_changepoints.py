@@ -97,6 +97,16 @@ def test_a_change_after_ten_points_is_found_three_points_later():
     assert [one.index for one in find_change_points(values)] == [10]
 
 
+def test_a_first_point_that_lies_apart_hides_no_change():
+    """Not even one to its own level, at which the series was for one point alone: that is no known level."""
+    values = white(18, sd=0.01)
+    values[0] *= 3.9
+    values[10:] *= 3.9
+    [change] = find_change_points(values)
+    assert (change.index, change.known) == (10, False)
+    assert change.seen == 13
+
+
 def test_a_change_soon_after_another_one_is_found():
     values = white(43, 0.01)
     values[30:35] *= 1.2
