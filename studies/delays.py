@@ -202,11 +202,11 @@ def fetch(folder: Path) -> dict[str, tuple[str, list[Floats]]]:
 
 
 def study(
-    series: int, points: int, folder: Path | None, seeds: int = REPORT, only: str | None = None
+    series: int, points: int, folder: Path | None, seeds: int = REPORT, only: Sequence[str] = ()
 ) -> dict[str, Any]:
     """The whole record. The former detector, which is slow when asked after each point, gets a quarter."""
     counts = []
-    detectors = [only] if only else list(DETECTORS)
+    detectors = list(only or DETECTORS)
     for family in track((*NULLS, *MODES), "without a change"):
         for name in detectors:
             few = max(series // 4, 1) if name == "2623c63" else series
@@ -277,7 +277,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--points", type=int, default=1000, help="of each series without a change")
     parser.add_argument("--fetch", type=Path, help="where the public histories are, or are cloned to")
     parser.add_argument("--tune", action="store_true", help="the seeds that thresholds are chosen on")
-    parser.add_argument("--only", choices=tuple(DETECTORS), help="score one detector")
+    parser.add_argument(
+        "--only", choices=tuple(DETECTORS), action="append", default=[], help="score these; can be repeated"
+    )
     parser.add_argument("--page", action="store_true", help="only write README.md, from the newest record")
     options = parser.parse_args(arguments)
     if options.series < 1 or options.points < 20:
@@ -291,8 +293,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("record:", write_new(options.output / environment["machine"], stamp, json.dumps(record) + "\n"))
     paths = sorted(options.output.glob("*/*.json"), key=lambda path: path.name)
     newest = [json.loads(path.read_text("utf-8")) for path in paths[-2:]]
-    newest = [record for record in newest if record["schema"] == 2]
-    if not newest:
+    if not newest or newest[-1]["schema"] != 2:  # of schema 1, a record before has no `again`
         raise UserError(f"no record of schema 2 in {options.output}; make one without --page")
     write_atomically(options.output / "README.md", page(*newest[::-1]))
     print("table:", options.output / "README.md")

@@ -9,7 +9,7 @@ from studies.changepoint_series import DELAYS, UNEVEN
 
 
 def page(record: dict[str, Any], before: dict[str, Any] | None = None) -> str:
-    """README.md of a record: a row for each family and detector, and for today's of the record before it."""
+    """README.md of a record: a row for each family and detector, with those of the record before it."""
     environment, head = record["environment"], [f"after {delay}" for delay in DELAYS]
     sources = [
         f"- {name} at {source['commit'][:9]}: {source['series']:,} series of {source['points']:,} points"
@@ -26,7 +26,7 @@ def page(record: dict[str, Any], before: dict[str, Any] | None = None) -> str:
                 one["detector"],
                 f"{one['points']:,}",
                 _rate(one["alarms"], one["points"]) if one["alarms"] or not one["changes"] else "",
-                f"{one['again']:,}" if not one["changes"] else "",
+                f"{one['again']:,}" if not one["changes"] and "again" in one else "",
                 f"{one['changes']:,}" if one["changes"] else "",
                 *(found or [""] * len(DELAYS)),
             )
@@ -56,7 +56,8 @@ def page(record: dict[str, Any], before: dict[str, Any] | None = None) -> str:
                 "series. 'Of them again' are the alarms that are not the first of their series. Young series "
                 f"have 10 to 25 points before the change; `{UNEVEN}` noise has a smaller change among them. "
                 "Their changes are clear ones, too, by the definition for real histories. A change is to a "
-                "new level where no earlier point lies within a quarter of the change from it.",
+                "new level where no earlier point lies within a quarter of the change from it. Rows of "
+                "2623c63 may be of the record before: that code and the series are the same.",
                 150,
             ),
             "",
@@ -69,18 +70,25 @@ def page(record: dict[str, Any], before: dict[str, Any] | None = None) -> str:
 
 
 def _with(counts: list[dict[str, Any]], before: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """The counts, each of today's followed by that of the record before."""
+    """The counts, each followed by what the record before has of its family.
+
+    That is what today's detector did then, and what a detector did that was not asked again: its code and
+    the seeds are the same.
+    """
     if before is None:
         return counts
+    now = {(one["family"], one["detector"]) for one in counts}
     name = f"today at {(before['environment']['commit'] or 'unknown')[:9]}"
-    former = {
-        one["family"]: one | {"detector": name} for one in before["counts"] if one["detector"] == "today"
-    }
+    then = [
+        one | {"detector": name if one["detector"] == "today" else one["detector"]}
+        for one in before["counts"]
+        if one["detector"] == "today" or (one["family"], one["detector"]) not in now
+    ]
     rows = []
     for one in counts:
         rows.append(one)
-        if one["detector"] == "today" and one["family"] in former:
-            rows.append(former[one["family"]])
+        if one["detector"] == "today":
+            rows += [former for former in then if former["family"] == one["family"]]
     return rows
 
 

@@ -120,6 +120,33 @@ def test_the_table_shows_today_beside_the_record_before(tmp_path, monkeypatch):
     assert "25.0%" in rows[1]
 
 
+def test_what_was_not_asked_again_is_shown_from_the_record_before(tmp_path):
+    environment = {"commit": "c" * 40, "dirty": False, "machine": "m"}
+    one = {
+        "family": "white",
+        "points": 1000,
+        "alarms": 1,
+        "slower": 1,
+        "changes": 0,
+        "found": {},
+        "judged": {},
+    }
+    former = {"detector": "2623c63", "alarms": 9}
+    for name, schema, counts in (
+        ("1", 1, [one | {"detector": "today"}, one | former]),
+        ("2", 2, [one | {"detector": "today", "alarms": 2, "again": 0}]),
+    ):
+        record = {"schema": schema, "sources": {}, "counts": counts, "environment": environment}
+        (tmp_path / "m").mkdir(exist_ok=True)
+        (tmp_path / "m" / f"{name}.json").write_text(json.dumps(record))
+    main(["--page", "--output", str(tmp_path)])
+    rows = [
+        line.split(" | ") for line in (tmp_path / "README.md").read_text().splitlines() if "| white |" in line
+    ]
+    assert [row[1] for row in rows] == ["today", "today at ccccccccc", "2623c63"]
+    assert [row[3].split()[0] for row in rows] == ["2.00", "1.00", "9.00"]
+
+
 def test_without_a_record_there_is_no_table(tmp_path):
     with pytest.raises(UserError, match="schema 2"):
         main(["--page", "--output", str(tmp_path)])
