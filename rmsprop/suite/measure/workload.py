@@ -67,6 +67,8 @@ class Workload:
         self.notes: list[str] = []
         """What a reader of the times must know: another ε, a check against less than a formula."""
         self.rotates_each_step = case.bytes >= ROTATED_EACH_STEP * len(case.shapes)
+        self.checks = True
+        """Whether the first steps are checked on entry: not where another process has just checked them."""
         self._implementation = implementation
         self.params: list[nn.Parameter] = []
         self._sets: list[list[Tensor]] = []
@@ -86,7 +88,11 @@ class Workload:
             ):  # elsewhere they do not matter, but to the check, which is faster with all
                 torch.set_num_threads(self.case.threads or threads)
             try:
-                self.check()
+                if self.checks:
+                    self.check()
+                else:
+                    self.draw()
+                    self.make()
                 self._warm_up()
             except Exception as error:
                 if _out_of_memory(error):

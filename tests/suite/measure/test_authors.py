@@ -47,18 +47,18 @@ REFUSED = {
 @pytest.mark.parametrize("name", [*GOOD, *BAD])
 def test_the_bench_measures_it_or_says_why_not_and_measures_the_others(name):
     theirs = replace(LOOP, implementation=f"tests.authors:{name}")
-    part, loop = measure_point(PointTask((theirs, LOOP), 0.01, 5, 0, False)).parts
+    part, loop = measure_point(PointTask((theirs, LOOP), 0.01, None, 0, False)).parts
     assert (part.ended or ("measured",))[0] == ("measured" if name in GOOD else "failed")
     assert (GOOD | BAD)[name] in (part.ended[1] if part.ended else "; ".join(part.notes))
     assert bool(part.trace) == (name in BAD)
     assert loop.ended is None
-    assert len(loop.seconds) == 5
+    assert len(loop.seconds) >= 5
 
 
 @pytest.mark.parametrize("name", ["ConstructorRaises", "StepRaises"])
 def test_an_error_names_the_line_of_the_author(name):
     theirs = replace(LOOP, implementation=f"tests.authors:{name}")
-    [part] = measure_point(PointTask((theirs,), 0.01, 5, 0, False)).parts
+    [part] = measure_point(PointTask((theirs,), 0.01, None, 0, False)).parts
     line = 1 + next(
         number
         for number, text in enumerate((CHECKOUT / "tests" / "authors.py").read_text().splitlines())

@@ -17,7 +17,7 @@ from rmsprop.suite.measure import point
 from rmsprop.suite.measure import session as runner
 from rmsprop.suite.measure.matrix import PROFILES, cases
 from rmsprop.suite.measure.session import EFFORTS, Effort, bench, measure
-from rmsprop.suite.measure.workload import CaseSkippedError
+from rmsprop.suite.measure.workload import CaseSkippedError, Workload
 from rmsprop.suite.records import store
 from rmsprop.suite.records.frame import read_frame
 from rmsprop.suite.records.store import begin_run, read_bench, read_run
@@ -184,6 +184,15 @@ def test_the_implementations_of_a_point_and_the_five_passes_take_turns(monkeypat
     counted = {len(record.measurement.samples["step"]) for record in records.values()}
     assert counted == {len(rounds) - 2}  # the first of each process only shows how long one takes
     assert len({record.measurement.ceiling_seconds for record in records.values()}) == 1
+
+
+def test_a_case_is_checked_in_the_first_of_its_processes_and_measured_in_all(monkeypatch, make_environment):
+    checked = []
+    check = Workload.check
+    monkeypatch.setattr(Workload, "check", lambda one: (checked.append(one.case.implementation), check(one)))
+    records = measured([LOOP, SCRATCH], make_environment(), replace(QUICK, processes=3))
+    assert checked == ["builtin-loop", "scratch", "five-passes"]
+    assert {record.measurement.processes for record in records.values()} == {3}
 
 
 def test_without_a_ceiling_the_steps_are_measured_and_a_note_says_why(monkeypatch, make_environment):
@@ -413,8 +422,9 @@ def test_the_command_ends_in_a_table_with_speed_ups(tmp_path):
 
 @pytest.mark.slow
 def test_killed_anywhere_everything_finished_is_still_there(tmp_path):
+    few = ("--profile=smoke", "--device=cpu", "--implementation=scratch", "--implementation=builtin-loop")
     with subprocess.Popen(
-        [str(COMMAND), "bench", "--profile=smoke", "--device=cpu", "--size=1e6", f"--output={tmp_path}"],
+        [str(COMMAND), "bench", *few, f"--output={tmp_path}"],
         cwd=CHECKOUT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -427,8 +437,7 @@ def test_killed_anywhere_everything_finished_is_still_there(tmp_path):
     assert problems == []
     finished = len(frame[frame.quantity == "step"])
     assert finished >= 2
-    answer = rmsprop("--profile", "smoke", "--device", "cpu", "--size", "1e5", "--implementation", "scratch",
-                     "--output", tmp_path)  # fmt: skip
+    answer = rmsprop(*few, "--size=1e5", "--output", tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert len(read_frame(tmp_path)[0]) > len(frame)
 
