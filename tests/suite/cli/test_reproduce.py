@@ -74,18 +74,26 @@ def test_the_report_is_made_from_the_record(reproduced, tmp_path):
     assert "0.243452" in (tmp_path / "index.html").read_text()
 
 
+@pytest.fixture(scope="module")
+def twice_on_the_surrogate(tmp_path_factory):
+    """What the command said once in words and once in JSON, and the folder of both records."""
+    folder = tmp_path_factory.mktemp("surrogate")
+    command = ("reproduce", *QUICK, "--data", "surrogate", "--output", folder)
+    return rmsprop(*command), rmsprop(*command, "--json"), folder
+
+
 @pytest.mark.slow
-def test_the_surrogate_is_used_when_asked_for_and_said_everywhere(tmp_path):
-    answer = rmsprop("reproduce", *QUICK, "--data", "surrogate", "--output", tmp_path)
+def test_the_surrogate_is_used_when_asked_for_and_said_everywhere(twice_on_the_surrogate):
+    answer, _, folder = twice_on_the_surrogate
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "data: surrogate" in answer.stdout
-    [record], _ = read_reproductions(tmp_path)
+    [record, _], _ = read_reproductions(folder)
     assert (record.data.source, record.data.sha256) == ("surrogate", None)
 
 
 @pytest.mark.slow
-def test_json_is_for_programs_and_alone_on_stdout(tmp_path):
-    answer = rmsprop("reproduce", *QUICK, "--data", "surrogate", "--output", tmp_path, "--json")
+def test_json_is_for_programs_and_alone_on_stdout(twice_on_the_surrogate):
+    _, answer, _ = twice_on_the_surrogate
     verdicts = json.loads(answer.stdout)
     assert len(verdicts["verdicts"]) == 54
     assert Path(verdicts["record"]).is_file()
@@ -93,9 +101,18 @@ def test_json_is_for_programs_and_alone_on_stdout(tmp_path):
 
 
 @pytest.mark.slow
+def test_reproduce_twice_gives_the_same_losses(twice_on_the_surrogate):
+    (first, second), _ = read_reproductions(twice_on_the_surrogate[2])
+    for program in ("rmsprop-scratch", "rmsprop-concise"):
+        assert first.programs[program].losses == second.programs[program].losses
+        assert first.programs[program].ensemble.quantiles == second.programs[program].ensemble.quantiles
+
+
+@pytest.mark.slow
 def test_what_cannot_be_called_reproduced_is_exit_code_1(tmp_path):
     """A single seed stands below or above the printed value, and says nothing of the central 99%."""
-    answer = rmsprop("reproduce", "--seeds", 1, "--runs", 1, "--data", "surrogate", "--output", tmp_path)
+    one = ("--seeds", 1, "--runs", 1, "--no-others")
+    answer = rmsprop("reproduce", *one, "--data", "surrogate", "--output", tmp_path)
     assert answer.returncode == 1, answer.stdout
     assert "undecided" in answer.stdout
     assert "--seeds" in answer.stdout
@@ -241,14 +258,3 @@ def test_a_results_folder_that_is_not_there_is_wrong_use_and_the_report_is_left(
     assert answer.returncode == 2
     assert "there is no folder" in answer.stderr
     assert not (tmp_path / "reports").exists()
-
-
-@pytest.mark.slow
-def test_reproduce_twice_gives_the_same_losses(tmp_path):
-    few = ("--seeds", 150, "--runs", 1, "--no-others")
-    for _ in range(2):
-        rmsprop("reproduce", *few, "--data", "surrogate", "--output", tmp_path)
-    (first, second), _ = read_reproductions(tmp_path)
-    for program in ("rmsprop-scratch", "rmsprop-concise"):
-        assert first.programs[program].losses == second.programs[program].losses
-        assert first.programs[program].ensemble.quantiles == second.programs[program].ensemble.quantiles
