@@ -333,6 +333,7 @@ def test_a_full_disk_leaves_the_cache_empty(server, cache, table, monkeypatch):
     assert list(cache.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_two_processes_that_load_at_once_leave_one_good_file(server, cache, table):
     both = threading.Barrier(2, timeout=60)
 

@@ -145,6 +145,7 @@ for train in (scratch, concise):
 """
 
 
+@pytest.mark.slow
 def test_a_fresh_process_gives_the_same_bits(pytestconfig):
     fresh = subprocess.run(
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, cwd=pytestconfig.rootpath

@@ -20,6 +20,8 @@ from studies.soak.faults import faults_of_end, faults_of_files, faults_of_names,
 from studies.soak.places import some_results, state_of, workshop
 from studies.soak.scenario import QUIET, Soaking
 
+pytestmark = pytest.mark.slow
+
 RESULTS = Path(__file__).parents[2] / "results"
 EXPORT = next(command for command in COMMANDS if command.name == "export csv")
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
@@ -84,7 +86,6 @@ def test_what_is_wrong_with_a_run_is_noticed(planted, monkeypatch, text, found):
     assert kinds(planted(text).faults) == found
 
 
-@pytest.mark.slow
 def test_a_run_that_does_not_end_is_noticed_and_ended(planted):
     outcome = planted(
         "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -250,7 +251,6 @@ def test_the_state_of_a_place_opens_no_fifo(tmp_path):
     assert set(state_of(tmp_path)) == {"fifo", "link", "file"}
 
 
-@pytest.mark.slow
 def test_some_seconds_of_the_real_commands_have_no_fault(results, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(soak, "_take_signals", lambda: None)
     wanted = [word for name in ("export csv", "alerts", "translate") for word in ("--command", name)]

@@ -99,6 +99,7 @@ def test_a_wrong_option_is_answered_before_anything_heavy_is_loaded(answers):
     assert answers[1] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["alerts", "export", "report"])
 def test_reading_records_loads_no_torch(command, tmp_path):
     program = """

@@ -31,13 +31,14 @@ def told(out, *arguments):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
         (("--version",), 0),
         (("alerts", "--results", "{empty}"), 3),
         (("alerts", "--results", "{empty}", "--json"), 3),
-        pytest.param(("bench", "--list"), 0, marks=pytest.mark.slow),
+        (("bench", "--list"), 0),
         (("alerts", "--unknown"), 2),
         (("report", "--results", "{empty}/none"), 2),
     ],

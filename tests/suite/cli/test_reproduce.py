@@ -125,6 +125,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_is_one_clear_line_exit_code_2_and_nothing_written(name, tmp_path):
     arguments, expected = BAD[name]
@@ -136,6 +137,7 @@ def test_bad_input_is_one_clear_line_exit_code_2_and_nothing_written(name, tmp_p
     assert not list(tmp_path.glob("**/*.json"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
 def test_cuda_asked_for_and_absent_is_exit_code_2(tmp_path):
     answer = rmsprop("reproduce", *QUICK, "--device", "cuda", "--output", tmp_path)
@@ -143,6 +145,7 @@ def test_cuda_asked_for_and_absent_is_exit_code_2(tmp_path):
     assert "finds none here" in answer.stderr
 
 
+@pytest.mark.slow
 def test_altered_data_are_refused_with_both_checksums(tmp_path, real_data):
     altered = tmp_path / "altered.dat"
     altered.write_text(real_data.read_text().replace("126.201", "126.202", 1))
@@ -152,6 +155,7 @@ def test_altered_data_are_refused_with_both_checksums(tmp_path, real_data):
     assert "10ee06e6" in answer.stderr
 
 
+@pytest.mark.slow
 def test_an_output_folder_that_cannot_be_written_is_known_before_the_work(tmp_path):
     (tmp_path / "file").write_text("")
     answer = rmsprop("reproduce", "--seeds", 10**6, "--runs", 10**6, "--output", tmp_path / "file")

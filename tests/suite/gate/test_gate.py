@@ -322,6 +322,7 @@ def test_a_run_that_measured_nothing_says_so_in_the_format_too(gate, theirs, for
     assert bool(answer.out) == bool(words)
 
 
+@pytest.mark.slow
 def test_a_case_that_takes_longer_than_the_budget_to_be_made_ready_ends_the_run(gate, theirs, left_behind):
     slow = SUITE.replace("    seconds,", "    import time; time.sleep(60)\n    seconds,")
     (theirs / "speed.py").write_text(slow)

@@ -2,6 +2,7 @@
 
 import sys
 
+import pytest
 import torch
 
 from rmsprop.book.airfoil import load_airfoil
@@ -9,6 +10,7 @@ from rmsprop.book.programs import PROGRAMS
 from rmsprop.suite.measure.counters import counts_of
 
 
+@pytest.mark.slow
 def test_two_counts_are_equal_and_concise_dispatches_fewer_operations_with_more_calls():
     rows = load_airfoil("surrogate").to("cpu", torch.float32)
     scratch, concise = (counts_of(PROGRAMS[name], *rows) for name in ("rmsprop-scratch", "rmsprop-concise"))

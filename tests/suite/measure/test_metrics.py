@@ -158,6 +158,7 @@ def test_the_books_job_is_skipped_where_the_implementation_cannot_run():
         book_job("builtin-capturable", "cpu", "float32", data="surrogate")
 
 
+@pytest.mark.slow
 def test_a_cold_start_is_measured_in_a_process_of_its_own():
     cold = cold_start(case("builtin-loop", layout="book", size="6"))
     assert cold.import_torch > 0
@@ -165,6 +166,7 @@ def test_a_cold_start_is_measured_in_a_process_of_its_own():
     assert cold.compile == cold.first_step - cold.steady_step
 
 
+@pytest.mark.slow
 def test_a_cold_start_that_fails_says_why_in_one_line():
     with pytest.raises(RuntimeError, match=r"cold start of nope-.*unknown implementation 'nope'") as failed:
         cold_start(case("nope", layout="book", size="6"))

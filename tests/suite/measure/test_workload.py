@@ -50,8 +50,11 @@ def failure(implementation, **axes):
     return str(failed.value)
 
 
+COMPILED = pytest.param("builtin-compiled", marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize("dtype", ITEMSIZE)
-@pytest.mark.parametrize("name", builtins())
+@pytest.mark.parametrize("name", [*(name for name in builtins() if name != COMPILED.values[0]), COMPILED])
 def test_every_implementation_is_right_in_every_dtype_on_the_cpu(name, dtype):
     one = case(name, dtype=dtype, size="1e5")
     if reason := skip_reason(one):
