@@ -56,7 +56,8 @@ def _blocks(study: Study) -> Iterator[Block]:
         "and extra work inside a step makes the named scenario true. The work is tuned beforehand, so that "
         "each case is slower by about the named share; the real cost is measured over all launches of "
         "these runs. Rates have exact 95% intervals (Clopper and Pearson). A case is detected by itself or "
-        "with its family."
+        "with its family. Where nothing changed, each run counts that was measured to its end. If too few of "
+        "its cases could show 5% for a pass, it is inconclusive, but it could have alarmed."
     )
     yield _live_table(own)
     if found := powers(study.runs):
@@ -96,8 +97,10 @@ def _headlines(own: Sequence[Score]) -> list[str]:
             none = f"none of {count(score.inconclusive, 'run')} came to a conclusion"
             said.append(f"{_words(score.scenario)}: {none}; {ends}")
             continue
-        if score.inconclusive:
-            ends = f"{score.inconclusive} more came to no conclusion; {ends}"
+        if more := score.inconclusive - score.weak:
+            ends = f"{more} more came to no conclusion; {ends}"
+        if score.weak:
+            ends = f"{score.weak} of them could see too little to pass; {ends}"
         if score.scenario.slowed:
             said.append(
                 f"{_words(score.scenario)}: a slower case detected in {score.detecting.hits} of {runs}, "

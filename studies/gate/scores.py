@@ -97,6 +97,12 @@ class Live:
         return frozenset(case.id for case in compared if case.family == self.scenario.slowed)
 
     @cached_property
+    def whole(self) -> bool:
+        """Whether nothing was cut short: such a run could have alarmed, also if it saw too little to pass."""
+        cut = self.record.interrupted or self.record.error or self.verdict.found("undecided")
+        return not cut and any(case.samples for case in self.record.cases)
+
+    @cached_property
     def gained(self) -> bool:
         """Whether the implementation whose base was slowed is called faster."""
         families = {case.id: case.family for case in self.record.cases}
@@ -140,9 +146,11 @@ class Score:
     design: str
     rule: str
     alarms: Rate
-    """Runs that name a case, of those that came to a conclusion."""
+    """Runs that name a case: of those that came to a conclusion; without a change, of all that are whole."""
     inconclusive: int
-    """Runs that did not: they say nothing of alarms."""
+    """Runs that came to no conclusion."""
+    weak: int
+    """How many of these are counted in `alarms`."""
     cases: tuple[int, int]
     """Least and most cases that a run compared: on a busy machine the budget may leave some out."""
     detecting: Rate
@@ -218,7 +226,9 @@ def scores(runs: Iterable[Live]) -> list[Score]:
 def _score(every: Sequence[Live], rule: str) -> Score:
     group = [run for run in every if run.verdict.outcome in ("pass", "regression")]
     asked = [run for run in group if run.slowed]
-    named = {id(run): run.named(rule) for run in group}
+    unchanged = every[0].scenario.kind in UNCHANGED
+    counted = [run for run in every if run in group or (unchanged and run.whole)]
+    named = {id(run): run.named(rule) for run in counted}
     whole = 0
     for run in asked:
         gated = {view.case.id for view in run.verdict.cases if view.powered} & run.slowed
@@ -232,15 +242,16 @@ def _score(every: Sequence[Live], rule: str) -> Score:
         scenario=every[0].scenario,
         design=every[0].design,
         rule=rule,
-        alarms=Rate(sum(bool(found) for found in named.values()), len(group)),
+        alarms=Rate(sum(bool(found) for found in named.values()), len(counted)),
         detecting=Rate(sum(right), len(right)),
         complete=Rate(whole, len(asked)),
         inconclusive=len(every) - len(group),
+        weak=len(counted) - len(group),
         cases=(min(compared), max(compared)),
         found=Rate(
             sum(len(named[id(run)] & run.slowed) for run in asked), sum(len(run.slowed) for run in asked)
         ),
-        false_positives=sum(len(named[id(run)] - run.slowed) for run in group),
+        false_positives=sum(len(named[id(run)] - run.slowed) for run in counted),
         change=(changes[0], float(np.median(changes)), changes[-1]) if changes else None,
         seconds=max(run.record.seconds for run in every),
     )

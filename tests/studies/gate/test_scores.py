@@ -79,7 +79,17 @@ def test_a_score_counts_alarms_finds_and_wrong_names(unchanged, slowed):
 def test_a_run_that_came_to_no_conclusion_is_no_clean_one(unchanged):
     cut = replace(unchanged[0].record, interrupted="interrupted")
     (score,) = (s for s in scores([*unchanged, Live(Scenario("aa"), "turns", cut)]) if s.rule == GATE)
-    assert (score.alarms, score.inconclusive) == (Rate(0, 3), 1)
+    assert (score.alarms, score.inconclusive, score.weak) == (Rate(0, 3), 1, 0)
+
+
+def test_without_a_change_a_run_that_sees_too_little_to_pass_counts_for_alarms(unchanged):
+    strict = replace(unchanged[0].record, policy=replace(unchanged[0].record.policy, gates_at=1e-6))
+    weak = Live(Scenario("aa"), "turns", strict)
+    assert weak.verdict.outcome == "inconclusive"
+    (score,) = (s for s in scores([*unchanged, weak]) if s.rule == GATE)
+    assert (score.alarms, score.inconclusive, score.weak) == (Rate(0, 4), 1, 1)
+    slower = [Live(SLOWED, "turns", strict)]
+    assert next(s for s in scores(slower) if s.rule == GATE).alarms == Rate(0, 0)
 
 
 def test_a_case_costs_what_all_launches_of_its_runs_say(slowed):
