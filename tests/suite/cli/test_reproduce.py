@@ -185,7 +185,7 @@ def test_a_wrong_program_in_place_of_the_right_one_turns_exit_code_0_into_1(tmp_
 @pytest.mark.slow
 def test_the_chapter_on_the_surrogate_runs_and_says_what_it_cannot_judge(tmp_path):
     answer = rmsprop(
-        "reproduce", "--chapter", "--seeds", 400, "--runs", 1, "--no-others", "--data", "surrogate",
+        "reproduce", "--chapter", "--seeds", 100, "--runs", 1, "--no-others", "--data", "surrogate",
         "--output", tmp_path,
     )  # fmt: skip
     assert answer.returncode in (0, 1), answer.stderr
