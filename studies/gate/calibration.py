@@ -38,8 +38,12 @@ def calibrations(runs: Iterable[Live]) -> list[Calibration]:
     """
     groups: dict[Scenario, list[Live]] = {}
     for run in runs:
-        concluded = run.verdict.outcome in ("pass", "regression")
-        if run.design == "turns" and run.slowed and concluded and not run.scenario.how.startswith("every"):
+        if (
+            run.design == "turns"
+            and run.slowed
+            and run.concluded
+            and not run.scenario.how.startswith("every")
+        ):
             groups.setdefault(run.scenario, []).append(run)
     seen: dict[int, list[bool]] = {}
     for group in groups.values():

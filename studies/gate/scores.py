@@ -97,6 +97,11 @@ class Live:
         return frozenset(case.id for case in compared if case.family == self.scenario.slowed)
 
     @cached_property
+    def concluded(self) -> bool:
+        """Whether the gate passed it or alarmed."""
+        return self.verdict.outcome in ("pass", "regression")
+
+    @cached_property
     def whole(self) -> bool:
         """Whether nothing was cut short: such a run could have alarmed, also if it saw too little to pass."""
         cut = self.record.interrupted or self.record.error or self.verdict.found("undecided")
@@ -224,10 +229,10 @@ def scores(runs: Iterable[Live]) -> list[Score]:
 
 
 def _score(every: Sequence[Live], rule: str) -> Score:
-    group = [run for run in every if run.verdict.outcome in ("pass", "regression")]
+    group = [run for run in every if run.concluded]
     asked = [run for run in group if run.slowed]
     unchanged = every[0].scenario.kind in UNCHANGED
-    counted = [run for run in every if run in group or (unchanged and run.whole)]
+    counted = [run for run in every if run.concluded or (unchanged and run.whole)]
     named = {id(run): run.named(rule) for run in counted}
     whole = 0
     for run in asked:
