@@ -29,18 +29,30 @@ def links(document):
     return re.findall(r"\]\(([^)\s]+)\)", document.read_text("utf-8"))
 
 
+def run_ci(folder, mypy="exit 0"):
+    """`.ci/run` where every other command succeeds and `rmsprop` asks for its extra; and what it calls."""
+    (folder / "checkout").mkdir()
+    commands = folder / "bin"
+    for name in ("python", "python3", "ruff", "lint-imports", "sphinx-build", "check-jsonschema", "chromium"):
+        fake(commands, name, "exit 0")
+    fake(commands, "mypy", mypy)
+    fake(commands, "rmsprop", "echo \"install 'rmsprop-bench[suite]'\"; exit 2")
+    answer = script("run", cwd=folder / "checkout", path=commands)
+    return answer, (commands / "calls.txt").read_text().splitlines()
+
+
 @pytest.fixture
 def calls_of_ci(tmp_path):
-    """What `.ci/run` calls where every command succeeds, and `rmsprop` asks for its extra."""
-    (tmp_path / "checkout").mkdir()
-    commands = tmp_path / "bin"
-    lint = ("ruff", "mypy", "lint-imports", "sphinx-build", "check-jsonschema")
-    for name in ("python", "python3", *lint, "chromium"):
-        fake(commands, name, "exit 0")
-    fake(commands, "rmsprop", "echo \"install 'rmsprop-bench[suite]'\"; exit 2")
-    answer = script("run", cwd=tmp_path / "checkout", path=commands)
+    answer, calls = run_ci(tmp_path)
     assert answer.returncode == 0, answer.stderr
-    return (commands / "calls.txt").read_text().splitlines()
+    return calls
+
+
+def test_what_fails_beside_the_tests_fails_ci_and_is_shown_after_them(tmp_path):
+    answer, calls = run_ci(tmp_path, mypy="echo 'x.py:1: error'; exit 1")
+    assert answer.returncode == 1
+    assert "x.py:1: error" in answer.stdout
+    assert "python -m pytest -m slow -n 3 --dist loadfile" in calls
 
 
 def test_ci_runs_the_readmes_test_command_and_the_slow_tests(calls_of_ci, tmp_path):

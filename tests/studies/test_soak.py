@@ -20,11 +20,12 @@ from studies.soak.faults import faults_of_end, faults_of_files, faults_of_names,
 from studies.soak.places import some_results, state_of, workshop
 from studies.soak.scenario import QUIET, Soaking
 
-pytestmark = pytest.mark.slow
-
 RESULTS = Path(__file__).parents[2] / "results"
 EXPORT = next(command for command in COMMANDS if command.name == "export csv")
-pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux"),
+]
 
 
 def kinds(faults):
