@@ -26,7 +26,7 @@ from rmsprop.suite.verdicts.speed import Runs, measured_steps
 
 CASE = list(AXES)
 LARGE, SMALL = 0.20, 0.05
-"""Changes of a step's time, between two runs of the same code, that warnings should and should not meet."""
+"""Changes, between two runs of the same code, that warnings should and should not meet."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,17 @@ class Coverage:
         The share that would if processes of all runs had one distribution.
     disjoint
         How many of the unordered pairs have intervals without a common point.
-    changes
-        Size of the change of a step's time -> pairs, and pairs in which a warning stands at either.
+    times, speed_ups
+        Size of the change of a step's time, and of a speed-up -> pairs, and pairs in which a warning stands
+        at either.
     """
 
     ratios: int
     covered: int
     expected: float
     disjoint: int
-    changes: dict[str, tuple[int, int]]
+    times: dict[str, tuple[int, int]]
+    speed_ups: dict[str, tuple[int, int]]
 
 
 def coverage(runs: Sequence[pd.DataFrame]) -> Coverage:
@@ -72,20 +74,27 @@ def coverage(runs: Sequence[pd.DataFrame]) -> Coverage:
         [one.merge(other, on=CASE, suffixes=("", "_other")) for one, other in combinations(runs, 2)],
         ignore_index=True,
     )
-    change = (once["median_other"] / once["median"]).map(lambda ratio: abs(math.log(ratio)))
-    flagged = ~once["trusted"].astype(bool) | ~once["trusted_other"].astype(bool)
-    groups = {
-        f"above {LARGE:.0%}": change > math.log1p(LARGE),
-        f"{SMALL:.0%} to {LARGE:.0%}": (change <= math.log1p(LARGE)) & (change >= math.log1p(SMALL)),
-        f"below {SMALL:.0%}": change < math.log1p(SMALL),
-    }
+    compared = once[(once["implementation"] != REFERENCE) & once["low"].notna() & once["low_other"].notna()]
     return Coverage(
         len(known),
         int(covered.sum()),
         float(2 * stats.t.cdf(t / math.sqrt(2), processes - 1) - 1),
         int(apart.sum()) // 2,
-        {name: (int(members.sum()), int((members & flagged).sum())) for name, members in groups.items()},
+        _flagged(once, "median", "trusted"),
+        _flagged(compared, "ratio", "ratio_trusted"),
     )
+
+
+def _flagged(pairs: pd.DataFrame, number: str, trusted: str) -> dict[str, tuple[int, int]]:
+    """By the size of the number's change: the pairs, and how many of them have a warning at either end."""
+    change = (pairs[f"{number}_other"] / pairs[number]).map(lambda ratio: abs(math.log(ratio)))
+    flagged = ~pairs[trusted].astype(bool) | ~pairs[f"{trusted}_other"].astype(bool)
+    groups = {
+        f"above {LARGE:.0%}": change > math.log1p(LARGE),
+        f"{SMALL:.0%} to {LARGE:.0%}": (change <= math.log1p(LARGE)) & (change >= math.log1p(SMALL)),
+        f"below {SMALL:.0%}": change < math.log1p(SMALL),
+    }
+    return {name: (int(members.sum()), int((members & flagged).sum())) for name, members in groups.items()}
 
 
 def steps_by_run(results: Path) -> tuple[list[pd.DataFrame], list[str]]:
@@ -122,8 +131,9 @@ def page(found: Coverage, words: Iterable[str]) -> str:
         f"({share:.0%}; {found.expected:.0%} if all processes had one distribution) |",
         f"| the intervals of two runs have no common point | {found.disjoint} of {found.ratios // 2} |",
         *(
-            f"| a warning stands at a step whose time changed by {name} | {flagged} of {number} |"
-            for name, (number, flagged) in found.changes.items()
+            f"| a warning stands at a {what} that changed by {name} | {flagged} of {number} |"
+            for what, changes in (("speed-up", found.speed_ups), ("step's time", found.times))
+            for name, (number, flagged) in changes.items()
         ),
     ]
     return "\n".join([*lines, ""])

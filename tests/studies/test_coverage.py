@@ -24,6 +24,7 @@ def run(draw, *, processes=5, drift=0.0, sd=0.05):
         "median": np.exp(middle),
         "processes": processes,
         "trusted": np.abs(middle) < 0.1,
+        "ratio_trusted": np.abs(middle) < 0.05,
     }
     return pd.DataFrame(axes | numbers)
 
@@ -50,6 +51,16 @@ def test_the_reference_is_compared_with_nothing():
 
 
 def test_the_page_states_the_counts():
-    text = page(Coverage(100, 83, 0.88, 4, {"above 20%": (10, 9)}), ["a: load 1.0 to 2.0, 3 processes"])
+    changes = {"above 20%": (10, 9)}, {"below 5%": (20, 3)}
+    text = page(Coverage(100, 83, 0.88, 4, *changes), ["a: load 1.0 to 2.0, 3 processes"])
     assert "83 of 100 (83%; 88% if all processes had one distribution)" in text
-    assert "| a warning stands at a step whose time changed by above 20% | 9 of 10 |" in text
+    assert "| a warning stands at a step's time that changed by above 20% | 9 of 10 |" in text
+    assert "| a warning stands at a speed-up that changed by below 5% | 3 of 20 |" in text
+
+
+def test_warnings_are_counted_by_the_size_of_the_change_of_what_they_speak_of():
+    one = run(np.random.default_rng(0), sd=0.0).iloc[:3]
+    times = one.assign(median=(1.0, 1.1, 1.3), ratio=(1.3, 1.01, 1.1), trusted=(True, False, True))
+    found = coverage([one, times.assign(ratio_trusted=(False, True, False))])
+    assert found.times == {"above 20%": (1, 0), "5% to 20%": (1, 1), "below 5%": (1, 0)}
+    assert found.speed_ups == {"above 20%": (1, 1), "5% to 20%": (1, 1), "below 5%": (1, 0)}

@@ -22,7 +22,7 @@ from rmsprop.suite.measure.session import EFFORTS, bench
 from rmsprop.suite.measure.subject import skip_reason
 from rmsprop.suite.records.bench import BenchRecord
 from rmsprop.suite.records.files import check_writable
-from rmsprop.suite.verdicts.ratios import speed_ups
+from rmsprop.suite.verdicts.ratios import SpeedUp, speed_ups
 from rmsprop.suite.words import duration
 
 
@@ -97,25 +97,34 @@ def show_bench(records: list[BenchRecord], results: Path) -> None:
     """Time per step of each case, against builtin-loop and against the memory's limit."""
     console = Console()
     measured = [record for record in records if record.measurement]
+    faster = speed_ups(measured)
     if measured:
-        show_table(console, _bench_table(measured))
-    said: dict[str, list[str]] = {}
+        show_table(console, _bench_table(measured, faster))
+    said: dict[str, list[tuple[str, str]]] = {}
     for record in records:
-        remarks = [f"note: {note}" for note in record.notes]
+        remarks = {note: f"note: {note}" for note in record.notes}
         if record.reason:
-            remarks.append(f"{record.status}: {record.reason}")
-        for remark in remarks:
-            said.setdefault(remark, []).append(record.axes.id)
-    for remark, names in said.items():
-        shown = ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
-        console.print(f"{escape(remark)} ({escape(shown)})", soft_wrap=True)
+            remarks[record.reason] = f"{record.status}: {record.reason}"
+        # The numbers in warnings of one kind differ: one of them stands for all.
+        remarks |= {warning.partition(":")[0]: warning for warning in _warnings(record, faster)}
+        for kind, remark in remarks.items():
+            said.setdefault(kind, []).append((remark, record.axes.id))
+    for (remark, first), *others in said.values():
+        more = f" and {len(others)} more" if others else ""
+        console.print(f"{escape(remark)} ({escape(first)}{more})", soft_wrap=True)
     for folder in dict.fromkeys((one.environment.machine, one.run or "") for one in records):
         console.print(f"records: {escape(str(results.joinpath('bench', *folder)))}", soft_wrap=True)
 
 
-def _bench_table(measured: list[BenchRecord]) -> Table:
+def _warnings(record: BenchRecord, faster: dict[Case, SpeedUp]) -> list[str]:
+    """Of its times, and of its speed-up."""
+    ratio = faster.get(record.axes)
+    return [*record.warnings, *([ratio.warning] if ratio and ratio.warning else [])]
+
+
+def _bench_table(measured: list[BenchRecord], faster: dict[Case, SpeedUp]) -> Table:
     table = Table(
-        title="One step: time, speed-up over builtin-loop, share of the ceiling, extra memory",
+        title="One step: time, speed-up over builtin-loop, share of ceiling, extra memory",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         collapse_padding=True,
@@ -124,7 +133,6 @@ def _bench_table(measured: list[BenchRecord]) -> Table:
     for column in ("step", "ns/elem", "x loop", "ceil", "MiB"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("warnings")
-    faster = speed_ups(measured)
     point = None
     for record in measured:
         assert record.measurement is not None
@@ -139,9 +147,9 @@ def _bench_table(measured: list[BenchRecord]) -> Table:
             escape(f"  {record.axes.implementation}"),
             duration(step),
             f"{step / record.measurement.elements * 1e9:.3g}",
-            "" if ratio is None else f"{ratio.ratio:.2f}",
+            "" if ratio is None else f"{ratio.ratio:.2f}" + (f" ±{ratio.reach:.0%}" if ratio.reach else ""),
             "" if ceiling is None else f"{ceiling / step:.0%}",
             "" if peak is None else f"{peak[0] / 2**20:.2f}",
-            ", ".join(f"[yellow]{warning.partition(':')[0]}[/]" for warning in record.warnings),
+            ", ".join(f"[yellow]{warning.partition(':')[0]}[/]" for warning in _warnings(record, faster)),
         )
     return table

@@ -15,6 +15,8 @@ from rmsprop.suite.records.bench import BenchRecord, Measurement
 
 LEAST_PROCESSES = 3
 """Fewer say nothing of how much processes differ."""
+WIDE = 0.20
+"""A ratio whose interval reaches further than this from it may be quite another one in the next run."""
 _CONFIDENCE = 0.95
 
 
@@ -34,6 +36,30 @@ class SpeedUp:
 
     ratio: float
     interval: tuple[float, float] | None
+
+    @property
+    def reach(self) -> float | None:
+        """How far the interval reaches from the ratio, as a change; None without one."""
+        return self.interval[1] / self.ratio - 1 if self.interval else None
+
+    @property
+    def warning(self) -> str | None:
+        """Behind a keyword, and with what to do; None where the interval is narrow, or there is none."""
+        if self.interval is None or not self.reach or self.reach <= WIDE:
+            return None
+        low, high = self.interval
+        return (
+            f"wide: the 95% interval of the speed-up {self.ratio:.3g} is {low:.3g} to {high:.3g}; measure "
+            "again with a longer profile or on a quieter machine, and trust no difference within it"
+        )
+
+    def is_trusted(self, *, times: bool) -> bool:
+        """Whether no warning speaks against the ratio.
+
+        What slows both down, in turns, leaves the ratio as it is, and what does not makes its interval wider.
+        So the interval decides; without one, `times` does: whether no warning speaks against the two times.
+        """
+        return times if self.interval is None else self.warning is None
 
 
 def speed_up(

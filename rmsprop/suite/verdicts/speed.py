@@ -80,7 +80,8 @@ class Runs:
         `latest`, whether it is the last of its case; `trusted`, whether no warning speaks against it;
         `elements` as a number, NaN where unknown; `place`, such as `cpu, all threads`; `point`, such as
         `1e5, one tensor, all threads`. For steps alone: `ratio`, `low` and `high` as in `SpeedUp`, NaN where
-        the turn lacks the reference, and `ratio_trusted`; `bandwidth` and `ceiling_bandwidth`, bytes a second
+        the turn lacks the reference, `ratio_trusted` as `SpeedUp.is_trusted` says, and `ratio_warning`, empty
+        where there is none; `bandwidth` and `ceiling_bandwidth`, bytes a second
         of five passes in its time and in the ceiling's.
     machines
         Those with rows, the most recently measured first.
@@ -226,12 +227,14 @@ def _with_ratios(rows: pd.DataFrame) -> pd.DataFrame:
     base = steps[steps["implementation"] == REFERENCE].drop_duplicates(["turn", *POINT], keep="last")
     base = base[["turn", *POINT, "quantity", "median", "samples", "processes", "warnings"]]
     joined = rows.merge(base, how="left", on=["turn", *POINT, "quantity"], suffixes=("", "_base"))
-    found: list[tuple[float, float, float]] = []
+    trusted = joined["warnings"].fillna("") == ""
+    both = trusted & (joined["warnings_base"].fillna("") == "")
+    found: list[tuple[float, float, float, bool, str]] = []
     compared = joined["median_base"].notna() & (joined["median"] > 0)
     columns = ["median", "samples", "processes", "median_base", "samples_base", "processes_base"]
-    for known, row in zip(compared, joined[columns].itertuples(index=False), strict=True):
+    for known, times, row in zip(compared, both, joined[columns].itertuples(index=False), strict=True):
         if not known:
-            found.append((np.nan,) * 3)
+            found.append((np.nan, np.nan, np.nan, False, ""))
             continue
         median, samples, processes, median_base, samples_base, processes_base = row
         alike = pd.notna(processes) and pd.notna(processes_base) and processes == processes_base
@@ -241,16 +244,13 @@ def _with_ratios(rows: pd.DataFrame) -> pd.DataFrame:
             samples if len(samples) else [median],
             int(processes) if alike else 1,
         )
-        found.append((one.ratio, *(one.interval or (np.nan, np.nan))))
-    ratio, low, high = np.array(found, dtype=float).reshape(-1, 3).T
-    trusted = joined["warnings"].fillna("") == ""
-    return joined.assign(
-        ratio=ratio,
-        low=low,
-        high=high,
-        trusted=trusted,
-        ratio_trusted=trusted & (joined["warnings_base"].fillna("") == ""),
-    ).drop(columns=["median_base", "samples_base", "processes_base", "warnings_base"])
+        low, high = one.interval or (np.nan, np.nan)
+        found.append((one.ratio, low, high, one.is_trusted(times=bool(times)), one.warning or ""))
+    names = {"ratio": float, "low": float, "high": float, "ratio_trusted": bool, "ratio_warning": object}
+    ratios = pd.DataFrame(found, columns=list(names), index=joined.index).astype(names)
+    return joined.assign(**ratios, trusted=trusted).drop(
+        columns=["median_base", "samples_base", "processes_base", "warnings_base"]
+    )
 
 
 def _described(rows: pd.DataFrame) -> pd.DataFrame:

@@ -20,7 +20,7 @@ class Comparison:
     ratio, interval
         As in `verdicts.speed.SpeedUp`: above 1, the other takes longer.
     trusted
-        No warning speaks against either.
+        As `SpeedUp.is_trusted` says.
     """
 
     other: str
@@ -55,7 +55,8 @@ def compare(turn: pd.DataFrame, name: str, other: str) -> Comparison:
     own, rival = row_of(turn, name), row_of(turn, other)
     alike = own["processes"] is not None and own["processes"] == rival["processes"]
     found = speed_up(_samples(rival), _samples(own), int(own["processes"]) if alike else 1)
-    return Comparison(other, found.ratio, found.interval, bool(own["trusted"] and rival["trusted"]))
+    trusted = found.is_trusted(times=bool(own["trusted"] and rival["trusted"]))
+    return Comparison(other, found.ratio, found.interval, trusted)
 
 
 def row_of(turn: pd.DataFrame, implementation: str) -> Row:

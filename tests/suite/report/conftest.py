@@ -140,7 +140,8 @@ def store_matrix(put):
     for size, step in (("1e3", 1e-5), ("1e5", 1e-4), ("1e6", 1e-3)):
         put("builtin-loop", step, size=size, ceiling=step / 4, samples={"peak": (4096.0,)})
         put("builtin-foreach", step / 2, size=size, ceiling=step / 4, samples={"peak": (8192.0,)})
-        put("scratch", step * 4, size=size, warnings=(UNSTABLE, f"{BUSY}; end them and measure again"))
+        apart = (step * 2, step * 4, step * 8)
+        put("scratch", steps=apart, size=size, warnings=(UNSTABLE, f"{BUSY}; end them and measure again"))
         put("builtin-capturable", size=size, status="skipped", reason="capturable runs on CUDA alone")
     put(MARKUP, 4e-4, size="1e5")
     put(MARKUP, size="1e6", status="failed", reason="NaN in <x> at 3")

@@ -63,11 +63,21 @@ def test_a_newer_time_of_the_default_alone_changes_no_ratio(put, rows):
     assert [row["Times builtin-loop"] for row in rows()] == ["4× (4 to 4)"]
 
 
-def test_a_warning_about_either_marks_the_ratio(put, rows):
-    put("builtin-loop", 8e-3, warnings=("busy: others",), **E7)
-    put("fused", 1e-3, **E7)
+@pytest.mark.parametrize(
+    ("processes", "steps", "expected"),
+    [
+        (3, (8e-3, 8e-3, 8e-3), "8× (8 to 8)"),  # slow in turns as well, and the interval is narrow
+        (3, (4e-3, 8e-3, 16e-3), "8× (1.43 to 44.8) †"),
+        (1, (8e-3, 8e-3, 8e-3), "8× †"),
+    ],
+)
+def test_a_ratio_is_marked_for_its_interval_or_without_one_for_a_warning(
+    put, rows, processes, steps, expected
+):
+    put("builtin-loop", steps=steps, processes=processes, warnings=("busy: others",), **E7)
+    put("fused", 1e-3, processes=processes, **E7)
     [row] = rows()
-    assert (row["Step"], row["Times builtin-loop"]) == ("1 ms", "8× (8 to 8) †")
+    assert (row["Step"], row["Times builtin-loop"]) == ("1 ms", expected)
 
 
 def test_the_page_has_no_aims_of_this_project(put, tmp_path):

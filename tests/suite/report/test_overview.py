@@ -101,7 +101,9 @@ def test_what_cannot_be_trusted_is_counted(tmp_path, put):
     put("scratch")
     (tmp_path / "results" / "bench" / "cut.json").write_text("{")
     words = overview.sentences(read_inputs(tmp_path / "results"))[2]
-    assert words.endswith("warnings speak against 1 of 2 times that are shown; 1 file left out.")
+    assert words.endswith(
+        "warnings speak against 1 of 2 times and 0 of 1 ratio that are shown; 1 file left out."
+    )
 
 
 def test_the_fastest_is_named_with_its_ratio(tmp_path, put):

@@ -141,9 +141,9 @@ def test_turns_of_a_named_run_are_one_run_however_long_it_paused(tmp_path, put):
     assert run.cases == 2
 
 
-def test_a_reference_that_cannot_be_trusted_marks_each_ratio_against_it(tmp_path, put):
-    put("builtin-loop", 2e-4, warnings=("stolen: the hypervisor took 9% of the processor time",))
-    put("scratch", 1e-4)
+def test_a_reference_of_one_process_that_cannot_be_trusted_marks_each_ratio_against_it(tmp_path, put):
+    put("builtin-loop", 2e-4, warnings=("stolen: the hypervisor took 9% of the processor time",), processes=1)
+    put("scratch", 1e-4, processes=1)
     found = steps(tmp_path)
     assert found["trusted"].to_dict() == {"scratch": True, "builtin-loop": False}
     assert not found["ratio_trusted"].any()

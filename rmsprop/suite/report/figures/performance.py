@@ -105,7 +105,7 @@ def draw_speed_ups(name: str, steps: pd.DataFrame, implementation: str) -> Drawi
             f"from {least['ratio']:.2f} ({least['place']}, {least['dtype']}, {least['size']}) to "
             f"{most['ratio']:.2f} ({most['place']}, {most['dtype']}, {most['size']}).",
             f"How many times as fast as {REFERENCE}, measured in turns with it: orange is slower, purple is "
-            f"faster. †: a warning speaks against one of the two numbers.{_of_runs(steps)}",
+            f"faster. †: unreliable; the page says why.{_of_runs(steps)}",
         )
 
 

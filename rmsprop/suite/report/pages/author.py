@@ -10,7 +10,7 @@ from rmsprop.suite.report.figures.author import draw_loss_curves
 from rmsprop.suite.report.figures.canvas import Drawing, Styles, styles_of
 from rmsprop.suite.report.inputs import Inputs
 from rmsprop.suite.report.page import (
-    MARK,
+    RATIO_MARK,
     Block,
     Cell,
     Code,
@@ -83,7 +83,7 @@ def _section(runs: Runs, name: str, machine: str, styles: Styles) -> Iterator[Bl
     yield _speeds(turns, name)
     yield note(
         "Times the other: how many times as fast as the other implementation this optimizer is, with the 95% "
-        f"interval over the processes of the run. {MARK} A warning speaks against one of the two numbers."
+        f"interval over the processes of the run. {RATIO_MARK}"
     )
     if drawings := tuple(_curves(rows, own, name, styles)):
         yield Figures(drawings)

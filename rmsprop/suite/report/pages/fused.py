@@ -9,7 +9,7 @@ from rmsprop.suite.report.figures.canvas import styles_of
 from rmsprop.suite.report.figures.performance import draw_layouts
 from rmsprop.suite.report.inputs import Inputs
 from rmsprop.suite.report.page import (
-    MARK,
+    RATIO_MARK,
     Cell,
     Figures,
     Link,
@@ -53,10 +53,10 @@ def pages(inputs: Inputs) -> Iterable[Page]:
         ),
         rivals_table(turns),
         note(
-            f"{MARK} A warning speaks against one of the two numbers. Share of the memory limit: the time "
-            "that five plain passes over as much memory take in the same run, divided by the time of the "
-            "step. A step reads three arrays and writes two, and cannot move less. Below some 10,000 "
-            "elements the five passes take the time of two calls of torch, and a single call can be faster."
+            f"{RATIO_MARK} Share of the memory limit: the time that five plain passes over as much memory "
+            "take in the same run, divided by the time of the step. A step reads three arrays and writes "
+            "two, and cannot move less. Below some 10,000 elements the five passes take the time of two "
+            "calls of torch, and a single call can be faster."
         ),
         Figures((drawing,)),
     )

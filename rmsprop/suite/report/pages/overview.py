@@ -11,6 +11,7 @@ from rmsprop.suite.report.figures.reproduction import draw_reproduction
 from rmsprop.suite.report.inputs import Inputs
 from rmsprop.suite.report.page import (
     MARK,
+    RATIO_MARK,
     Block,
     Cell,
     Code,
@@ -158,7 +159,7 @@ def _speed(inputs: Inputs) -> Iterator[Block]:
     if tables:
         yield note(
             "Each table is of one run. Ratios are of times that were measured in turns, with the 95% "
-            f"interval over that run’s processes. {MARK} A warning speaks against one of the two numbers. ",
+            f"interval over that run’s processes. {RATIO_MARK} ",
             Link("Performance", performance_tables.PATH),
             " has every case, ",
             Link("and what the warnings say", performance_tables.PATH),
@@ -277,17 +278,21 @@ def _fast(inputs: Inputs, found: Headline | None) -> str:
     point = max(found.points, key=lambda rows: (rows["layout"].iloc[0] == "single", rows["elements"].iloc[0]))
     best = first_of(point, "median")
     where = best["point"].rpartition(", ")[0] if best["device"] == "cpu" else best["point"]
-    words = f"{best['implementation']} takes {duration(best['median'])} ({where}; float32; {best['place']})"
+    time = marked(duration(best["median"]), best["trusted"])
+    words = f"{best['implementation']} takes {time} ({where}; float32; {best['place']})"
+    doubted = not best["trusted"]
     if best["implementation"] == found.default:
         words += ", and nothing there is faster"
     elif (point["implementation"] == found.default).any():
         one = compare(point, best["implementation"], found.default)
         low, high = one.interval or (None, None)
-        interval = "" if low is None else f"95% interval {low:.2f} to {high:.2f}"
-        warned = "" if one.trusted else f"{MARK} a warning speaks against it"
-        facts = "; ".join(filter(None, (interval, warned)))
-        words += f" and is {one.ratio:.2f} times as fast as {found.default}{f' ({facts})' if facts else ''}"
-    return f"{words}. Measured on {found.run.machine}, {found.run.words}."
+        interval = "" if low is None else f" (95% interval {low:.2f} to {high:.2f})"
+        words += (
+            f" and is {marked(f'{one.ratio:.2f} times', one.trusted)} as fast as {found.default}{interval}"
+        )
+        doubted |= not one.trusted
+    warned = f" {MARK} A warning speaks against this number." if doubted else ""
+    return f"{words}. Measured on {found.run.machine}, {found.run.words}.{warned}"
 
 
 def _changed(inputs: Inputs) -> str:
@@ -295,8 +300,11 @@ def _changed(inputs: Inputs) -> str:
     steps = measured_steps(inputs.runs.latest)
     steps = steps[[_is_answered_for(run, inputs) for run in steps["run_id"]]]
     if len(steps):
-        doubted = int((~steps["trusted"]).sum())
-        words.append(f"warnings speak against {doubted:,} of {count(len(steps), 'time')} that are shown")
+        ratios = steps[steps["ratio"].notna() & (steps["implementation"] != REFERENCE)]
+        doubted = [f"{(~steps['trusted']).sum():,} of {count(len(steps), 'time')}"]
+        if len(ratios):
+            doubted.append(f"{(~ratios['ratio_trusted']).sum():,} of {count(len(ratios), 'ratio')}")
+        words.append(f"warnings speak against {' and '.join(doubted)} that are shown")
     if inputs.problems:
         words.append(f"{count(len(inputs.problems), 'file')} left out")
     return f"{'; '.join(words)}."

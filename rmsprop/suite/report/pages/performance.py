@@ -16,6 +16,7 @@ from rmsprop.suite.report.figures.performance import (
 from rmsprop.suite.report.inputs import Inputs
 from rmsprop.suite.report.page import (
     MARK,
+    RATIO_MARK,
     Block,
     Code,
     Detail,
@@ -111,7 +112,7 @@ class Section:
         yield from self.tables[:1]
         yield Detail(self.tables[1:])
         if self.marked:
-            yield note(f"{MARK} The number is unreliable, because at least one warning speaks against it:")
+            yield note(RATIO_MARK)
             yield Sentences(self.marked)
         if self.notes:
             yield Detail((Heading("Notes", level=3), Sentences(self.notes)))

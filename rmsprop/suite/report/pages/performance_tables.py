@@ -17,6 +17,8 @@ MAX_IMPLEMENTATIONS = 12
 _ROWS = 40
 _RUNS_LISTED = 60
 _MACHINES_LISTED = 100
+_WARNING = re.compile(r"; (?=\w+: )")
+"""Between two warnings of a row."""
 _COSTS = {
     ("peak", None): "Extra memory",
     ("epoch", "book"): "Book epoch",
@@ -117,11 +119,12 @@ def _cost(row: Row) -> Cell:
 
 def warning_sentences(rows: pd.DataFrame) -> Iterator[str]:
     """A sentence for each kind of warning: its word, how many cases, one in full."""
-    kinds: dict[str, list[tuple[str, str]]] = {}
     warned = rows[(rows["status"] == "measured") & ~rows["trusted"]].drop_duplicates(CASE)
-    for case in as_rows(warned):
-        for warning in re.split(r"; (?=\w+: )", case["warnings"]):
-            kinds.setdefault(warning.partition(":")[0], []).append((warning, _id(case)))
+    said = [(warning, case) for case in as_rows(warned) for warning in _WARNING.split(case["warnings"])]
+    said += [(case["ratio_warning"], case) for case in as_rows(rows[rows["ratio_warning"] != ""])]
+    kinds: dict[str, list[tuple[str, str]]] = {}
+    for warning, case in said:
+        kinds.setdefault(warning.partition(":")[0], []).append((warning, _id(case)))
     for found in kinds.values():
         warning, example = found[0]
         yield f"{warning} ({count(len(found), 'case')}, such as {example})"
