@@ -1,6 +1,7 @@
 """`rmsprop alerts`: change points in the history."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -14,7 +15,7 @@ from rich.text import Text
 from rmsprop.suite.cli.left_out import show_left_out
 from rmsprop.suite.cli.options import AlertsOptions
 from rmsprop.suite.cli.tables import show_table
-from rmsprop.suite.history.alerts import Alert, alerts_of, by_commit
+from rmsprop.suite.history.alerts import Alert, AlertGroup, alerts_of, by_commit
 from rmsprop.suite.history.links import commit_url
 from rmsprop.suite.history.series import History, read_history
 from rmsprop.suite.verdicts.looks import SHORTEST
@@ -47,7 +48,7 @@ def show_alerts(history: History, alerts: tuple[Alert, ...], url: str | None = N
     """
     console = Console()
     if alerts:
-        show_table(console, _alerts_table(history, alerts, url))
+        _show_groups(console, by_commit(alerts, history), url)
     for runner in sorted({series.runner for series in history.series}):
         followed = [series for series in history.series if series.runner == runner]
         console.print(
@@ -64,47 +65,51 @@ def show_alerts(history: History, alerts: tuple[Alert, ...], url: str | None = N
         console.print("no change point")
 
 
-def _alerts_table(history: History, alerts: tuple[Alert, ...], url: str | None) -> Table:
-    table = Table(
-        title="Change points, with 95% intervals", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True
-    )
-    table.add_column("case")
-    table.add_column("what", no_wrap=True)
-    for column in ("change", "p"):
-        table.add_column(column, justify="right", no_wrap=True)
-    groups = by_commit(alerts, history)
+def _show_groups(console: Console, groups: Sequence[AlertGroup], url: str | None) -> None:
+    """What each commit changed: a line of its own, then a table."""
+    console.print("[italic]Change points, with 95% intervals[/]")
     for group in groups[:_GROUPS]:
         first = group.alerts[0]
         unmeasured = f", {first.unmeasured} between not measured" if first.unmeasured else ""
         if first.together > 1:
             unmeasured += f", by {first.together} commits together"
-        table.add_section()
-        table.add_row(
-            f"[bold]{group.direction} since {escape(group.first_bad[:9])}, not at "
+        console.print(
+            f"\n[bold]{group.direction} since {escape(group.first_bad[:9])}, not at "
             f"{escape(group.last_good[:9])}{unmeasured}[/]; "
-            + escape(f"{group.runner} on {group.machine}, {first.points_after} measured since")
+            + escape(f"{group.runner} on {group.machine}, {first.points_after} measured since"),
+            soft_wrap=True,
         )
         if url:
-            table.add_row(Text(f"  {url}{group.first_bad}", style=Style(link=f"{url}{group.first_bad}")))
+            address = f"{url}{group.first_bad}"
+            console.print(Text(address, style=Style(link=address)), soft_wrap=True)
         if group.of_the_machine:
-            table.add_row(
+            console.print(
                 f"[yellow]{len(group.alerts)} of {group.compared} series changed here; "
-                "suspect the machine before the code[/]"
+                "suspect the machine before the code[/]",
+                soft_wrap=True,
             )
-        for alert in group.alerts[:_LISTED]:
-            style = "bold red" if alert.fails else "green" if group.direction == "faster" else "yellow"
-            back = f", back since {alert.recovered[:9]}" if alert.recovered else ""
-            table.add_row(
-                f"  {escape(alert.series.case)}",
-                escape(f"{alert.series.quantity}{back}"),
-                f"[{style}]{alert.ratio - 1:+.1%}[/] \\[{alert.low - 1:+.1%}, {alert.high - 1:+.1%}]",
-                f"{alert.p_value:.1g}",
-            )
+        show_table(console, _alerts_table(group))
         if len(group.alerts) > _LISTED:
-            table.add_row(f"  and {len(group.alerts) - _LISTED} smaller ones")
+            console.print(f"and {len(group.alerts) - _LISTED} smaller ones")
     if len(groups) > _GROUPS:
-        table.add_section()
-        table.add_row(f"and {len(groups) - _GROUPS} commits more; --json has them all")
+        console.print(f"and {len(groups) - _GROUPS} commits more; --json has them all")
+
+
+def _alerts_table(group: AlertGroup) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("case")
+    table.add_column("what", no_wrap=True)
+    for column in ("change", "p"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for alert in group.alerts[:_LISTED]:
+        style = "bold red" if alert.fails else "green" if group.direction == "faster" else "yellow"
+        back = f", back since {alert.recovered[:9]}" if alert.recovered else ""
+        table.add_row(
+            escape(alert.series.case),
+            escape(f"{alert.series.quantity}{back}"),
+            f"[{style}]{alert.ratio - 1:+.1%}[/] \\[{alert.low - 1:+.1%}, {alert.high - 1:+.1%}]",
+            f"{alert.p_value:.1g}",
+        )
     return table
 
 
