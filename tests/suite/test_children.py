@@ -74,7 +74,9 @@ def test_the_processes_that_measure_do_not_hear_them():
 
 @pytest.mark.slow
 def test_the_processes_of_a_sweep_do_not_hear_them():
-    pytest.importorskip("joblib")
+    loky = pytest.importorskip("joblib.externals.loky")
+    loky.get_reusable_executor().shutdown()  # an earlier test may have left its processes
+    stop_the_tracker()
     assert all(found >= SENT for found in in_processes(2, range(4), blocked_there))
 
 

@@ -14,6 +14,7 @@ from contextlib import closing, suppress
 from functools import partial
 from importlib import import_module
 from itertools import islice
+from multiprocessing import resource_tracker
 from typing import Any
 
 from rmsprop.errors import UserError
@@ -54,8 +55,8 @@ def in_processes(jobs: int, tasks: Iterable[ChunkTask], work: Work = carry_out) 
     parallel = joblib.Parallel(
         jobs, backend="loky", return_as="generator_unordered", batch_size=1, pre_dispatch=AHEAD * jobs
     )
-    tracker = import_module("joblib.externals.loky.backend.resource_tracker")
-    with deaf_children(tracker.ensure_running):
+    lokys = import_module("joblib.externals.loky.backend.resource_tracker")
+    with deaf_children(lokys.ensure_running, resource_tracker.ensure_running):  # loky's children have both
         done = parallel(joblib.delayed(work)(task) for task in tasks)
     with closing(done):
         try:
