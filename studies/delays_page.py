@@ -3,8 +3,7 @@
 import textwrap
 from typing import Any
 
-from scipy import stats
-
+from rmsprop.suite.verdicts.shares import exact_interval
 from studies.changepoint_series import DELAYS, UNEVEN
 
 
@@ -95,10 +94,10 @@ def _with(counts: list[dict[str, Any]], before: dict[str, Any] | None) -> list[d
 def _share(found: int, judged: int) -> str:
     if not judged:
         return "none so long"
-    interval = stats.binomtest(found, judged).proportion_ci(0.95, method="exact")
-    return f"{found / judged:.1%} ({interval.low:.0%} to {interval.high:.0%})"
+    low, high = exact_interval(found, judged)
+    return f"{found / judged:.1%} ({low:.0%} to {high:.0%})"
 
 
 def _rate(alarms: int, points: int) -> str:
-    interval = stats.binomtest(alarms, points).proportion_ci(0.95, method="exact")
-    return f"{1000 * alarms / points:.2f} ({1000 * interval.low:.2f} to {1000 * interval.high:.2f})"
+    low, high = exact_interval(alarms, points)
+    return f"{1000 * alarms / points:.2f} ({1000 * low:.2f} to {1000 * high:.2f})"

@@ -19,6 +19,7 @@ from rmsprop.suite.records.gate import GateRecord
 from rmsprop.suite.records.store import read_gate
 from rmsprop.suite.verdicts.gate import GateVerdict, judge_gate, log_ratios
 from rmsprop.suite.verdicts.gate_statistics import holm
+from rmsprop.suite.verdicts.shares import exact_interval
 from studies.gate.injection import LOOP
 from studies.gate.other_tools import RivalRun, read_rivals
 from studies.gate.resampling import Resampled, read_resampled
@@ -131,10 +132,7 @@ class Rate:
     @property
     def interval(self) -> tuple[float, float]:
         """From and to; everything where there is nothing to go by."""
-        if not self.of:
-            return 0.0, 1.0
-        found = stats.binomtest(self.hits, self.of).proportion_ci(0.95, "exact")
-        return float(found.low), float(found.high)
+        return exact_interval(self.hits, self.of)
 
     @property
     def words(self) -> str:

@@ -17,6 +17,7 @@ from rmsprop.suite.records.reproduction import EnsembleSummary, ProgramRecord, R
 from rmsprop.suite.verdicts.curves import ALPHA, Fit, MatrixCell, fit_together, fits, matrix
 from rmsprop.suite.verdicts.exclusion import Exclusion, exclusions, joint_p, worth
 from rmsprop.suite.verdicts.seconds import Order, block_interval, order, sec_per_epoch
+from rmsprop.suite.verdicts.shares import exact_interval
 
 CENTRAL = 0.99
 """A printed loss is consistent when it lies inside this central part of the distribution."""
@@ -273,7 +274,8 @@ def _judge_loss(claim: Claim, record: ReproductionRecord) -> Verdict:
     least, share, most = (
         _share(value, summary) for value in (claim.value - half, claim.value, claim.value + half)
     )
-    low, high = _binomial_interval(least, summary.seeds)[0], _binomial_interval(most, summary.seeds)[1]
+    low, _ = exact_interval(round(least * summary.seeds), summary.seeds)
+    _, high = exact_interval(round(most * summary.seeds), summary.seeds)
     edge = (1 - CENTRAL) / 2
     if not claim.same_program:
         status: Standing = "placed"
@@ -333,11 +335,6 @@ def _agreement(measured: ProgramRecord) -> float | None:
     # The ensemble is a sample too: the two-sample test's effective number.
     effective = round(losses.size * summary.seeds / (losses.size + summary.seeds))
     return float(stats.kstwo.sf(distance, effective))
-
-
-def _binomial_interval(share: float, count: int) -> tuple[float, float]:
-    interval = stats.binomtest(round(share * count), count).proportion_ci(0.95, method="exact")
-    return float(interval.low), float(interval.high)
 
 
 def _ordinal(percentile: float) -> str:

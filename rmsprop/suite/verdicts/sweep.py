@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+
+from rmsprop.suite.verdicts.shares import exact_interval
 
 SETTINGS = ("lr", "gamma", "eps", "momentum")
 CONDITIONS = ("batch_size", "epochs", "dtype")
@@ -29,10 +30,7 @@ class SeedShare:
     @property
     def interval(self) -> tuple[float, float]:
         """Between 0 and 1."""
-        if not self.of:
-            return 0.0, 1.0
-        found = stats.binomtest(self.count, self.of).proportion_ci(0.95, method="exact")
-        return float(found.low), float(found.high)
+        return exact_interval(self.count, self.of)
 
 
 @dataclass(frozen=True)
