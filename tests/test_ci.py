@@ -226,6 +226,7 @@ print(*sorted({one for module in sys.modules if "." not in module for one in fil
 """
 
 
+@pytest.mark.slow
 def test_what_judges_needs_no_torch_and_only_what_the_action_installs():
     answer = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
     named = (CHECKOUT / ".ci" / "judging.txt").read_text().splitlines()

@@ -10,6 +10,7 @@ from rmsprop.book.airfoil import load_airfoil
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
+@pytest.mark.slow
 def test_the_fused_example_ends_at_torchs_loss():
     example = runpy.run_path(str(EXAMPLES / "train_fused.py"))
     example["train"].__globals__["EPOCHS"] = 2

@@ -48,6 +48,7 @@ def test_a_part_leaves_its_figures_its_log_and_a_summary(tmp_path):
         assert {"tune.json", "tune.log", "summary.txt"} <= set(archive.getnames())
 
 
+@pytest.mark.slow
 def test_a_part_for_which_no_time_is_left_is_not_begun(tmp_path):
     answer = gpu_check("--only", "tune", "--limit", "1", "--output", tmp_path)
     assert answer.returncode == 1

@@ -61,6 +61,7 @@ def test_importing_the_package_loads_nothing_else():
     assert beyond_the_standard_library(run(program)) == {"rmsprop"}
 
 
+@pytest.mark.slow
 def test_its_names_load_torch_and_the_package_alone():
     loaded = beyond_the_standard_library(run(BEYOND_TORCH))
     assert {"rmsprop.optimizers.scratch", "rmsprop.optimizers.fused.optimizer"} <= loaded

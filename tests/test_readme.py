@@ -129,6 +129,7 @@ def test_the_table_is_renewed_between_the_markers_and_nothing_else(tmp_path, mak
     assert "stale words" not in texts[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["no markers\n", "<!-- made by x -->\nno end\n"])
 def test_a_readme_without_its_markers_is_refused_and_left_as_it_was(tmp_path, make_record, text):
     write_reproduction(tmp_path / "results", make_record())

@@ -206,6 +206,7 @@ BAD_ANSWERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", BAD_ANSWERS)
 def test_when_a_mirror_fails_the_next_one_serves(server, cache, table, bad):
     mirrors = [server.serve("bad", BAD_ANSWERS[bad][0]), server.serve("good", sends(table))]

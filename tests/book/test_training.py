@@ -180,6 +180,7 @@ def test_the_flattened_prediction_does_not_broadcast():
     assert run.loss < 0.9 * float((labels**2).mean() / 2)
 
 
+@pytest.mark.slow
 def test_the_real_rows_give_losses_near_the_books(real_data):
     features, labels = load_airfoil(real_data).to("cpu", torch.float32)
     for loop in (scratch, concise):

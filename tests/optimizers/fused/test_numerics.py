@@ -91,6 +91,7 @@ def test_every_size_and_a_list_of_all_of_them_is_within_rounding_of_float64(devi
         wild_steps(device, dtype, [(n,) for n in ODD_SIZES], 0, 2, **flags)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 def test_large_sizes_are_within_rounding_of_float64(device, dtype):
@@ -98,6 +99,7 @@ def test_large_sizes_are_within_rounding_of_float64(device, dtype):
     wild_steps(device, dtype, shapes, 0, 2, centered=True, momentum=0.9, weight_decay=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 def test_many_small_tensors_are_within_rounding_of_float64(device, dtype):

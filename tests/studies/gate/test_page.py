@@ -60,6 +60,7 @@ def test_without_a_slowed_run_there_is_no_figure_of_power(runs):
     assert not list(drawings_of(page_of(*runs[:2]).blocks, details=True))
 
 
+@pytest.mark.slow
 def test_other_tools_and_resampled_launches_stand_apart_from_live_runs(runs):
     environment = runs[0].record.environment
     rival = RivalRun(environment, "aa", "asv", "asv continuous --factor 1.1", 1, ("a", "b"), 99.5)

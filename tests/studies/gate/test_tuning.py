@@ -25,6 +25,7 @@ def test_the_next_amount_lies_on_the_line_through_those_that_were_tried(tried, f
     assert next_amount(tried, 0.05) == pytest.approx(following)
 
 
+@pytest.mark.slow
 def test_work_is_tuned_in_seconds_for_each_case_until_it_takes_the_share(monkeypatch):
     opened = {
         case: Opened(1.0, 1.0, 10, turn) for case, turn in ((SMALL, 1e-4), (LARGE, 1e-2), (OTHER, 1e-5))

@@ -198,6 +198,7 @@ def test_in_a_checkout_the_plan_has_the_profiles_cases(monkeypatch):
     assert (smoke.stages["cases"], regular.seeds) == (len(smoke.cases), 10_000)
 
 
+@pytest.mark.slow
 def test_export_writes_the_committed_rows_with_their_columns(tmp_path):
     answer = rmsprop("export", "--results", CHECKOUT / "results", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr

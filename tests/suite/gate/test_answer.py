@@ -41,6 +41,7 @@ def test_what_is_no_record_is_an_error_that_says_so(tmp_path, content):
     assert "expected a record of the gate" in str(result.exception)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["table", "markdown"])
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")  # noqa: PTH110
 @pytest.mark.parametrize("where", ["closed pipe", "full disk"])

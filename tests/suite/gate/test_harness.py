@@ -99,6 +99,7 @@ def test_todays_suite_lists_its_cases_from_the_harness_alone(tmp_path):
     assert not [case for case in listed if case.startswith("builtin-compiled")]  # its imports ate the budget
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("files", [NONE, OTHERS], ids=["none", "another"])
 def test_asv_measures_an_installed_commit_with_todays_suite(tmp_path, files):
     stand_in(tmp_path / "site", files)

@@ -166,6 +166,7 @@ def test_commits_that_cost_one_percent_each_are_an_alert_together(tmp_path, writ
     assert sorted(alert.together for alert in found) == sorted(end - begin for begin, end in spans)
 
 
+@pytest.mark.slow
 def test_no_change_creeps_in_none_of_twenty_histories(tmp_path, write_gates):
     commits, rng = [f"{i:08x}" * 5 for i in range(25)], np.random.default_rng(2)
     seen = 0

@@ -143,6 +143,7 @@ def test_asv_is_told_what_is_known(monkeypatch, tmp_path, make_environment):
     assert '"num_cpu": ""' in (tmp_path / ".asv-machine.json").read_text()
 
 
+@pytest.mark.slow
 def test_a_record_of_such_a_machine_is_measured_stored_and_read(tmp_path, silent):
     case = Case.parse("scratch-cpu-float32-6-book-1t")
     [record] = bench([case], tmp_path, Effort(0.01, 0, False, 1)).records

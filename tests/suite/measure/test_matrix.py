@@ -80,6 +80,7 @@ def test_filters_that_leave_nothing_say_which():
         cases("smoke", layout=["gpt2"])
 
 
+@pytest.mark.slow
 def test_the_list_needs_no_torch_and_importing_benchmarks_does_not_start_cuda():
     program = (
         "import sys, rmsprop.suite.measure.matrix, rmsprop.suite.measure.cold_start;"

@@ -70,6 +70,7 @@ def test_cases_of_one_point_share_the_fastest_ceiling_that_the_run_has_seen(monk
     assert ceilings.seconds(case("scratch", size="1e6")) == 4.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "layout", "size", "by_hand"),
     [

@@ -314,6 +314,7 @@ def test_none_claims_what_it_cannot_do():
     assert "float32" in others.bitsandbytes.unavailable(CPU, torch.float64)
 
 
+@pytest.mark.slow
 def test_importing_the_module_imports_none_of_the_packages():
     script = (
         "import sys, benchmarks.others;"

@@ -35,6 +35,7 @@ def test_a_sample_with_a_pause_is_taken_again():
     assert [pauses.undisturbed(sample), pauses.undisturbed(sample)] == [2, 4]
 
 
+@pytest.mark.slow
 def test_what_waits_by_itself_is_told_from_a_pause_after_two_calls():
     pauses = Pauses()
     sample = calls([2 * STILL] * 4)

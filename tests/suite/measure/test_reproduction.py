@@ -36,6 +36,7 @@ def usual():
     return run(claims())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rmsprop-scratch", "rmsprop-concise"])
 def test_one_changed_hyperparameter_moves_every_number_and_the_sentence(name, usual):
     claimed = claims()
@@ -59,6 +60,7 @@ def test_one_changed_hyperparameter_moves_every_number_and_the_sentence(name, us
     assert (after.here, after.percentile, after.words) != (before.here, before.percentile, before.words)
 
 
+@pytest.mark.slow
 def test_one_changed_eta_moves_the_trace_and_its_verdict(usual):
     claimed = claims()
     changed = replace(claimed.traces["rmsprop_2d"], hyperparameters={"eta": 0.401, "gamma": 0.9, "eps": 1e-6})
@@ -84,6 +86,7 @@ def test_the_matrix_and_the_books_job_take_the_books_values(monkeypatch):
     assert book_job(case.implementation, case.device, case.dtype, data="surrogate").losses != before.losses
 
 
+@pytest.mark.slow
 def test_a_wrong_program_that_diverges_is_recorded_as_diverged():
     [added] = [change for change in CHANGES if change.name == "update added"]
     record = run(claims(), changes=(added,))

@@ -236,6 +236,7 @@ def test_an_invocation_is_a_run_and_each_record_names_it(tmp_path, clean_commit)
     assert set(read_frame(tmp_path)[0]["run"]) == {first.folder.name, second.folder.name}
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_and_measures_a_point_that_is_not_whole_anew(tmp_path, clean_commit):
     larger = [replace(LOOP, size="1e5"), replace(SCRATCH, size="1e5")]
     asked = [LOOP, SCRATCH, *larger]
@@ -260,6 +261,7 @@ def test_again_begins_a_new_run(tmp_path, clean_commit):
     assert bench([LOOP, SCRATCH], tmp_path, QUICK, again=True).folder != first.folder
 
 
+@pytest.mark.slow
 def test_other_versions_and_other_peoples_optimizers_begin_a_new_run(tmp_path, monkeypatch, make_environment):
     theirs = replace(LOOP, implementation="torch.optim:RMSprop")
     folders = set()
@@ -291,6 +293,7 @@ def test_a_damaged_run_is_named_and_left_out_whole(tmp_path, clean_commit):
     assert not bench([LOOP], tmp_path, QUICK).continued
 
 
+@pytest.mark.slow
 def test_among_thousands_of_runs_only_those_that_were_asked_for_the_same_are_read(
     tmp_path, monkeypatch, make_environment
 ):

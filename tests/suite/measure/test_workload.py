@@ -67,6 +67,7 @@ def test_every_implementation_is_right_in_every_dtype_on_the_cpu(name, dtype):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("layout", "size"), [("book", "6"), ("many", "1e6")])
 @pytest.mark.parametrize("name", ["scratch", "builtin-loop", "builtin-foreach"])
 def test_implementations_are_right_for_lists_of_tensors(name, layout, size):
@@ -132,6 +133,7 @@ def test_the_message_names_the_worst_element_with_what_was_found_and_expected():
     assert message.startswith("WrongResultError: tensor 0, element [3, 0]: found ")
 
 
+@pytest.mark.slow
 def test_an_error_in_a_late_element_of_a_large_tensor_is_found():
     message = failure(broken(lambda self, p: p[2**20 + 17].add_(1.0)), size="1e7", dtype="float16")
     assert message.startswith("WrongResultError: tensor 0, element [1048593]: found ")
@@ -301,6 +303,7 @@ def test_gradients_are_not_zero_and_the_second_half_undoes_the_first():
         assert scales[0] > 3 * scales[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["scratch", "builtin-loop"])
 def test_parameters_stay_where_they_are_however_many_steps_are_taken(name):
     with Workload(case(name, size="1e5")) as workload:

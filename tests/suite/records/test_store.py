@@ -131,6 +131,7 @@ print(sorted({"torch", "psutil", "cpuinfo"} & set(sys.modules)))
 """
 
 
+@pytest.mark.slow
 def test_reading_records_loads_nothing_that_measures(tmp_path, make_record):
     write_reproduction(tmp_path, make_record())
     answer = subprocess.run(

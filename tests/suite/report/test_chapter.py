@@ -52,6 +52,7 @@ def inputs_of(tmp_path):
     return read
 
 
+@pytest.mark.slow
 def test_the_page_has_a_row_for_each_printed_value_and_a_cell_for_each_curve_and_program(record, inputs_of):
     [page] = chapter.pages(inputs_of(record))
     shown = page_from(page.blocks)
@@ -65,6 +66,7 @@ def test_the_page_has_a_row_for_each_printed_value_and_a_cell_for_each_curve_and
     assert "59 of 59 pairs of a printed curve and another program excluded" in shown.text
 
 
+@pytest.mark.slow
 def test_a_pair_that_is_not_told_apart_is_named(record, inputs_of):
     adam = record.programs["adam-scratch"]
     could = tuple(replace(r, as_extreme=99) if r.curve == "sgd-scratch, notebook" else r for r in adam.curves)
@@ -83,6 +85,7 @@ def test_the_surrogate_says_that_it_judges_no_curve_and_shows_no_matrix(record, 
     assert "Which curve could have come from which program" not in shown.text
 
 
+@pytest.mark.slow
 def test_a_record_of_the_chapter_answers_for_section_7_6_as_well(record, inputs_of):
     inputs = inputs_of(record)
     [section] = inputs.reproductions

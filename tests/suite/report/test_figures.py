@@ -68,6 +68,7 @@ def test_ids_are_unique_over_all_figures_of_a_page(drawings):
     assert len(ids) == len(set(ids)) > 0
 
 
+@pytest.mark.slow
 def test_matplotlibs_settings_are_left_as_they_were_and_do_not_matter(make_record, drawings):
     with matplotlib.rc_context({"font.size": 30, "lines.linewidth": 9}):
         before = dict(matplotlib.rcParams)
@@ -84,10 +85,12 @@ def test_an_interrupted_run_shows_the_figures_that_it_has_data_for(interrupted, 
     assert set(drawn) == {"trajectories", "seconds-rmsprop-scratch", "seconds-rmsprop-concise", "order"}
 
 
+@pytest.mark.slow
 def test_thousands_of_runs_are_thinned(make_record):
     drawings = draw_reproduction(judge(make_record(runs=3000)))
     assert all(len(drawing.file) < 150_000 for drawing in drawings.values())
 
 
+@pytest.mark.slow
 def test_one_run_and_one_seed_are_drawn(make_record):
     assert len(draw_reproduction(judge(make_record(runs=1, seeds=1)))) == 8

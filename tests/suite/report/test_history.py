@@ -103,6 +103,7 @@ def test_implementations_of_one_point_share_a_figure(page_with):
     assert set(names) <= {text.get_text().strip() for text in page.all("text")}
 
 
+@pytest.mark.slow
 def test_figures_with_a_change_point_stand_first_and_what_is_beyond_the_cap_is_counted(page_with):
     many = [series(f"scratch-cpu-float32-{size}-single-1t") for size in range(1, 30)]
     stepped = series("scratch-cpu-float32-77-single-1t", step=8)
@@ -121,6 +122,7 @@ def test_the_markdown_has_few_figures_and_no_list_of_every_series(tmp_path):
     assert "Every series" not in markdown.render(page.blocks)
 
 
+@pytest.mark.slow
 def test_figures_end_where_the_page_would_grow_too_large(page_with, monkeypatch):
     monkeypatch.setattr(history, "_FIGURES_BYTES", 50_000)
     page = page_with([series(f"scratch-cpu-float32-{size}-single-1t") for size in range(1, 10)])

@@ -35,6 +35,7 @@ def tree(folder):
     }
 
 
+@pytest.mark.slow
 def test_all_pages_and_figures_are_written_and_named(tmp_path, results):
     report = build_report(results, tmp_path / "new" / "reports")
     written = set(tree(tmp_path / "new" / "reports"))
@@ -66,6 +67,7 @@ def test_two_builds_give_the_same_bytes_also_in_another_process_with_other_setti
     assert tree(tmp_path / "there") == tree(whole / "reports")
 
 
+@pytest.mark.slow
 def test_markup_in_names_is_shown_not_obeyed(tmp_path, page_of, make_record, make_environment, put):
     for day in (1, 2):
         made = make_environment(
@@ -137,6 +139,7 @@ def test_the_twin_shows_its_figures_with_what_they_say(site):
         assert unescape(alt).replace("\\", "") in unescape(described).replace("\\", "")
 
 
+@pytest.mark.slow
 def test_an_output_below_a_file_is_refused_in_one_line(tmp_path, results):
     (tmp_path / "file").write_text("mine", encoding="utf-8")
     with pytest.raises(UserError, match=r"cannot write to .*file") as refusal:
@@ -145,6 +148,7 @@ def test_an_output_below_a_file_is_refused_in_one_line(tmp_path, results):
     assert (tmp_path / "file").read_text("utf-8") == "mine"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failing", [0, 9])
 def test_a_disk_that_fills_up_leaves_the_former_report_whole(tmp_path, results, monkeypatch, failing):
     (tmp_path / "empty").mkdir()
@@ -174,6 +178,7 @@ def test_an_error_while_drawing_leaves_the_former_report_whole(tmp_path, results
     assert tree(tmp_path / "reports") == before
 
 
+@pytest.mark.slow
 def test_pages_and_figures_of_a_former_site_that_are_no_more_are_removed_and_nothing_else(
     tmp_path, results, put
 ):

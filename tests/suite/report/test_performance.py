@@ -112,6 +112,7 @@ def test_an_implementation_that_was_skipped_throughout_has_no_column(tmp_path, m
     assert "builtin-capturable" not in section(tmp_path).tables[0].columns
 
 
+@pytest.mark.slow
 def test_points_go_from_small_to_large_and_a_point_that_lacks_a_case_says_so(tmp_path, matrix):
     rows = rows_of(section(tmp_path).tables[0])
     assert [name.partition(",")[0] for name in rows] == ["6", "1e3", "1e5", "1e6"]
@@ -169,6 +170,7 @@ def test_without_the_reference_there_is_a_time_and_no_speed_up(tmp_path, put):
     assert rows_of(section(tmp_path).tables[0])["1e5, one tensor, 1 thread"]["scratch"] == "100 µs"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_bench_is_shown_before_pytest_benchmark_and_that_before_asv(tmp_path, put):
     def measured_by():
@@ -266,6 +268,7 @@ def test_many_reasons_are_capped_and_counted(put, texts):
     assert "and 5 more sentences like these" in texts()[0]
 
 
+@pytest.mark.slow
 def test_machines_whose_figures_would_make_the_page_too_large_have_tables_alone(
     put, texts, tmp_path, monkeypatch
 ):

@@ -8,6 +8,7 @@ from rmsprop.suite.report.build import build_report
 pytestmark = pytest.mark.usefixtures("undrawn")
 
 
+@pytest.mark.slow
 def test_damaged_foreign_newer_and_contradictory_files_are_named_and_the_rest_is_reported(
     tmp_path, page_of, twin_of, put, make_record
 ):

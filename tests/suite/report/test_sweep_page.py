@@ -78,6 +78,7 @@ def test_a_sweep_in_which_all_diverges_has_a_page(make_sweep):
     assert "∞ at" in page_from(page.blocks).text
 
 
+@pytest.mark.slow
 def test_each_job_has_a_page_of_its_own_which_says_what_it_is_about(make_sweep):
     book, digits = pages(Only(make_sweep(), make_sweep(losses, job="digits"), make_sweep()))
     assert (book.path, digits.path) == ("sweep.html", "sweep-digits.html")
@@ -99,6 +100,7 @@ def test_older_sweeps_are_listed(make_sweep):
     assert row[1:] == ["example-2cpu", "012345678", "900", "sgd, rmsprop"]
 
 
+@pytest.mark.slow
 def test_conditions_have_sections_of_their_own_up_to_a_number(make_sweep):
     [page] = pages(Only(make_sweep(batch_size=(1, 2, 3, 4, 5))))
     text = page_from(page.blocks).text

@@ -39,6 +39,7 @@ class Scratch:
         self.step = CHAPTER[name].from_scratch(params, hyperparameters)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 5e-6)], ids=["double", "single"]
@@ -65,6 +66,7 @@ def test_the_losses_are_those_of_one_training_at_a_time(rows, name, dtype, toler
         np.testing.assert_array_equal(ends.rows[number], reached)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_bits_do_not_depend_on_what_trains_beside(rows, dtype):
     program = replace(RMSPROP, num_epochs=1)

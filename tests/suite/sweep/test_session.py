@@ -17,11 +17,13 @@ from rmsprop.suite.sweep.work import Software, carry_out
 from tests.suite.sweep.conftest import GRID, ROWS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [128, 1000, 100_000])
 def test_the_size_of_chunks_changes_no_bit(sweep, bits, expected, tmp_path, most):
     assert bits(sweep(tmp_path, most=most)) == expected
 
 
+@pytest.mark.slow
 def test_nor_does_it_with_the_digits(sweep_digits, bits, expected_digits, tmp_path):
     assert bits(sweep_digits(tmp_path, most=32)) == expected_digits
 
@@ -51,6 +53,7 @@ def stop_after(count):
     return engine
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_goes_on_and_trains_nothing_twice(sweep, bits, expected, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         sweep(tmp_path, stop_after(5))
@@ -105,6 +108,7 @@ def test_a_sweep_goes_on_only_with_what_belongs_to_it(tmp_path, monkeypatch, mak
     assert len(other.left) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["cut", "empty", "foreign", "other sweep"])
 def test_a_damaged_chunk_is_trained_again(sweep, bits, expected, tmp_path, damage):
     folder = sweep(tmp_path)
