@@ -112,7 +112,7 @@ class Section:
         yield from self.tables[:1]
         yield Detail(self.tables[1:])
         if self.marked:
-            yield note(RATIO_MARK)
+            yield note(f"{RATIO_MARK} The warnings, one of each kind in full:")
             yield Sentences(self.marked)
         if self.notes:
             yield Detail((Heading("Notes", level=3), Sentences(self.notes)))
