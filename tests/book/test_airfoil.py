@@ -216,6 +216,7 @@ def test_when_a_mirror_fails_the_next_one_serves(server, cache, table, bad):
     assert server.requests == ["/bad", "/good"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", BAD_ANSWERS)
 def test_when_every_mirror_fails_the_surrogate_says_why(server, cache, table, bad):
     answer, reason = BAD_ANSWERS[bad]

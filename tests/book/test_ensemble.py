@@ -47,6 +47,7 @@ def assert_equals_the_loop(result, seeds, X, y, bound):
         torch.testing.assert_close(result.bias[i], run.bias, rtol=10 * bound, atol=10 * bound)
 
 
+@pytest.mark.slow
 @every
 @pytest.mark.parametrize("dtype", BOUNDS, ids=str)
 def test_each_seed_equals_the_sequential_loop_with_that_seed(program, dtype):
@@ -332,6 +333,7 @@ def test_a_gpu_gives_the_losses_of_the_cpu(program):
         torch.testing.assert_close(there.losses, here.losses, rtol=bound, atol=bound)
 
 
+@pytest.mark.slow
 @both
 def test_the_real_rows_give_the_losses_of_the_sequential_loop(program, real_data):
     X, y = load_airfoil(real_data).to("cpu", torch.float32)

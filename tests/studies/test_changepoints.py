@@ -79,6 +79,7 @@ def test_looking_after_every_point_counts_an_alarm_once():
     assert score("", lambda values: [(10, True)], setting, 1).slower == 1
 
 
+@pytest.mark.slow
 def test_the_t_scan_alarms_on_alike_neighbours_where_the_detector_does_not():
     setting = SeriesSetting("null", "AR(1) 0.9", sd=0.04)
     blind = score("", lambda values: t_scan(values, 0.05), setting, 50)

@@ -52,6 +52,7 @@ def assert_one_clear_line(error):
 # ---- construction
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_torchs_own_bad_inputs_raise_torchs_own_errors(dtype):
     pytest.importorskip("expecttest", reason="torch's own optimizer inputs need the package expecttest")

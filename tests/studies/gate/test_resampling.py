@@ -25,6 +25,7 @@ def unchanged(simulate, matrix, rng):
     return [simulate(rng, matrix, sd=0.01) for _ in range(3)]
 
 
+@pytest.mark.slow
 def test_drawn_matrices_without_a_change_do_not_alarm_and_a_slowed_family_does(unchanged, rng):
     like, pool = unchanged[0], pool_of(unchanged)
     quiet = [judge_gate(resample(like, pool, rng)[0]).outcome for _ in range(20)]

@@ -189,6 +189,7 @@ def test_a_commit_without_the_program_s_optimizer_is_skipped(monkeypatch):
         program_job("adam-concise", data="surrogate")
 
 
+@pytest.mark.slow
 def test_asv_takes_every_program_of_the_chapter():
     from benchmarks import steps  # noqa: PLC0415 (what only this test needs)
 

@@ -29,6 +29,7 @@ def test_a_sample_without_a_pause_is_taken_once():
     assert Pauses().undisturbed(calls([0.0])) == 1
 
 
+@pytest.mark.slow
 def test_a_sample_with_a_pause_is_taken_again():
     pauses = Pauses()
     sample = calls([2 * STILL, 0.0, 2 * STILL, 0.0])

@@ -283,6 +283,7 @@ def test_two_runs_at_once_have_folders_of_their_own(tmp_path, make_environment):
     assert all(read_run(folder / "run.json").id == folder.name for folder in folders)
 
 
+@pytest.mark.slow
 def test_a_damaged_run_is_named_and_left_out_whole(tmp_path, clean_commit):
     good, bad, newer = (bench([LOOP], tmp_path, QUICK).folder for _ in range(3))
     (bad / "run.json").write_text("{")
@@ -343,6 +344,7 @@ def test_with_local_changes_everything_is_measured_again(tmp_path, monkeypatch, 
     assert "dirty" in first.name
 
 
+@pytest.mark.slow
 def test_a_damaged_record_is_measured_anew_and_not_overwritten(tmp_path, clean_commit):
     asked = [LOOP, replace(LOOP, size="1e5")]
     folder = bench(asked, tmp_path, QUICK).folder

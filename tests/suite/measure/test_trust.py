@@ -45,6 +45,7 @@ def test_stretches_of_time_add_up_and_the_lowest_clock_counts():
     assert found == Spent(all=20.0, busy=4.0, stolen=0.0, own=2.0, clock=0.5)
 
 
+@pytest.mark.slow
 def test_a_watch_sees_the_work_of_other_processes():
     spin = "import time\nend = time.time() + 20\nwhile time.time() < end: pass"
     with subprocess.Popen([sys.executable, "-c", spin]) as other:

@@ -114,6 +114,7 @@ def test_figures_with_a_change_point_stand_first_and_what_is_beyond_the_cap_is_c
     assert "6 further figures are left out" in page.text
 
 
+@pytest.mark.slow
 def test_the_markdown_has_few_figures_and_no_list_of_every_series(tmp_path):
     many = tuple(series(f"scratch-cpu-float32-{size}-single-1t") for size in range(1, 9))
     [page] = history.pages(replace(read_inputs(tmp_path), history=History(many, ()), alerts=()))
@@ -173,6 +174,7 @@ def asv_file(commit, day, value):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_change_point_in_asvs_results_is_found_shown_and_said_on_the_overview(tmp_path, page_of, twin_of):
     folder = tmp_path / "results" / "asv" / "m"
     folder.mkdir(parents=True)

@@ -203,6 +203,7 @@ def test_nothing_measured_gives_a_page_that_says_what_to_run(tmp_path, page_of, 
     assert "rmsprop reproduce" in twin_of(tmp_path / "reports")
 
 
+@pytest.mark.slow
 def test_the_newest_run_is_shown_and_the_others_apart_with_machine_commit_and_date(tmp_path, put, page_of):
     def measure(*started, commit, **where):
         for name, step in (("builtin-loop", 4e-4), ("fused", 1e-4)):

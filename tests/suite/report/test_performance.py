@@ -93,6 +93,7 @@ def test_every_implementation_stands_in_the_table_with_its_time_or_why_it_has_no
     }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_both_pages_show_the_steps_and_the_warnings_and_the_site_what_was_left_out(matrix, texts):
     page, twin = texts()
@@ -154,6 +155,7 @@ def test_a_machine_is_compared_with_the_others_at_the_point_that_most_of_them_me
     assert rows["slow"]["Case"] == "cpu, 1e6, one tensor, 1 thread"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_each_machine_has_a_section_and_beyond_four_they_are_counted(put, texts, tmp_path, page_of):
     for day in range(1, 7):

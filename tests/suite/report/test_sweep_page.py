@@ -29,6 +29,7 @@ def page(make_sweep):
     return page
 
 
+@pytest.mark.slow
 def test_the_answer_names_the_lowest_and_says_how_rmsprop_stands(make_sweep, page):
     text = page_from(page.blocks).text
     assert "that of rmsprop: 0.2600 at lr 0.1, γ 0.5, ε 1e-06." in text

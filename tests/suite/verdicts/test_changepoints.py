@@ -114,6 +114,7 @@ def test_a_change_soon_after_another_one_is_found():
     assert [(one.index, one.seen) for one in find_change_points(values)] == [(30, 33), (35, 38)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("after", "least"), [(3, 0.25), (6, 0.75), (12, 0.93)])
 def test_5_percent_steps_are_found_at_sd_2_percent(after, least):
     # 2623c63 found 90% after 3 points by one look at the whole series. Each commit is a look now, and at most

@@ -58,6 +58,7 @@ def test_no_change_alarms_in_at_most_a_hundredth_of_matrices(simulate, matrix, r
     assert sum(decision.outcome == "regression" for decision in outcomes) <= 300 * POLICY.alpha
 
 
+@pytest.mark.slow
 def test_a_change_below_the_margin_does_not_alarm(simulate, matrix, rng):
     barely = dict.fromkeys(matrix, math.log(1.009))
     assert not any(judge_gate(simulate(rng, barely, sd=0.01)).found("slower") for _ in range(20))

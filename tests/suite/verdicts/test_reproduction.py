@@ -181,6 +181,7 @@ def test_agreement_sees_a_sequential_loop_that_is_another_program(make_record):
     assert judge(with_program(record, "rmsprop-scratch", losses=shifted)).agreement["rmsprop-scratch"] < 1e-6
 
 
+@pytest.mark.slow
 def test_agreement_counts_the_ensemble_as_a_sample(make_record):
     """Two samples of the same distribution, 100 each: p below 0.05 in about a twentieth of the cases."""
     rng = np.random.default_rng(0)
