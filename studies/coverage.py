@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import combinations, permutations
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from scipy import stats
 
@@ -25,6 +26,8 @@ from rmsprop.suite.verdicts.ratios import LEAST_PROCESSES
 from rmsprop.suite.verdicts.speed import Runs, measured_steps
 
 CASE = list(AXES)
+_DRAWS = 4_000
+"""Of the bootstrap."""
 LARGE, SMALL = 0.20, 0.05
 """Changes, between two runs of the same code, that warnings should and should not meet."""
 
@@ -39,6 +42,8 @@ class Coverage:
         Ordered pairs of speed-ups: each run's interval and another run's ratio.
     covered
         How many of them: the interval holds the other's ratio.
+    between
+        The 95% interval of that share, from drawing the cases again: pairs of one case depend on each other.
     expected
         The share that would if processes of all runs had one distribution.
     disjoint
@@ -50,6 +55,7 @@ class Coverage:
 
     ratios: int
     covered: int
+    between: tuple[float, float]
     expected: float
     disjoint: int
     times: dict[str, tuple[int, int]]
@@ -78,11 +84,22 @@ def coverage(runs: Sequence[pd.DataFrame]) -> Coverage:
     return Coverage(
         len(known),
         int(covered.sum()),
+        _between(covered.groupby([known[axis] for axis in CASE], dropna=False).agg(["sum", "count"])),
         float(2 * stats.t.cdf(t / math.sqrt(2), processes - 1) - 1),
         int(apart.sum()) // 2,
         _flagged(once, "median", "trusted"),
         _flagged(compared, "ratio", "ratio_trusted"),
     )
+
+
+def _between(cases: pd.DataFrame) -> tuple[float, float]:
+    """Bootstrap of the share, from what was covered and counted of each case."""
+    if cases.empty:
+        return 0.0, 1.0
+    drawn = np.random.default_rng(0).integers(0, len(cases), (_DRAWS, len(cases)))
+    sums = cases.to_numpy()[drawn].sum(axis=1)
+    low, high = np.quantile(sums[:, 0] / sums[:, 1], (0.025, 0.975))
+    return float(low), float(high)
 
 
 def _flagged(pairs: pd.DataFrame, number: str, trusted: str) -> dict[str, tuple[int, int]]:
@@ -118,6 +135,7 @@ def steps_by_run(results: Path) -> tuple[list[pd.DataFrame], list[str]]:
 def page(found: Coverage, words: Iterable[str]) -> str:
     """The README beside the records."""
     share = found.covered / max(1, found.ratios)
+    low, high = found.between
     lines = [
         "# Runs of the same code",
         "",
@@ -128,7 +146,8 @@ def page(found: Coverage, words: Iterable[str]) -> str:
         "| question | found |",
         "| --- | --- |",
         f"| the 95% interval of a run's speed-up holds another run's | {found.covered} of {found.ratios} "
-        f"({share:.0%}; {found.expected:.0%} if all processes had one distribution) |",
+        f"({share:.0%}, {low:.0%} to {high:.0%} over cases; {found.expected:.0%} if all processes had one "
+        "distribution) |",
         f"| the intervals of two runs have no common point | {found.disjoint} of {found.ratios // 2} |",
         *(
             f"| a warning stands at a {what} that changed by {name} | {flagged} of {number} |"

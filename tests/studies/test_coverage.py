@@ -35,12 +35,14 @@ def test_runs_of_one_distribution_cover_each_other_as_expected():
     assert found.ratios == 12 * CASES
     assert found.expected == pytest.approx(2 * stats.t.cdf(stats.t.ppf(0.975, 4) / 2**0.5, 4) - 1)
     assert found.covered / found.ratios == pytest.approx(found.expected, abs=0.02)
+    assert found.between[0] < found.expected < found.between[1]
 
 
 def test_runs_that_drift_cover_less_and_are_more_often_disjoint():
     draw = np.random.default_rng(0)
     still, drifting = (coverage([run(draw, drift=drift) for _ in range(4)]) for drift in (0.0, 0.2))
     assert drifting.covered < 0.6 * still.covered
+    assert drifting.between[1] < still.between[0]
     assert drifting.disjoint > 3 * still.disjoint
 
 
@@ -52,8 +54,8 @@ def test_the_reference_is_compared_with_nothing():
 
 def test_the_page_states_the_counts():
     changes = {"above 20%": (10, 9)}, {"below 5%": (20, 3)}
-    text = page(Coverage(100, 83, 0.88, 4, *changes), ["a: load 1.0 to 2.0, 3 processes"])
-    assert "83 of 100 (83%; 88% if all processes had one distribution)" in text
+    text = page(Coverage(100, 83, (0.75, 0.9), 0.88, 4, *changes), ["a: load 1.0 to 2.0, 3 processes"])
+    assert "83 of 100 (83%, 75% to 90% over cases; 88% if all processes had one distribution)" in text
     assert "| a warning stands at a step's time that changed by above 20% | 9 of 10 |" in text
     assert "| a warning stands at a speed-up that changed by below 5% | 3 of 20 |" in text
 
