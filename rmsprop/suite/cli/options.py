@@ -115,7 +115,7 @@ class BenchOptions:
         str,
         among(
             PROFILES,
-            "Smoke takes a minute, regular ten, fused fifteen, and full takes hours. Which list of cases",
+            "Smoke takes two minutes, regular ten, fused fifteen, and full takes hours. Which list of cases",
         ),
     ] = "regular"
     implementation: Annotated[

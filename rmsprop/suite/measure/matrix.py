@@ -101,7 +101,7 @@ PROFILES = {
         CaseBlock(DEVICES, FLOAT32, (E5, E6, E7, RESNET50), (0,), momenta=(0.9,)),
     ),
 }
-"""smoke: under a minute. regular: what people ask about, in under 10 minutes on two cores. fused: what
+"""smoke: under two minutes. regular: what people ask about, in under 10 minutes on two cores. fused: what
 FusedRMSprop is held to, in a quarter of an hour. full: all, in hours."""
 
 

@@ -49,14 +49,14 @@ class Effort:
     case_seconds: float
     job_runs: int
     cold: bool
-    processes: int
+    processes: int = 5
 
 
 EFFORTS = {
-    "smoke": Effort(case_seconds=0.3, job_runs=1, cold=False, processes=3),
-    "regular": Effort(case_seconds=1.0, job_runs=5, cold=True, processes=5),
-    "fused": Effort(case_seconds=1.0, job_runs=5, cold=True, processes=5),
-    "full": Effort(case_seconds=2.0, job_runs=10, cold=True, processes=5),
+    "smoke": Effort(case_seconds=0.3, job_runs=1, cold=False),
+    "regular": Effort(case_seconds=1.0, job_runs=5, cold=True),
+    "fused": Effort(case_seconds=1.0, job_runs=5, cold=True),
+    "full": Effort(case_seconds=2.0, job_runs=10, cold=True),
 }
 
 

@@ -150,7 +150,7 @@ def _speed(inputs: Inputs) -> Iterator[Block]:
         yield paragraph(
             "Nothing was measured yet. In a checkout, run ",
             Code("rmsprop bench --profile smoke"),
-            ", which takes a minute, then ",
+            ", which takes one or two minutes, then ",
             Code("rmsprop report"),
             " again.",
         )
