@@ -42,6 +42,7 @@ def test_a_program_is_trained_as_its_section_calls_it():
         assert train(PROGRAMS[name], *rows(50), seed=3).losses == loop(*rows(50), seed=3).losses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_every_hyperparameter_of_every_program_counts(name):
     """None of them is replaced by a default on its way to the step."""

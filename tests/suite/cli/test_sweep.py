@@ -36,6 +36,7 @@ def test_axes_come_from_the_profile_and_what_is_given_takes_their_place():
     assert SweepOptions(scheduler="tcp://a:1").processes == 0
 
 
+@pytest.mark.slow
 def test_the_best_points_are_shown_and_a_second_run_trains_nothing(tmp_path):
     first = swept(tmp_path)
     assert first.exit_code == 0, first.output
@@ -59,6 +60,7 @@ def test_a_list_trains_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_digits_are_swept_stored_and_gone_on_with_as_the_books_job_is(tmp_path):
     pytest.importorskip("sklearn")
     command = [

@@ -159,6 +159,7 @@ def test_what_a_suite_prints_does_not_mix_with_the_answers(tmp_path):
     assert set(answer.stderr.split()) == {"loud", "louder", "loudest"}
 
 
+@pytest.mark.slow
 def test_a_turn_in_which_the_process_stood_still_is_taken_again(suite, greeted, monkeypatch):
     turns = iter([0.0, 2 * pauses.STILL, 0.0, 0.0])
 

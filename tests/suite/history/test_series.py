@@ -259,6 +259,7 @@ def test_one_commit_or_no_results_are_no_alert(tmp_path, write_asv, steady):
     assert not history.series[0].long_enough
 
 
+@pytest.mark.slow
 def test_the_results_of_this_checkout_are_a_history():
     if not (CHECKOUT / "results" / "asv").is_dir():
         pytest.skip("needs the checkout's results/asv")

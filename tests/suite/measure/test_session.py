@@ -134,6 +134,7 @@ def test_the_books_layout_also_runs_the_books_job_and_the_cold_start(make_enviro
     assert samples["first_step"][0] > 0
 
 
+@pytest.mark.slow
 def test_the_layout_of_the_digits_also_trains_them(make_environment):
     pytest.importorskip("sklearn")
     case = Case("builtin-loop", "cpu", "float32", "2410", "digits", 1)
@@ -206,6 +207,7 @@ def test_without_a_ceiling_the_steps_are_measured_and_a_note_says_why(monkeypatc
     assert record.notes == ("ceiling not measured: out of memory",)
 
 
+@pytest.mark.slow
 def test_what_the_memory_does_not_hold_at_once_is_measured_in_groups_each_with_the_reference(
     tmp_path, monkeypatch, clean_commit
 ):
@@ -255,6 +257,7 @@ def test_an_interrupted_run_goes_on_and_measures_a_point_that_is_not_whole_anew(
     assert third.folder != first.folder  # it was whole
 
 
+@pytest.mark.slow
 def test_again_begins_a_new_run(tmp_path, clean_commit):
     first = bench([LOOP, SCRATCH], tmp_path, QUICK)
     (first.folder / f"{LOOP.id}.json").unlink()
@@ -336,6 +339,7 @@ def test_what_is_measured_beside_the_steps_may_fail_without_losing_them(make_env
     assert note.startswith("peak memory not measured: no profiler here (test_session.py, line")
 
 
+@pytest.mark.slow
 def test_with_local_changes_everything_is_measured_again(tmp_path, monkeypatch, make_environment):
     monkeypatch.setattr(runner, "capture_environment", lambda: make_environment(dirty=True))
     first = bench([LOOP, SCRATCH], tmp_path, QUICK).folder

@@ -70,6 +70,7 @@ def test_an_optimizer_that_raises_has_its_line_and_no_times(put, page):
     assert not tables(found, "How fast")
 
 
+@pytest.mark.slow
 def test_the_loss_stands_beside_rmsprops_of_the_same_turn_alone(put, page):
     def train(name, losses, **when):
         put(name, layout="book", size="6", samples={"curve": losses, "peak": (96.0,)}, **when)

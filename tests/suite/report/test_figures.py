@@ -77,6 +77,7 @@ def test_matplotlibs_settings_are_left_as_they_were_and_do_not_matter(make_recor
     assert again == drawings
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_shows_the_figures_that_it_has_data_for(interrupted, make_record):
     assert set(draw_reproduction(judge(interrupted))) == {"trajectories"}
     record = make_record()

@@ -27,6 +27,7 @@ def test_each_claim_is_one_line_that_leads_to_its_evidence(reports, page_of):
     assert page.text.count("reproduced: ") == 2
 
 
+@pytest.mark.slow
 def test_every_link_of_the_site_leads_somewhere(tmp_path, put, make_record, page_of):
     put()
     write_reproduction(tmp_path / "results", make_record())
@@ -117,6 +118,7 @@ def test_the_fastest_is_named_with_its_ratio(tmp_path, put):
     )
 
 
+@pytest.mark.slow
 def test_what_was_not_measured_in_turns_makes_no_headline(tmp_path, put):
     put("builtin-loop", 4e-4)
     put("builtin-compiled", 1e-4)
@@ -258,6 +260,7 @@ def test_after_a_run_the_sentences_speak_of_that_run_alone(tmp_path, put, make_r
     assert page_from(page.blocks).table("Other runs on record")[0][2] == "2026-01-02 03:04 UTC"
 
 
+@pytest.mark.slow
 def test_of_two_runs_at_one_time_each_answers_for_itself(tmp_path, put, make_record):
     results, at = tmp_path / "results", "2026-02-01T00:00:00+00:00"
     for name, mean, step in (("one", 0.3, 9e-4), ("two", 0.2435, 3e-4)):

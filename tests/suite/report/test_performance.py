@@ -263,6 +263,7 @@ def test_notes_are_said_once_with_their_number_of_cases(put, texts):
     assert texts()[0].count("eps is 0.01 (2 cases, such as ") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_many_reasons_are_capped_and_counted(put, texts):
     for number in range(25):

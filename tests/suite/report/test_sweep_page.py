@@ -110,6 +110,7 @@ def test_conditions_have_sections_of_their_own_up_to_a_number(make_sweep):
     assert "1 combination of batch size, epochs and dtype more" in text
 
 
+@pytest.mark.slow
 def test_the_report_has_the_page_and_without_a_sweep_it_has_none(make_sweep, tmp_path):
     assert list(pages(Only())) == []
     sweep = make_sweep()

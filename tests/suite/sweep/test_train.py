@@ -52,6 +52,7 @@ def test_a_batch_that_divides_nothing_has_a_shorter_last_one_as_the_books_has():
     np.testing.assert_allclose(ends.loss[0], residual.square().mean(0).numpy() / 2, rtol=1e-12)
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(st.data(), st.sampled_from(sorted(OPTIMIZERS)))
 def test_bits_do_not_depend_on_what_trains_beside(data, name):

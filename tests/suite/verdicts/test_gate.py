@@ -73,6 +73,7 @@ def test_five_percent_in_one_family_is_found_in_all_its_cases_and_in_no_other(si
         assert {case for f in decision.found("slower") for case in f.cases} == set(list(slowed)[16:24])
 
 
+@pytest.mark.slow
 def test_three_percent_in_one_case_is_found_most_of_the_time(simulate, matrix, rng):
     slowed = matrix | {"family1-3": math.log(1.03)}
     found = [judge_gate(simulate(rng, slowed, sd=0.012)).found("slower") for _ in range(20)]
