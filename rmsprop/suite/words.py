@@ -77,6 +77,14 @@ SCATTERED = 0.10
 """Distance of the samples' quartiles, over their median, that is too much; of samples of one process."""
 
 
+_WARNING = re.compile(r"; (?=\w+: )")
+
+
+def each_warning(joined: str | None) -> list[str]:
+    """The warnings of a row of the frame, which joins them."""
+    return _WARNING.split(joined) if joined else []
+
+
 def unstable(medians: Sequence[float]) -> str | None:
     """The warning of processes that gave different times; None where they agree, or there is only one."""
     apart = (max(medians) - min(medians)) / statistics.median(medians)

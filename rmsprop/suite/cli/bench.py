@@ -110,8 +110,8 @@ def show_bench(records: list[BenchRecord], results: Path) -> None:
         for kind, remark in remarks.items():
             said.setdefault(kind, []).append((remark, record.axes.id))
     for (remark, first), *others in said.values():
-        more = f" and {len(others)} more" if others else ""
-        console.print(f"{escape(remark)} ({escape(first)}{more})", soft_wrap=True)
+        cases = f"{len(others) + 1} cases, such as {first}" if others else first
+        console.print(f"{escape(remark)} ({escape(cases)})", soft_wrap=True)
     for folder in dict.fromkeys((one.environment.machine, one.run or "") for one in records):
         console.print(f"records: {escape(str(results.joinpath('bench', *folder)))}", soft_wrap=True)
 
@@ -122,6 +122,13 @@ def _warnings(record: BenchRecord, faster: dict[Case, SpeedUp]) -> list[str]:
     return [*record.warnings, *([ratio.warning] if ratio and ratio.warning else [])]
 
 
+def _reach(ratio: SpeedUp) -> str:
+    """How far its interval reaches: as a share, or as a factor in both directions."""
+    if not ratio.reach:
+        return ""
+    return f" ±{max(ratio.reach, 0.01):.0%}" if ratio.reach < 1 else f" ×÷{1 + ratio.reach:.2g}"
+
+
 def _bench_table(measured: list[BenchRecord], faster: dict[Case, SpeedUp]) -> Table:
     table = Table(
         title="One step: time, speed-up over builtin-loop, share of ceiling, extra memory",
@@ -130,7 +137,7 @@ def _bench_table(measured: list[BenchRecord], faster: dict[Case, SpeedUp]) -> Ta
         collapse_padding=True,
     )
     table.add_column("case", no_wrap=True)
-    for column in ("step", "ns/elem", "x loop", "ceil", "MiB"):
+    for column in ("step", "ns/el", "x loop", "ceil", "MiB"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("warnings")
     point = None
@@ -140,14 +147,15 @@ def _bench_table(measured: list[BenchRecord], faster: dict[Case, SpeedUp]) -> Ta
             table.add_section()
             table.add_row(f"[bold]{escape(point)}[/]")
         step = record.measurement.step_seconds
+        nanoseconds = step / record.measurement.elements * 1e9
         ratio = faster.get(record.axes)
         ceiling = record.measurement.ceiling_seconds
         peak = record.measurement.samples.get("peak")
         table.add_row(
             escape(f"  {record.axes.implementation}"),
             duration(step),
-            f"{step / record.measurement.elements * 1e9:.3g}",
-            "" if ratio is None else f"{ratio.ratio:.2f}" + (f" ±{ratio.reach:.0%}" if ratio.reach else ""),
+            f"{nanoseconds:.3g}" if nanoseconds < 1000 else f"{nanoseconds:.0f}",
+            "" if ratio is None else f"{ratio.ratio:.3g}{_reach(ratio)}",
             "" if ceiling is None else f"{ceiling / step:.0%}",
             "" if peak is None else f"{peak[0] / 2**20:.2f}",
             ", ".join(f"[yellow]{warning.partition(':')[0]}[/]" for warning in _warnings(record, faster)),

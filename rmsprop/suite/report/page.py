@@ -37,7 +37,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rmsprop.suite.report.figures.canvas import Drawing
-from rmsprop.suite.verdicts.ratios import LEAST_PROCESSES, WIDE
+from rmsprop.suite.verdicts.ratios import WIDE
 
 MAX_BYTES = 2_000_000
 """Of a page. Page modules cap what they show, and say what they left out."""
@@ -46,8 +46,8 @@ MARK = "†"
 """Stands beside each number that a warning speaks against; the page says so."""
 RATIO_MARK = (
     f"{MARK} Of a time: a warning speaks against it. Of a ratio: its interval reaches further than {WIDE:.0%}"
-    f" from it, or, where fewer than {LEAST_PROCESSES} processes measured, a warning speaks against one"
-    " of the two times."
+    " from it, its samples are few or the timer too coarse; or it has no interval, and a warning speaks"
+    " against one of the two times."
 )
 """For pages that mark times and ratios."""
 

@@ -12,11 +12,14 @@ from scipy import stats
 
 from rmsprop.suite.case import REFERENCE, Case
 from rmsprop.suite.records.bench import BenchRecord, Measurement
+from rmsprop.suite.words import each_warning
 
 LEAST_PROCESSES = 3
 """Fewer say nothing of how much processes differ."""
 WIDE = 0.20
 """A ratio whose interval reaches further than this from it may be quite another one in the next run."""
+_OF_BOTH = {"unstable", "busy", "stolen", "clock"}
+"""Warnings of what meets both in turns. `timer` and `few` are not: they can make an interval narrow."""
 _CONFIDENCE = 0.95
 
 
@@ -53,13 +56,14 @@ class SpeedUp:
             "again with a longer profile or on a quieter machine, and trust no difference within it"
         )
 
-    def is_trusted(self, *, times: bool) -> bool:
-        """Whether no warning speaks against the ratio.
+    def is_trusted(self, *warnings: str | None) -> bool:
+        """Whether no warning speaks against the ratio; `warnings` are those of the two times, each joined.
 
         What slows both down, in turns, leaves the ratio as it is, and what does not makes its interval wider.
-        So the interval decides; without one, `times` does: whether no warning speaks against the two times.
+        So such warnings count only where there is no interval.
         """
-        return times if self.interval is None else self.warning is None
+        kinds = {one.partition(":")[0] for joined in warnings for one in each_warning(joined)}
+        return not kinds if self.interval is None else self.warning is None and kinds <= _OF_BOTH
 
 
 def speed_up(
@@ -74,7 +78,10 @@ def speed_up(
     processes
         How many took them: equally many each, one process after the other.
     """
-    logs = np.log(_medians(reference, processes)) - np.log(_medians(own, processes))
+    medians = _medians(reference, processes), _medians(own, processes)
+    if processes > 1 and min(map(np.min, medians)) <= 0:  # the timer saw nothing pass in one of them
+        return speed_up(reference, own)
+    logs = np.log(medians[0]) - np.log(medians[1])
     middle, interval = float(logs.mean()), None
     if processes >= LEAST_PROCESSES:
         half = stats.t.ppf((1 + _CONFIDENCE) / 2, processes - 1) * logs.std(ddof=1) / math.sqrt(processes)

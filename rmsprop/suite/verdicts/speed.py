@@ -227,12 +227,12 @@ def _with_ratios(rows: pd.DataFrame) -> pd.DataFrame:
     base = steps[steps["implementation"] == REFERENCE].drop_duplicates(["turn", *POINT], keep="last")
     base = base[["turn", *POINT, "quantity", "median", "samples", "processes", "warnings"]]
     joined = rows.merge(base, how="left", on=["turn", *POINT, "quantity"], suffixes=("", "_base"))
-    trusted = joined["warnings"].fillna("") == ""
-    both = trusted & (joined["warnings_base"].fillna("") == "")
+    warnings = joined[["warnings", "warnings_base"]].fillna("")
     found: list[tuple[float, float, float, bool, str]] = []
     compared = joined["median_base"].notna() & (joined["median"] > 0)
     columns = ["median", "samples", "processes", "median_base", "samples_base", "processes_base"]
-    for known, times, row in zip(compared, both, joined[columns].itertuples(index=False), strict=True):
+    rows_of_both = zip(compared, warnings.to_numpy(), joined[columns].itertuples(index=False), strict=True)
+    for known, said, row in rows_of_both:
         if not known:
             found.append((np.nan, np.nan, np.nan, False, ""))
             continue
@@ -245,10 +245,10 @@ def _with_ratios(rows: pd.DataFrame) -> pd.DataFrame:
             int(processes) if alike else 1,
         )
         low, high = one.interval or (np.nan, np.nan)
-        found.append((one.ratio, low, high, one.is_trusted(times=bool(times)), one.warning or ""))
+        found.append((one.ratio, low, high, one.is_trusted(*said), one.warning or ""))
     names = {"ratio": float, "low": float, "high": float, "ratio_trusted": bool, "ratio_warning": object}
     ratios = pd.DataFrame(found, columns=list(names), index=joined.index).astype(names)
-    return joined.assign(**ratios, trusted=trusted).drop(
+    return joined.assign(**ratios, trusted=warnings["warnings"] == "").drop(
         columns=["median_base", "samples_base", "processes_base", "warnings_base"]
     )
 

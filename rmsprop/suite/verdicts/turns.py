@@ -55,7 +55,7 @@ def compare(turn: pd.DataFrame, name: str, other: str) -> Comparison:
     own, rival = row_of(turn, name), row_of(turn, other)
     alike = own["processes"] is not None and own["processes"] == rival["processes"]
     found = speed_up(_samples(rival), _samples(own), int(own["processes"]) if alike else 1)
-    trusted = found.is_trusted(times=bool(own["trusted"] and rival["trusted"]))
+    trusted = found.is_trusted(own["warnings"], rival["warnings"])
     return Comparison(other, found.ratio, found.interval, trusted)
 
 

@@ -16,11 +16,28 @@ def test_an_interval_that_reaches_further_than_the_limit_gives_a_warning_with_wh
     assert words.startswith("wide: the 95% interval of the speed-up 2 is 1.67 to 2.4; measure again")
 
 
-@pytest.mark.parametrize("times", [True, False])
-def test_the_interval_decides_and_without_one_the_warnings_of_the_times(times):
-    assert SpeedUp(2.0, (4 / NARROW, NARROW)).is_trusted(times=times)
-    assert not SpeedUp(2.0, (4 / BROAD, BROAD)).is_trusted(times=times)
-    assert SpeedUp(2.0, None).is_trusted(times=times) == times
+@pytest.mark.parametrize(
+    ("warnings", "narrow", "without"),
+    [
+        ((None, ""), True, True),
+        (("", "unstable: a; measure again; busy: b"), True, False),
+        (("stolen: a; b", "clock: c"), True, False),
+        (("", "timer: too coarse; choose another clock"), False, False),
+        (("few: 1 samples; choose a longer profile", None), False, False),
+    ],
+)
+def test_the_interval_decides_but_of_few_samples_or_a_coarse_timer(warnings, narrow, without):
+    assert SpeedUp(2.0, (4 / NARROW, NARROW)).is_trusted(*warnings) == narrow
+    assert not SpeedUp(2.0, (4 / BROAD, BROAD)).is_trusted(*warnings)
+    assert SpeedUp(2.0, None).is_trusted(*warnings) == without
+
+
+@pytest.mark.parametrize("zero", [0, 1])
+def test_a_process_in_which_the_timer_saw_nothing_pass_leaves_a_ratio_without_an_interval(zero):
+    times = [[2.0] * 9, [1.0] * 9]
+    times[zero][:3] = [0.0] * 3
+    found = speed_up(*times, processes=3)
+    assert (found.ratio, found.interval, found.warning) == (2.0, None, None)
 
 
 def test_what_slows_both_in_turns_gives_no_warning_and_what_slows_one_does():

@@ -291,7 +291,7 @@ def _fast(inputs: Inputs, found: Headline | None) -> str:
             f" and is {marked(f'{one.ratio:.2f} times', one.trusted)} as fast as {found.default}{interval}"
         )
         doubted |= not one.trusted
-    warned = f" {MARK} A warning speaks against this number." if doubted else ""
+    warned = f" {MARK} A warning speaks against the number before it." if doubted else ""
     return f"{words}. Measured on {found.run.machine}, {found.run.words}.{warned}"
 
 

@@ -1,6 +1,5 @@
 """The tables of the page `performance`: steps, memory and cold start, and sentences of what was noticed."""
 
-import re
 from collections.abc import Iterable, Iterator
 
 import pandas as pd
@@ -9,7 +8,7 @@ from rmsprop.suite.case import REFERENCE
 from rmsprop.suite.records.frame import Row
 from rmsprop.suite.report.page import Cell, Table, capped, marked
 from rmsprop.suite.verdicts.speed import CASE, POINT, Run, Runs, as_rows, measured_steps
-from rmsprop.suite.words import commit_name, count, duration, size_of, slug, when
+from rmsprop.suite.words import commit_name, count, duration, each_warning, size_of, slug, when
 
 PATH = "performance.html"
 MAX_IMPLEMENTATIONS = 12
@@ -17,8 +16,6 @@ MAX_IMPLEMENTATIONS = 12
 _ROWS = 40
 _RUNS_LISTED = 60
 _MACHINES_LISTED = 100
-_WARNING = re.compile(r"; (?=\w+: )")
-"""Between two warnings of a row."""
 _COSTS = {
     ("peak", None): "Extra memory",
     ("epoch", "book"): "Book epoch",
@@ -120,7 +117,7 @@ def _cost(row: Row) -> Cell:
 def warning_sentences(rows: pd.DataFrame) -> Iterator[str]:
     """A sentence for each kind of warning: its word, how many cases, one in full."""
     warned = rows[(rows["status"] == "measured") & ~rows["trusted"]].drop_duplicates(CASE)
-    said = [(warning, case) for case in as_rows(warned) for warning in _WARNING.split(case["warnings"])]
+    said = [(warning, case) for case in as_rows(warned) for warning in each_warning(case["warnings"])]
     said += [(case["ratio_warning"], case) for case in as_rows(rows[rows["ratio_warning"] != ""])]
     kinds: dict[str, list[tuple[str, str]]] = {}
     for warning, case in said:

@@ -1,0 +1,52 @@
+"""The table of `rmsprop bench` says how sure each speed-up is, and each kind of warning once."""
+
+import pytest
+
+from rmsprop.suite.case import Case
+from rmsprop.suite.cli.bench import show_bench
+from rmsprop.suite.records.bench import BenchRecord, Measurement
+
+
+@pytest.fixture
+def shown(make_environment, tmp_path, monkeypatch, capsys):
+    """What the command prints for the medians of three processes, by implementation."""
+
+    def show(columns=80, **times):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        warnings = ("unstable: the processes differ by 39%; measure again on a quieter machine",)
+        records = [
+            BenchRecord(
+                axes=Case(name.replace("_", "-"), "cpu", "float32", "1e5", "single", 1),
+                status="measured",
+                reason=None,
+                environment=make_environment(),
+                notes=(),
+                warnings=warnings if name != "builtin_loop" else (),
+                measurement=Measurement(100_000, 1, 50, {"step": seconds, "peak": (4096.0,)}, 1e-5, 3),
+            )
+            for name, seconds in times.items()
+        ]
+        show_bench(records, tmp_path)
+        return capsys.readouterr().out
+
+    return show
+
+
+LOOP = (2e-4, 2e-4, 2e-4)
+
+
+def test_a_speed_up_has_its_interval_and_each_kind_of_warning_stands_once_in_full(shown):
+    out = shown(120, builtin_loop=LOOP, fused=(2e-5, 2.05e-5, 2.1e-5), scratch=(2e-4, 4e-4, 8e-4))
+    lines = {line.split()[0]: line for line in out.splitlines() if line.strip()}
+    assert "9.76 ±6%" in lines["fused"]
+    assert "0.5 ×÷5.6" in lines["scratch"]
+    assert "±" not in lines["builtin-loop"]
+    assert lines["scratch"].rstrip().endswith("unstable, wide")
+    assert "(2 cases, such as fused-cpu-float32-1e5-single-1t)" in lines["unstable:"]
+    assert lines["wide:"].startswith("wide: the 95% interval of the speed-up 0.5 is 0.0894 to 2.8; measure")
+
+
+def test_the_table_of_all_warnings_fits_eighty_columns(shown):
+    out = shown(builtin_loop=(2e-4,) * 3, builtin_compiled=(1.234e-5, 1.5e-5, 1.7e-5))
+    assert "x loop:" not in out  # the listing of a narrower terminal has a line for each cell
+    assert max(map(len, out.partition("unstable:")[0].splitlines())) <= 80
