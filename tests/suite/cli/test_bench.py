@@ -22,7 +22,7 @@ def shown(make_environment, tmp_path, monkeypatch, capsys):
                 environment=make_environment(),
                 notes=(),
                 warnings=warnings if name != "builtin_loop" else (),
-                measurement=Measurement(100_000, 1, 50, {"step": seconds, "peak": (4096.0,)}, 1e-5, 3),
+                measurement=Measurement(100_000, 1, 50, {"step": seconds, "peak": (12e6,)}, 1e-5, 3),
             )
             for name, seconds in times.items()
         ]
@@ -47,6 +47,7 @@ def test_a_speed_up_has_its_interval_and_each_kind_of_warning_stands_once_in_ful
 
 
 def test_the_table_of_all_warnings_fits_eighty_columns(shown):
-    out = shown(builtin_loop=(2e-4,) * 3, builtin_compiled=(1.234e-5, 1.5e-5, 1.7e-5))
+    out = shown(builtin_loop=(1.235e-3,) * 3, builtin_compiled=(27e-6, 30.5e-6, 34.5e-6))
     assert "x loop:" not in out  # the listing of a narrower terminal has a line for each cell
     assert max(map(len, out.partition("unstable:")[0].splitlines())) <= 80
+    assert all(cell in out for cell in ("1.23 ms", "40.5 ±36%", "11.44"))  # as wide as they come
