@@ -24,6 +24,12 @@ def duration(seconds: float) -> str:
     return f"{rounded / 1e-9:.3g} ns"
 
 
+def factor(ratio: float) -> str:
+    """Three digits of how many times as fast or as long, such as `1.00`, `0.502` or `40.5`."""
+    rounded = float(f"{ratio:.3g}")
+    return f"{rounded:,.0f}" if rounded >= 100 else f"{rounded:#.3g}"
+
+
 def size_of(number: float) -> str:
     """Bytes as B, KiB or MiB, such as `3.81 MiB`."""
     if number < 2**10:

@@ -25,8 +25,8 @@ def test_an_aim_is_reached_if_the_whole_interval_is(put, found, tmp_path):
     put("fused", 1e-3, ceiling=0.95e-3, **E7)
     put("benchmarks.others:adagrad", 1.1e-3, **E7)
     assert found() == {
-        "7 times as fast as builtin-loop": ("8× (8 to 8)", "reached"),
-        "no slower than benchmarks.others:adagrad": ("1.1× (1.1 to 1.1)", "reached"),
+        "7 times as fast as builtin-loop": ("8.00× (8.00 to 8.00)", "reached"),
+        "no slower than benchmarks.others:adagrad": ("1.10× (1.10 to 1.10)", "reached"),
         "90% of the memory limit": ("95%", "reached"),
     }
     assert main(tmp_path / "results") == 0

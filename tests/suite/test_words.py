@@ -2,7 +2,17 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rmsprop.suite.words import LONGEST_SLUG, commit_name, count, duration, size_of, slug, when, with_unit
+from rmsprop.suite.words import (
+    LONGEST_SLUG,
+    commit_name,
+    count,
+    duration,
+    factor,
+    size_of,
+    slug,
+    when,
+    with_unit,
+)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +29,22 @@ from rmsprop.suite.words import LONGEST_SLUG, commit_name, count, duration, size
 )
 def test_a_time_has_three_digits_and_a_unit(seconds, words):
     assert duration(seconds) == with_unit(seconds, "seconds") == words
+
+
+@pytest.mark.parametrize(
+    ("ratio", "words"),
+    [
+        (1, "1.00"),
+        (0.5, "0.500"),
+        (5.918, "5.92"),
+        (40.46, "40.5"),
+        (99.96, "100"),
+        (1234.5, "1,230"),
+        (0, "0.00"),
+    ],
+)
+def test_a_ratio_keeps_three_digits_noughts_too(ratio, words):
+    assert factor(ratio) == words
 
 
 @pytest.mark.parametrize(

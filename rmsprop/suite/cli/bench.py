@@ -23,7 +23,7 @@ from rmsprop.suite.measure.subject import skip_reason
 from rmsprop.suite.records.bench import BenchRecord
 from rmsprop.suite.records.files import check_writable
 from rmsprop.suite.verdicts.ratios import SpeedUp, speed_ups
-from rmsprop.suite.words import duration
+from rmsprop.suite.words import duration, factor
 
 
 def run(options: BenchOptions) -> None:
@@ -155,7 +155,7 @@ def _bench_table(measured: list[BenchRecord], faster: dict[Case, SpeedUp]) -> Ta
             escape(f"  {record.axes.implementation}"),
             duration(step),
             f"{nanoseconds:.3g}" if nanoseconds < 1000 else f"{nanoseconds:.0f}",
-            "" if ratio is None else f"{ratio.ratio:.3g}{_reach(ratio)}",
+            "" if ratio is None else f"{factor(ratio.ratio)}{_reach(ratio)}",
             "" if ceiling is None else f"{ceiling / step:.0%}",
             "" if peak is None else f"{peak[0] / 2**20:.2f}",
             ", ".join(f"[yellow]{warning.partition(':')[0]}[/]" for warning in _warnings(record, faster)),

@@ -12,7 +12,7 @@ from scipy import stats
 
 from rmsprop.suite.case import REFERENCE, Case
 from rmsprop.suite.records.bench import BenchRecord, Measurement
-from rmsprop.suite.words import each_warning
+from rmsprop.suite.words import each_warning, factor
 
 LEAST_PROCESSES = 3
 """Fewer say nothing of how much processes differ."""
@@ -50,10 +50,10 @@ class SpeedUp:
         """Behind a keyword, and with what to do; None where the interval is narrow, or there is none."""
         if self.interval is None or not self.reach or self.reach <= WIDE:
             return None
-        low, high = self.interval
+        low, high = map(factor, self.interval)
         return (
-            f"wide: the 95% interval of the speed-up {self.ratio:.3g} is {low:.3g} to {high:.3g}; measure "
-            "again with a longer profile or on a quieter machine, and trust no difference within it"
+            f"wide: the 95% interval of the speed-up {factor(self.ratio)} is {low} to {high}; "
+            "measure again with a longer profile or on a quieter machine, and trust no difference within it"
         )
 
     def is_trusted(self, *warnings: str | None) -> bool:

@@ -7,6 +7,7 @@ import pandas as pd
 from rmsprop.suite.records.frame import Row
 from rmsprop.suite.verdicts.ratios import speed_up
 from rmsprop.suite.verdicts.speed import POINT, as_rows, measured_steps
+from rmsprop.suite.words import factor
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,11 @@ class Comparison:
 
     @property
     def words(self) -> str:
-        """Such as `7.9× (7.6 to 8.2)`."""
-        low, high = self.interval or (None, None)
-        return f"{self.ratio:.3g}×" + ("" if low is None else f" ({low:.3g} to {high:.3g})")
+        """Such as `7.90× (7.61 to 8.20)`."""
+        if self.interval is None:
+            return f"{factor(self.ratio)}×"
+        low, high = map(factor, self.interval)
+        return f"{factor(self.ratio)}× ({low} to {high})"
 
 
 def turns_of(rows: pd.DataFrame, name: str, other: str) -> list[pd.DataFrame]:

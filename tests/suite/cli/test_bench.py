@@ -39,11 +39,13 @@ def test_a_speed_up_has_its_interval_and_each_kind_of_warning_stands_once_in_ful
     out = shown(120, builtin_loop=LOOP, fused=(2e-5, 2.05e-5, 2.1e-5), scratch=(2e-4, 4e-4, 8e-4))
     lines = {line.split()[0]: line for line in out.splitlines() if line.strip()}
     assert "9.76 ±6%" in lines["fused"]
-    assert "0.5 ×÷5.6" in lines["scratch"]
-    assert "±" not in lines["builtin-loop"]
+    assert "0.500 ×÷5.6" in lines["scratch"]
+    assert lines["builtin-loop"].split()[4] == "1.00"  # of itself, without an interval
     assert lines["scratch"].rstrip().endswith("unstable, wide")
     assert "(2 cases, such as fused-cpu-float32-1e5-single-1t)" in lines["unstable:"]
-    assert lines["wide:"].startswith("wide: the 95% interval of the speed-up 0.5 is 0.0894 to 2.8; measure")
+    assert lines["wide:"].startswith(
+        "wide: the 95% interval of the speed-up 0.500 is 0.0894 to 2.80; measure"
+    )
 
 
 def test_the_table_of_all_warnings_fits_eighty_columns(shown):

@@ -19,6 +19,7 @@ from rmsprop.suite.cli.run import Plan, carry_out, plan_of
 from rmsprop.suite.measure.capture import capture_environment
 from rmsprop.suite.records.frame import COLUMNS
 from rmsprop.suite.records.store import read_reproductions
+from rmsprop.suite.report.build import build_report
 from tests.suite.report.conftest import store_bench
 
 COMMAND = Path(sys.executable).with_name("rmsprop")
@@ -131,22 +132,31 @@ def test_the_stages_of_a_plan_are_what_is_counted_down(tmp_path):
     assert plan.stages == done | {"cases": 0}
 
 
+OF_COMMITTED = ("777 ms", "11.1 ms", "70.0×", "c0ffc0ff")
+"""Times, their ratio, and the commit."""
+
+
+def store_committed(results, here, machine):
+    when = replace(here, machine=machine, commit="c0ff" * 10, started="2026-01-02T03:04:05+00:00")
+    for name, step, size in (("builtin-loop", 0.777, "1e3"), ("fused", 0.0111, "1e3"), ("fused", 7.0, "1e5")):
+        store_bench(results, partial(replace, when), name, step, size=size, threads=1)
+
+
+def of_committed(text):
+    return [word for word in OF_COMMITTED if word in text]
+
+
+def text_of(path):
+    return path.read_text("utf-8").replace("\N{NO-BREAK SPACE}", " ")
+
+
 @pytest.fixture(scope="module", params=["this machine", "renamed"])
 def beside_committed(request, tmp_path_factory):
     """A run in a folder whose results/ hold records of this machine, or of one with another name."""
     folder = tmp_path_factory.mktemp("clone")
     here = capture_environment()
     machine = here.machine if request.param == "this machine" else "committed-2cpu"
-
-    def committed(results):
-        for name, step, size in (
-            ("builtin-loop", 0.777, "1e3"),
-            ("fused", 0.0111, "1e3"),
-            ("fused", 7.0, "1e5"),
-        ):
-            when = replace(here, machine=machine, commit="c0ff" * 10, started="2026-01-02T03:04:05+00:00")
-            store_bench(results, partial(replace, when), name, step, size=size, threads=1)
-
+    committed = partial(store_committed, here=here, machine=machine)
     committed(folder / "results")
     before = sorted((folder / "results").rglob("*"))
     cases = tuple(Case(name, "cpu", "float32", "1e3", "single", 1) for name in ("builtin-loop", "fused"))
@@ -158,15 +168,17 @@ def beside_committed(request, tmp_path_factory):
         return carry_out(plan, *paths, rows, lambda *stage: None).report.sentences
 
     first = ran()
-    pages = {path.name: path.read_text("utf-8") for path in (folder / RunOptions().output).rglob("*.*")}
+    pages = {path.name: text_of(path) for path in (folder / RunOptions().output).rglob("*.*")}
     assert sorted((folder / "results").rglob("*")) == before
     committed(folder / RunOptions().results)
     second = ran()
-    return here, first, pages, second, (folder / RunOptions().output / "index.html").read_text("utf-8")
+    return here, first, pages, second, text_of(folder / RunOptions().output / "index.html")
 
 
-OF_COMMITTED = ("777 ms", "11.1 ms", "70×", "c0ffc0ff")
-"""Times, their ratio, and the commit."""
+def test_what_no_run_may_say_is_found_where_the_records_are_reported(make_environment, tmp_path):
+    store_committed(tmp_path / "results", make_environment(), "committed-2cpu")
+    build_report(tmp_path / "results", tmp_path / "reports")
+    assert of_committed(text_of(tmp_path / "reports" / "performance.html")) == list(OF_COMMITTED)
 
 
 @pytest.mark.slow
@@ -175,16 +187,16 @@ def test_nothing_that_a_run_says_or_draws_comes_from_a_committed_record(beside_c
     assert here.machine in sentences[1]
     assert {"index.html", "performance.html", "README.md"} <= set(pages)
     for name, text in pages.items():
-        assert not [word for word in OF_COMMITTED if word in text], name
+        assert not of_committed(text), name
 
 
 @pytest.mark.slow
 def test_older_records_beside_those_of_a_run_stand_apart_with_machine_commit_and_date(beside_committed):
     here, _, _, sentences, page = beside_committed
     for text in sentences:
-        assert not [word for word in OF_COMMITTED if word in text]
+        assert not of_committed(text)
     assert here.machine in sentences[1]
-    assert not [word for word in OF_COMMITTED[:3] if word in page]
+    assert of_committed(page) == ["c0ffc0ff"]
     apart = page[page.index("Other runs on record") :]
     assert "c0ffc0ffc" in apart
     assert "2026-01-02 03:04 UTC" in apart

@@ -33,8 +33,8 @@ def test_a_row_has_the_step_the_default_the_fastest_other_and_the_share_of_the_m
             "Case": "float32, 1e7, one tensor, all threads",
             "Run": "A",
             "Step": "1 ms",
-            "Times builtin-loop": "8× (8 to 8)",
-            "Times the fastest other": "benchmarks.others:optax: 2× (2 to 2)",
+            "Times builtin-loop": "8.00× (8.00 to 8.00)",
+            "Times the fastest other": "benchmarks.others:optax: 2.00× (2.00 to 2.00)",
             "Memory limit": "95%",
         }
     ]
@@ -52,7 +52,7 @@ def test_what_did_not_take_turns_is_not_compared(put, rows):
     put("fused", 2e-3, **E7)
     put("builtin-compiled", 1e-3, started="2026-01-02T03:10:05+00:00", **E7)
     [row] = rows()
-    assert row["Times builtin-loop"] == "4× (4 to 4)"
+    assert row["Times builtin-loop"] == "4.00× (4.00 to 4.00)"
     assert row["Times the fastest other"] == "–"
 
 
@@ -60,15 +60,15 @@ def test_a_newer_time_of_the_default_alone_changes_no_ratio(put, rows):
     put("builtin-loop", 8e-3, **E7)
     put("fused", 2e-3, **E7)
     put("builtin-loop", 1e-3, name="again", started="2026-01-02T03:10:05+00:00", **E7)
-    assert [row["Times builtin-loop"] for row in rows()] == ["4× (4 to 4)"]
+    assert [row["Times builtin-loop"] for row in rows()] == ["4.00× (4.00 to 4.00)"]
 
 
 @pytest.mark.parametrize(
     ("processes", "steps", "expected"),
     [
-        (3, (8e-3, 8e-3, 8e-3), "8× (8 to 8)"),  # slow in turns as well, and the interval is narrow
-        (3, (4e-3, 8e-3, 16e-3), "8× (1.43 to 44.8) †"),
-        (1, (8e-3, 8e-3, 8e-3), "8× †"),
+        (3, (8e-3, 8e-3, 8e-3), "8.00× (8.00 to 8.00)"),  # slow in turns as well, and the interval is narrow
+        (3, (4e-3, 8e-3, 16e-3), "8.00× (1.43 to 44.8) †"),
+        (1, (8e-3, 8e-3, 8e-3), "8.00× †"),
     ],
 )
 def test_a_ratio_is_marked_for_its_interval_or_without_one_for_a_warning(
@@ -87,7 +87,7 @@ def test_the_page_has_no_aims_of_this_project(put, tmp_path):
     text = page_from(page.blocks).text
     assert "Aim" not in text
     assert "Reached" not in text
-    assert "In 1 case a step of FusedRMSprop is 6 times as fast as one of builtin-loop." in text
+    assert "In 1 case a step of FusedRMSprop is 6.00 times as fast as one of builtin-loop." in text
 
 
 def test_without_fused_or_without_the_default_there_is_no_page(put, tmp_path):

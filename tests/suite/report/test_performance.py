@@ -85,7 +85,7 @@ def test_every_implementation_stands_in_the_table_with_its_time_or_why_it_has_no
     assert rows_of(section(tmp_path).tables[0])["1e6, one tensor, 1 thread"] == {
         "Case": "1e6, one tensor, 1 thread",
         "Run": "A",
-        "scratch": "4 ms †, 0.25× †",
+        "scratch": "4 ms †, 0.250× †",
         "builtin-loop": "1 ms",
         "builtin-foreach": "500 µs, 2.00×",
         MARKUP: "failed",
@@ -101,7 +101,7 @@ def test_both_pages_show_the_steps_and_the_warnings_and_the_site_what_was_left_o
         assert "500 µs, 2.00×" in text
         assert "busy: other processes took 51% of the processors; end them and measure again (3 cases" in text
         assert "measure again on a quieter machine (3 cases, such as scratch, cpu" in text
-        assert "wide: the 95% interval of the speed-up 0.25 is 0.0447 to 1.4; measure again" in text
+        assert "wide: the 95% interval of the speed-up 0.250 is 0.0447 to 1.40; measure again" in text
     assert "3 cases skipped: capturable runs on CUDA alone (such as builtin-capturable, cpu" in page
     assert "1 case skipped: no device: no mps here (such as builtin-loop, mps float32, 1e6, one" in page
     assert "1 case failed: NaN in <x> at 3" in page
@@ -234,13 +234,13 @@ def test_what_cannot_be_trusted_is_hollow(drawn):
 def test_a_figure_says_who_is_the_fastest_where(drawn):
     alt = drawn("time-example-2cpu-cpu-1-thread").alt
     assert "builtin-foreach at 1,000,000 elements with 500 µs" in alt
-    assert "0.25 (cpu, 1 thread, float32, 1e3)" in drawn("speed-up-example-2cpu-scratch").alt
+    assert "0.250 (cpu, 1 thread, float32, 1e3)" in drawn("speed-up-example-2cpu-scratch").alt
     assert "one tensor, 1e6: builtin-foreach, 0.5" in drawn("layouts-example-2cpu-cpu-1-thread").alt
 
 
 def test_a_heat_map_holds_each_ratio_and_marks_what_cannot_be_trusted(drawn):
     assert drawn("speed-up-example-2cpu-builtin-foreach").inline.count(">2.00</text>") == 3
-    assert drawn("speed-up-example-2cpu-scratch").inline.count(">0.25 †</text>") == 3
+    assert drawn("speed-up-example-2cpu-scratch").inline.count(">0.250 †</text>") == 3
 
 
 def test_an_implementation_keeps_its_colour_in_every_figure(tmp_path, matrix):

@@ -25,7 +25,7 @@ from rmsprop.suite.report.figures.canvas import (
     legend_height,
 )
 from rmsprop.suite.verdicts.speed import first_of, last_of
-from rmsprop.suite.words import duration
+from rmsprop.suite.words import duration, factor
 
 _DASHES: dict[str, Any] = {"color": INK, "linestyle": "--", "linewidth": 1.2}
 _LIMIT = "five passes over memory"
@@ -88,7 +88,7 @@ def draw_speed_ups(name: str, steps: pd.DataFrame, implementation: str) -> Drawi
             colour = to_hex(map_(shade))
             axes.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=colour, linewidth=0))
             light = 0.2 < shade < 0.8
-            text = f"{step['ratio']:.2f}" + ("" if step["ratio_trusted"] else " †")
+            text = factor(step["ratio"]) + ("" if step["ratio_trusted"] else " †")
             axes.text(x, y, text, ha="center", va="center", fontsize=8.5, color="#111" if light else "#fff")
         axes.set(xlim=(-0.5, len(sizes) - 0.5), ylim=(len(rows) - 0.5, -0.5))
         axes.set_xticks(range(len(sizes)), sizes)
@@ -102,8 +102,8 @@ def draw_speed_ups(name: str, steps: pd.DataFrame, implementation: str) -> Drawi
             name,
             f"Speed-ups of {implementation}",
             f"How many times as fast as {REFERENCE} {implementation} is, by place, dtype and size: "
-            f"from {least['ratio']:.2f} ({least['place']}, {least['dtype']}, {least['size']}) to "
-            f"{most['ratio']:.2f} ({most['place']}, {most['dtype']}, {most['size']}).",
+            f"from {factor(least['ratio'])} ({least['place']}, {least['dtype']}, {least['size']}) to "
+            f"{factor(most['ratio'])} ({most['place']}, {most['dtype']}, {most['size']}).",
             f"How many times as fast as {REFERENCE}, measured in turns with it: orange is slower, purple is "
             f"faster. †: unreliable; the page says why.{_of_runs(steps)}",
         )

@@ -23,7 +23,7 @@ from rmsprop.suite.report.page import (
 from rmsprop.suite.report.pages import performance, performance_tables
 from rmsprop.suite.verdicts.ratios import LEAST_PROCESSES
 from rmsprop.suite.verdicts.turns import Comparison, compare, row_of, turns_of
-from rmsprop.suite.words import count, duration
+from rmsprop.suite.words import count, duration, factor
 
 PATH = "fused.html"
 NAME = "fused"
@@ -66,7 +66,7 @@ def pages(inputs: Inputs) -> Iterable[Page]:
 def summary(turns: list[pd.DataFrame]) -> str:
     """One sentence: from how much to how much faster than torch's default."""
     ratios = [compare(turn, NAME, REFERENCE).ratio for turn in turns]
-    least, most = (f"{pick(ratios):.3g}" for pick in (min, max))
+    least, most = (factor(pick(ratios)) for pick in (min, max))
     times = least if least == most else f"{least} to {most}"
     cases = count(len(turns), "case")
     return f"In {cases} a step of FusedRMSprop is {times} times as fast as one of {REFERENCE}."

@@ -43,7 +43,7 @@ from rmsprop.suite.verdicts.ratios import LEAST_PROCESSES
 from rmsprop.suite.verdicts.reproduction import Judgement
 from rmsprop.suite.verdicts.speed import Run, as_rows, first_of, measured_steps
 from rmsprop.suite.verdicts.turns import compare, row_of
-from rmsprop.suite.words import commit_name, count, duration, when, with_unit
+from rmsprop.suite.words import commit_name, count, duration, factor, when, with_unit
 
 TITLE = "RMSProp: does the book hold, and how fast is a step?"
 _TITLE_ELSEWHERE = "Benchmarks: is anything slower than it was?"
@@ -285,11 +285,10 @@ def _fast(inputs: Inputs, found: Headline | None) -> str:
         words += ", and nothing there is faster"
     elif (point["implementation"] == found.default).any():
         one = compare(point, best["implementation"], found.default)
-        low, high = one.interval or (None, None)
-        interval = "" if low is None else f" (95% interval {low:.2f} to {high:.2f})"
-        words += (
-            f" and is {marked(f'{one.ratio:.2f} times', one.trusted)} as fast as {found.default}{interval}"
-        )
+        times = marked(f"{factor(one.ratio)} times", one.trusted)
+        words += f" and is {times} as fast as {found.default}"
+        if one.interval:
+            words += " (95% interval {} to {})".format(*map(factor, one.interval))
         doubted |= not one.trusted
     warned = f" {MARK} A warning speaks against the number before it." if doubted else ""
     return f"{words}. Measured on {found.run.machine}, {found.run.words}.{warned}"

@@ -18,7 +18,7 @@ from rmsprop.suite.report.page import (
     note,
     paragraph,
 )
-from rmsprop.suite.words import commit_name, duration, when
+from rmsprop.suite.words import commit_name, duration, factor, when
 
 PATH = "peers.html"
 FIELDS = {
@@ -200,7 +200,7 @@ def _speed(record: PeersRecord) -> Table:
         for size in sizes:
             ratio = medians[size] / by_peer["torch"][size] if "torch" in by_peer else None
             cells.append(Cell(duration(medians[size]), medians[size]))
-            cells.append("" if ratio is None else f"{ratio:.2f}")
+            cells.append("" if ratio is None else factor(ratio))
         rows.append((name, *cells))
     rows += [(name, *([why] + [""] * (2 * len(sizes) - 1))) for name, why in record.untimed.items()]
     columns = [column for size in sizes for column in (f"{size:,} elements", "of torch's")]

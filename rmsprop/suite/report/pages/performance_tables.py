@@ -8,7 +8,7 @@ from rmsprop.suite.case import REFERENCE
 from rmsprop.suite.records.frame import Row
 from rmsprop.suite.report.page import Cell, Table, capped, marked
 from rmsprop.suite.verdicts.speed import CASE, POINT, Run, Runs, as_rows, measured_steps
-from rmsprop.suite.words import commit_name, count, duration, each_warning, size_of, slug, when
+from rmsprop.suite.words import commit_name, count, duration, each_warning, factor, size_of, slug, when
 
 PATH = "performance.html"
 MAX_IMPLEMENTATIONS = 12
@@ -77,7 +77,7 @@ def _step_row(turn: pd.DataFrame, names: list[str]) -> tuple[str | Cell, ...]:
             continue
         cell = marked(duration(case["median"]), case["trusted"])
         if case["ratio"] is not None and name != REFERENCE:
-            ratio = f"{case['ratio']:.2f}×"
+            ratio = f"{factor(case['ratio'])}×"
             cell += f", {marked(ratio, case['ratio_trusted'])}"
         cells.append(Cell(cell, case["median"]))
     return first["point"], first["label"], *cells, limit
