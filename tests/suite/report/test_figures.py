@@ -1,11 +1,14 @@
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from itertools import pairwise
 
 import matplotlib
 import pytest
+from matplotlib.textpath import TextPath
 
 from rmsprop.book.claims import claims
+from rmsprop.suite.report.figures.canvas import canvas, finish
 from rmsprop.suite.report.figures.reproduction import draw_reproduction
 from rmsprop.suite.verdicts.reproduction import judge
 
@@ -55,6 +58,23 @@ def test_ink_takes_the_pages_colour_and_a_file_brings_both_its_own(drawings):
         assert "prefers-color-scheme:dark" in drawing.file
         # Black or white as matplotlib writes them would vanish on one of the two backgrounds.
         assert not re.search(r"#(000000|ffffff|010203)", drawing.inline)
+
+
+@pytest.mark.parametrize("low", [0.2475, 0.025, -0.12, 99_950])
+@pytest.mark.parametrize("share", [0.01, 0.03, 0.1, 0.3])
+def test_the_numbers_below_an_axis_stand_clear_of_each_other(low, share):
+    with canvas("numbers", 1.5) as figure:
+        axes = figure.add_subplot(xlabel="final loss")
+        axes.plot([low, low + share * abs(low)], [0, 1])
+        axes.set_yticks([0, 1], ["rmsprop", "adadelta"])
+        drawing = finish(figure, "numbers", "Numbers", "Numbers.", "Numbers.")
+    labels = ET.fromstring(drawing.inline).iter(f"{SVG}text")
+    numbers = [(label.text, float(label.get("x"))) for label in labels if "middle" in label.get("style")]
+    numbers = [(text, x) for text, x in numbers if text != "final loss"]
+    reach = [TextPath((0, 0), text, size=9).get_extents().width / 2 for text, _ in numbers]
+    assert len(numbers) >= 3
+    for (left, right), (one, other) in zip(pairwise(x for _, x in numbers), pairwise(reach), strict=True):
+        assert right - other - (left + one) > 2
 
 
 def test_text_stays_text_in_a_generic_font(drawings):

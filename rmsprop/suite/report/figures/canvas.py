@@ -19,6 +19,7 @@ from markupsafe import escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import AutoLocator
 
 from rmsprop.suite.case import IMPLEMENTATIONS
 
@@ -74,6 +75,8 @@ def series_style(number: int) -> dict[str, Any]:
 
 _HALF, _LONGEST = 24, 52
 """Characters of a name that fit into half of a figure, and into all of it."""
+_BINS = 6
+"""Between the numbers below an axis, at most: matplotlib's nine are too many for numbers of six digits."""
 _LONG = re.compile(r"(\d\.\d\d)\d+")
 """Coordinates beyond a hundredth of a point, which nobody sees."""
 
@@ -117,6 +120,9 @@ def canvas(name: str, height: float) -> Iterator[Figure]:
 
 def finish(figure: Figure, name: str, title: str, alt: str, caption: str) -> Drawing:
     """The SVG; `title` names the figure in a few words, `alt` says what it shows."""
+    for axis in (axes.xaxis for axes in figure.axes):
+        if isinstance(locator := axis.get_major_locator(), AutoLocator):
+            locator.set_params(nbins=_BINS)
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     svg = buffer.getvalue()
