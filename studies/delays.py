@@ -38,7 +38,7 @@ from studies.former_changepoints import find_steps
 
 Alarm = tuple[int, bool, int]
 """First point after the change, whether it is slower, and the points of the series when it was raised."""
-Detector = Callable[[Floats], list[Alarm]]
+AlarmDetector = Callable[[Floats], list[Alarm]]
 
 HISTORIES = (
     "https://github.com/sunpy/sunpy-benchmarks",
@@ -104,7 +104,7 @@ def former_once(values: Floats) -> list[Alarm]:
     return [(step.index, step.ratio > 1, len(values)) for step in find_steps(values)]
 
 
-DETECTORS: dict[str, Detector] = {"today": today, "2623c63": former, "2623c63, once": former_once}
+DETECTORS: dict[str, AlarmDetector] = {"today": today, "2623c63": former, "2623c63, once": former_once}
 
 
 def null(detector: str, family: str, series: int, points: int, seeds: int, name: str = "") -> Count:

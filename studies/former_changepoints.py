@@ -57,7 +57,7 @@ _NEAREST = 200
 
 
 @dataclass(frozen=True)
-class Step:
+class FormerStep:
     """A change of level between two neighbouring points of a series."""
 
     index: int
@@ -73,7 +73,7 @@ class Step:
 
 def find_steps(
     values: Sequence[float] | Floats, *, false_alarms: float = FALSE_ALARMS, smallest: float = SMALLEST
-) -> tuple[Step, ...]:
+) -> tuple[FormerStep, ...]:
     """The steps of a series of positive values in the order of time, first to last.
 
     About `false_alarms` in each direction are allowed to 1,000 points without a step, and a step changes
@@ -91,7 +91,7 @@ def find_steps(
         change = _change(logs[start:cut], logs[cut:end], phi)
         ratio, low, high = (float(value) for value in np.exp(change))
         if abs(ratio - 1) >= smallest:
-            steps.append(Step(cut, ratio, low, high, p_value))
+            steps.append(FormerStep(cut, ratio, low, high, p_value))
     return tuple(steps)
 
 

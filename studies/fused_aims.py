@@ -30,7 +30,7 @@ TIMES_DEFAULT = {
 }
 """(layout, size) -> how many times as fast as torch's default in the same dtype a step on the CPU must be."""
 
-Answer = Literal["reached", "missed", "open"]
+AimAnswer = Literal["reached", "missed", "open"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Aim:
     case: str
     words: str
     measured: str
-    answer: Answer
+    answer: AimAnswer
 
 
 def aims(runs: Runs) -> Iterator[Aim]:
@@ -61,13 +61,13 @@ def _aims(machine: str, turn: pd.DataFrame) -> Iterator[Aim]:
             yield _faster(case, f"no slower than {rival}", compare(turn, NAME, rival), 1.0)
     if own["elements"] >= LIMIT_FROM and own["ceiling"] is not None:
         share = own["ceiling"] / own["median"]
-        answer: Answer = "reached" if share >= OF_LIMIT else "missed"
+        answer: AimAnswer = "reached" if share >= OF_LIMIT else "missed"
         yield Aim(case, f"{OF_LIMIT:.0%} of the memory limit", f"{share:.0%}", answer)
 
 
 def _faster(case: str, words: str, found: Comparison, least: float) -> Aim:
     low, high = found.interval or (-float("inf"), float("inf"))
-    answer: Answer = "reached" if low >= least else "missed" if high < least else "open"
+    answer: AimAnswer = "reached" if low >= least else "missed" if high < least else "open"
     return Aim(case, words, found.words, answer)
 
 

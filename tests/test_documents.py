@@ -39,6 +39,19 @@ def commands(document):
                 command.append(word)
 
 
+NAMED = re.compile(r"(?<![\w./*-])(?:tests|tools|studies|benchmarks|rmsprop)/[\w./-]*\w")
+CONFIGURED = {
+    path
+    for name in ("tox.ini", ".ci/run", "pyproject.toml", "asv.conf.json", "CONTRIBUTING.md")
+    for path in NAMED.findall((CHECKOUT / name).read_text("utf-8"))
+}
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGURED))
+def test_a_file_that_the_configuration_names_is_there(path):
+    assert (CHECKOUT / path).exists()
+
+
 SHOWN = {
     shlex.join(command): command
     for document in DOCUMENTS

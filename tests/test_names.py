@@ -5,6 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[1]
+ROOMS = ("rmsprop", "benchmarks", "studies", "tools")
 
 SAME = {"Array", "Floats"}
 """Short words for numpy's types, which several modules spell alike."""
@@ -12,9 +13,9 @@ OF_ASV = {"Digits"}
 """asv's name of a benchmark is its class's, and its history goes by it."""
 
 
-def test_no_two_classes_or_types_of_the_package_share_a_name():
+def test_no_two_classes_or_types_share_a_name():
     places = defaultdict(list)
-    for path in sorted((CHECKOUT / "rmsprop").rglob("*.py")) + sorted((CHECKOUT / "benchmarks").glob("*.py")):
+    for path in (path for room in ROOMS for path in sorted((CHECKOUT / room).rglob("*.py"))):
         for node in ast.parse(path.read_text("utf-8")).body:
             match node:
                 case ast.ClassDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):

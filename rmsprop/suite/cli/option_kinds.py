@@ -32,11 +32,11 @@ Optimizers = Annotated[
 ]
 
 
-def among(names: Iterable[str], text: str) -> Any:
-    """An option whose value is one of these names; the shell completes them."""
+def among(names: Iterable[str], text: str, remark: str = "") -> Any:
+    """An option whose value is one of these names; the shell completes them. A remark follows the names."""
     known = tuple(names)
     return Option(
-        help=f"{text}: {', '.join(known)}.",
+        help=f"{text}: {', '.join(known)}. {remark}".strip(),
         metavar="NAME",
         autocompletion=lambda incomplete: [name for name in known if name.startswith(incomplete)],
     )

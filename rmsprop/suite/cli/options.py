@@ -66,7 +66,7 @@ class ReproduceOptions:
     ] = None
     dtype: Annotated[str, among(DTYPES, "The dtype of the parameters")] = "float32"
     device: Annotated[
-        str, among(DEVICES, "cuda:1 is a second device of its kind. The device that trains")
+        str, among(DEVICES, "The device that trains", "cuda:1 is a second device of its kind.")
     ] = "cpu"
     data: Data = "auto"
     output: Records = Path("results")
@@ -115,7 +115,8 @@ class BenchOptions:
         str,
         among(
             PROFILES,
-            "Smoke takes two minutes, regular ten, fused fifteen, and full takes hours. Which list of cases",
+            "Which list of cases",
+            "Smoke takes two minutes, regular ten, fused fifteen, and full takes hours.",
         ),
     ] = "regular"
     implementation: Annotated[
@@ -170,7 +171,7 @@ class RunOptions:
     """
 
     profile: Annotated[
-        str, among(RUN_PROFILES, "Smoke takes two minutes, and regular fifteen. How much is measured")
+        str, among(RUN_PROFILES, "How much is measured", "Smoke takes two minutes, and regular fifteen.")
     ] = "smoke"
     data: Data = "auto"
     results: Annotated[Path, Option(help="The folder for the records.", metavar="FOLDER")] = Path(

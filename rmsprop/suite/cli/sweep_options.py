@@ -35,16 +35,18 @@ class SweepOptions:
         str | None,
         among(
             PROFILES,
+            "Where to begin",
             "Smoke trains every optimizer of the chapter 12,000 times in all, map 1.4 million times; on the "
             "digits 360 and 10,464 times. Without it, an axis that is not given has the book's value for "
-            "RMSProp. Where to begin",
+            "RMSProp.",
         ),
     ] = None
     job: Annotated[
         str,
         among(
             JOBS,
-            "The book's linear regression, or a small network on the digits of scikit-learn. What is trained",
+            "What is trained",
+            "The book's linear regression, or a small network on the digits of scikit-learn.",
         ),
     ] = "book"
     seeds: Annotated[

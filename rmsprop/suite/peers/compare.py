@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from rmsprop.book.airfoil import Airfoil
+from rmsprop.book.programs import program
 from rmsprop.suite.measure.capture import capture_environment
 from rmsprop.suite.measure.pauses import Pauses
 from rmsprop.suite.peers.gradients import ELEMENTS, KINDS, STEPS, gradients, start
@@ -20,7 +21,8 @@ from rmsprop.suite.peers.stepping import digits, peer_moved, train_book
 from rmsprop.suite.peers.translate import translate
 from rmsprop.suite.records.peers import Agreement, BookJob, Health, PeerFacts, PeersRecord, Speed
 
-GIVEN = {"lr": 0.01, "decay": 0.9, "eps": 1e-6}
+_BOOK = program("rmsprop-scratch").hyperparameters
+GIVEN = {"lr": _BOOK["lr"], "decay": _BOOK["gamma"], "eps": _BOOK["eps"]}
 """The hyperparameters of the book, which each call gets under its own names."""
 SIZES = (6, 1_000_000)
 SAMPLES, SAMPLE_SECONDS = 15, 2e-3

@@ -30,6 +30,7 @@ SHARED = ("optimizer", "batch_size", "epochs", "dtype")
 """The axes that every optimizer has."""
 DTYPES = ("float32", "float64")
 """In half types the sums of a batch would round otherwise than the book's do."""
+_BOOK = PROGRAMS["rmsprop-scratch"]
 MOST_SEEDS, MOST_EPOCHS, MOST_VALUES = 2**31 - 1, 10_000, 10_000
 
 
@@ -55,12 +56,12 @@ class Grid:
     """
 
     optimizer: tuple[str, ...] = ("rmsprop",)
-    lr: tuple[float, ...] = (0.01,)
-    gamma: tuple[float, ...] = (0.9,)
-    eps: tuple[float, ...] = (1e-6,)
+    lr: tuple[float, ...] = (_BOOK.hyperparameters["lr"],)
+    gamma: tuple[float, ...] = (_BOOK.hyperparameters["gamma"],)
+    eps: tuple[float, ...] = (_BOOK.hyperparameters["eps"],)
     momentum: tuple[float, ...] = (0.9,)
-    batch_size: tuple[int, ...] = (10,)
-    epochs: tuple[int, ...] = (2,)
+    batch_size: tuple[int, ...] = (_BOOK.batch_size,)
+    epochs: tuple[int, ...] = (_BOOK.num_epochs,)
     dtype: tuple[str, ...] = ("float32",)
     seeds: int = 128
     job: JobName = "book"

@@ -35,7 +35,7 @@ Standing = Literal[
 """`reproduced` is said of digits alone. `consistent`: a draw that the program could have given, which
 excludes little by itself. `placed`: a loss of another program, which has a percentile here and no verdict."""
 HOLDS: tuple[Standing, ...] = ("reproduced", "consistent")
-_EVIDENCE = {"loss": "by the final losses", "curve": "by the curves", "all": "by all evidence"}
+_EVIDENCE = {"loss": "the final losses exclude", "curve": "the curves", "all": "all evidence together"}
 FAILS: tuple[Standing, ...] = ("not reproduced", "not consistent")
 
 
@@ -138,7 +138,7 @@ class Judgement:
         left = [exclusion.change for exclusion in self.exclusions if not exclusion.excluded]
         if not left:
             return f"Each of the {len(self.exclusions)} other programs is excluded by something."
-        return f"Nothing that the book prints excludes {len(left)} of them: {', '.join(left)}."
+        return f"Not excluded by anything that the book prints: {'; '.join(left)}."
 
     @property
     def pairs(self) -> tuple[MatrixCell, ...]:
@@ -173,11 +173,11 @@ class Judgement:
             said.append(f"no curve is judged ({self.fits[0].words})")
         if self.exclusions:
             excluded_by = ", ".join(
-                f"{one.excluded} of {one.tried} {_EVIDENCE[one.kind]}"
+                f"{_EVIDENCE[one.kind]} {one.excluded} of {one.tried}"
                 for one in worth(self.exclusions)
                 if one.kind in _EVIDENCE
             )
-            said.append(f"other programs in the place of RMSProp that are excluded: {excluded_by}")
+            said.append(f"of other programs in the place of RMSProp, {excluded_by}")
         if self.record.section == CHAPTER and self.pairs:
             apart = sum(cell.status == "excluded" for cell in self.pairs)
             said.append(f"{apart} of {len(self.pairs)} pairs of a printed curve and another program excluded")

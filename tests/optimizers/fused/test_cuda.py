@@ -1,6 +1,6 @@
 """The Triton kernel: run where there is a GPU, else in Triton's interpreter, and compiled ahead in any case.
 
-`TRITON_INTERPRET=1 pytest tests/optimizers/test_fused_cuda.py` shows what the interpreter runs, test by test.
+`TRITON_INTERPRET=1 pytest tests/optimizers/fused/test_cuda.py` shows what the interpreter runs, test by test.
 """
 
 import os

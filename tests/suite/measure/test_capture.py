@@ -39,9 +39,10 @@ def test_asv_is_told_of_the_machine_under_our_name_and_not_the_hosts(tmp_path, m
     monkeypatch.setenv("HOME", str(tmp_path))
     describe_to_asv(make_environment(gpu="NVIDIA H200"))
     told = json.loads((tmp_path / ".asv-machine.json").read_text())
+    assert set(told) == {"example-2cpu", "version"}
     assert told["example-2cpu"]["cpu"] == "Example with NVIDIA H200"
     assert told["example-2cpu"]["num_cpu"] == "2"
-    assert platform.node() not in told
+    assert platform.node() not in told["example-2cpu"].values()
 
 
 def test_some_kilobytes_of_memory_after_a_reboot_change_nothing_that_asv_is_told(

@@ -1,4 +1,5 @@
 import os
+from dataclasses import astuple
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from rmsprop.book.training import train
 from rmsprop.optimizers import builtin
 from rmsprop.suite.case import Case
 from rmsprop.suite.measure import metrics
-from rmsprop.suite.measure.cold_start import cold_start
+from rmsprop.suite.measure.cold_start import ColdStart, cold_start
 from rmsprop.suite.measure.metrics import (
     Ceilings,
     FivePasses,
@@ -162,9 +163,11 @@ def test_the_books_job_is_skipped_where_the_implementation_cannot_run():
 @pytest.mark.slow
 def test_a_cold_start_is_measured_in_a_process_of_its_own():
     cold = cold_start(case("builtin-loop", layout="book", size="6"))
-    assert cold.import_torch > 0
-    assert cold.first_step > cold.steady_step > 0
-    assert cold.compile == cold.first_step - cold.steady_step
+    assert all(seconds > 0 for seconds in astuple(cold))
+
+
+def test_to_compile_is_what_the_first_step_takes_beyond_a_steady_one():
+    assert ColdStart(3.0, 1.0, 0.5, first_step=2.5, steady_step=0.25).compile == 2.25
 
 
 @pytest.mark.slow

@@ -3,8 +3,10 @@
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 
+import psutil
 import pytest
 
 from rmsprop.suite.measure.trust import Spent, Watch, warnings_of
@@ -47,9 +49,14 @@ def test_stretches_of_time_add_up_and_the_lowest_clock_counts():
 
 @pytest.mark.slow
 def test_a_watch_sees_the_work_of_other_processes():
-    spin = "import time\nend = time.time() + 20\nwhile time.time() < end: pass"
-    with subprocess.Popen([sys.executable, "-c", spin]) as other:
+    spin = "print(flush=True)\nwhile True: pass"
+    with ExitStack() as stack:
+        for _ in range(psutil.cpu_count() // 5 + 1):
+            other = stack.enter_context(
+                subprocess.Popen([sys.executable, "-c", spin], stdout=subprocess.PIPE)
+            )
+            stack.callback(other.kill)
+            other.stdout.readline()
         with Watch() as watch:
             time.sleep(1)
-        other.kill()
     assert any("other processes" in warning for warning in watch.warnings(STEADY, 100))

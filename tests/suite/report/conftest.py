@@ -109,7 +109,7 @@ def store_bench(
     """Store a benchmark record; `changes` are axes, facts of the machine, or parts of the record."""
     facts = {"device": "cpu", "dtype": "float32", "size": "1e5", "layout": "single", "threads": 1}
     facts |= {key: changes.pop(key) for key in list(changes) if key in facts}
-    axes = Case(implementation, **facts)
+    axes = Case(implementation, **facts, momentum=changes.pop("momentum", 0.0))
     samples = {"step": changes.pop("steps", (step,) * 9), **changes.pop("samples", {})}
     processes = changes.pop("processes", 3 if len(samples["step"]) % 3 == 0 else 1)
     run = changes.pop("run", None)

@@ -1,11 +1,13 @@
 """The site in a real browser: Debian's Chromium, driven by Playwright."""
 
+import os
 import re
 import shutil
 from itertools import combinations
 from pathlib import Path
 
 import pytest
+from matplotlib import get_data_path
 
 from rmsprop.book.claims import CHAPTER
 from rmsprop.suite.records.files import read_folder
@@ -21,13 +23,31 @@ PAGES = ("index", "reproduction", "chapter", "performance", "sweep", "problems")
 RESULTS = Path(__file__).parents[3] / "results"
 
 
+FONTS = """<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <dir>{folder}/fonts/ttf</dir>
+  <cachedir>{cache}</cachedir>
+  <alias><family>sans-serif</family><prefer><family>DejaVu Sans</family></prefer></alias>
+  <alias><family>monospace</family><prefer><family>DejaVu Sans Mono</family></prefer></alias>
+</fontconfig>
+"""
+"""matplotlib's fonts alone, whose widths the figures are laid out for: no result depends on the machine's."""
+
+
 @pytest.fixture(scope="module")
-def browser():
+def browser(tmp_path_factory):
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("needs Chromium or Chrome on PATH")
+    fonts = tmp_path_factory.mktemp("fonts")
+    (fonts / "fonts.conf").write_text(FONTS.format(folder=get_data_path(), cache=fonts))
     with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        started = playwright.chromium.launch(
+            executable_path=program,
+            args=["--no-sandbox"],
+            env={**os.environ, "FONTCONFIG_FILE": str(fonts / "fonts.conf")},
+        )
         yield started
         started.close()
 

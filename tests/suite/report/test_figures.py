@@ -74,7 +74,7 @@ def test_the_numbers_below_an_axis_stand_clear_of_each_other(low, share):
     reach = [TextPath((0, 0), text, size=9).get_extents().width / 2 for text, _ in numbers]
     assert len(numbers) >= 3
     for (left, right), (one, other) in zip(pairwise(x for _, x in numbers), pairwise(reach), strict=True):
-        assert right - other - (left + one) > 2
+        assert right - other - (left + one) > 1
 
 
 def test_text_stays_text_in_a_generic_font(drawings):

@@ -97,9 +97,11 @@ def die(_task):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def first_only(task):
+def first_only(output, task):
+    """Any other chunk kills its worker as soon as one is finished."""
     if task.chunk.number:
-        time.sleep(0.5)
+        while not list(output.rglob("*.parquet")):
+            time.sleep(0.01)
         die(task)
     return carry_out(task)
 
@@ -107,8 +109,11 @@ def first_only(task):
 def test_a_process_that_is_killed_is_one_line_and_finished_chunks_are_kept(sweep, bits, expected, tmp_path):
     pytest.importorskip("joblib")
     with pytest.raises(UserError, match=r"a worker process was killed.*finished chunks are kept"):
-        sweep(tmp_path, partial(in_processes, 2, work=first_only))
+        sweep(tmp_path, partial(in_processes, 2, work=partial(first_only, tmp_path)))
+    [kept] = tmp_path.rglob("*.parquet")
+    finished = kept.stat().st_mtime_ns
     assert bits(sweep(tmp_path)) == expected
+    assert kept.stat().st_mtime_ns == finished
 
 
 def test_a_chunk_that_kills_its_workers_is_one_line(sweep, tmp_path, cluster):
@@ -133,8 +138,10 @@ def test_a_scheduler_that_is_lost_is_one_line_and_finished_chunks_are_kept(
 
     with pytest.raises(UserError, match=r"no longer answers; finished chunks are kept"):
         sweep(tmp_path, partial(on_cluster, one.scheduler_address), 128, lose)
-    assert list(tmp_path.rglob("0*.parquet"))
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
+    assert kept
     assert bits(sweep(tmp_path)) == expected
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
 def other_torch(task):

@@ -1,6 +1,8 @@
 """A grid is every combination that its optimizers have, and chunks are the grid, whatever their size."""
 
 import math
+import subprocess
+import sys
 from itertools import pairwise
 
 import pytest
@@ -18,6 +20,27 @@ from rmsprop.suite.sweep import work
 from rmsprop.suite.sweep.grid import AXES, DEFAULTS, OPTIMIZERS, PROFILES, Grid, chunks, values_of
 from rmsprop.suite.sweep.jobs import JOBS
 from rmsprop.suite.verdicts import sweep as verdicts
+
+ANOTHER_BOOK = """
+from dataclasses import replace
+from rmsprop.book.programs import PROGRAMS
+book = PROGRAMS["rmsprop-scratch"]
+given = {"lr": 0.5, "gamma": 0.25, "eps": 0.125}
+PROGRAMS["rmsprop-scratch"] = replace(book, hyperparameters=given, batch_size=7, num_epochs=3)
+from rmsprop.suite.sweep.grid import Grid
+grid = Grid()
+found = (*grid.lr, *grid.gamma, *grid.eps, *grid.batch_size, *grid.epochs)
+assert found == (0.5, 0.25, 0.125, 7, 3), found
+from rmsprop.suite.peers.compare import GIVEN
+assert GIVEN == {"lr": 0.5, "decay": 0.25, "eps": 0.125}, GIVEN
+"""
+
+
+@pytest.mark.slow
+def test_the_books_hyperparameters_stand_in_the_book_alone():
+    """Where they are read from it, another book changes them; a copy would stay."""
+    answer = subprocess.run([sys.executable, "-c", ANOTHER_BOOK], capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
 
 
 def some(*values):

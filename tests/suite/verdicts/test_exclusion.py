@@ -111,10 +111,10 @@ def test_a_program_that_diverged_is_kept_and_told(make_record):
 def test_what_nothing_excludes_is_named(make_record):
     record = replace(make_record(), wrong=(wrong("far", 0.3), wrong("the same", 0.2443)))
     judgement = judge(record)
-    assert judgement.nothing_excludes == "Nothing that the book prints excludes 1 of them: the same."
+    assert judgement.nothing_excludes == "Not excluded by anything that the book prints: the same."
     assert judgement.headline.endswith(
-        "other programs in the place of RMSProp that are excluded: 1 of 2 by the final losses, 1 of 2 by all "
-        "evidence"
+        "; of other programs in the place of RMSProp, the final losses exclude 1 of 2, all evidence together "
+        "1 of 2"
     )
 
 

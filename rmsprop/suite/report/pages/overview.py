@@ -277,9 +277,8 @@ def _fast(inputs: Inputs, found: Headline | None) -> str:
         )
     point = max(found.points, key=lambda rows: (rows["layout"].iloc[0] == "single", rows["elements"].iloc[0]))
     best = first_of(point, "median")
-    where = best["point"].rpartition(", ")[0] if best["device"] == "cpu" else best["point"]
     time = marked(duration(best["median"]), best["trusted"])
-    words = f"{best['implementation']} takes {time} ({where}; float32; {best['place']})"
+    words = f"{best['implementation']} takes {time} ({best['device']}; float32; {best['point']})"
     doubted = not best["trusted"]
     if best["implementation"] == found.default:
         words += ", and nothing there is faster"
