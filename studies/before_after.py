@@ -43,7 +43,13 @@ REST = 0.01
 
 
 class SideWorker:
-    """A process that steps with the FusedRMSprop of one checkout."""
+    """A process that steps with the FusedRMSprop of one checkout.
+
+    Attributes
+    ----------
+    process
+        It reads a request a line, and answers each with seconds.
+    """
 
     def __init__(self, checkout: Path) -> None:
         self.process = subprocess.Popen(

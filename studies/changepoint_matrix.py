@@ -16,16 +16,21 @@ class Matrix:
     """What `alerts_of` does with the series of a whole matrix."""
 
     series: int
+    """In a run."""
     stepped: int
     """How many of them have a 5% step at sd 2%."""
     after: int
+    """Points after the step."""
     runs: int
+    """Matrices that were drawn."""
     runs_with_false_alarm: int
+    """Those with an alert on a series that has no step."""
     found: int
     """Stepped series that are alerted on, over all runs."""
     alone_runs_with_false_alarm: int
-    alone_found: int
     """The same without correction for the number of series."""
+    alone_found: int
+    """Likewise."""
 
 
 def find(values: Floats) -> Found:

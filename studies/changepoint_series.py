@@ -22,10 +22,13 @@ class SeriesSetting:
     family: str
     """null, step, steps, ramp, or every commit: the null looked at again after each point."""
     noise: str
+    """What `noise` takes, such as white or AR(1) 0.3."""
     step: float = 0.0
     """Share by which the level rises; of `steps`, up and down in turn."""
     sd: float = 0.02
+    """Of the logarithms, about the level."""
     points: int = 100
+    """Of a series."""
     after: int = 0
     """Points after the step."""
 

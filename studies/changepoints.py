@@ -40,8 +40,11 @@ class ScoreCell:
     """What one detector did on the series of one setting."""
 
     detector: str
+    """Name, and its threshold where it has one."""
     setting: SeriesSetting
+    """What the series were drawn from."""
     series: int
+    """How many there were."""
     steps: int
     """True ones in all series."""
     found: int
@@ -49,11 +52,13 @@ class ScoreCell:
     exact: int
     """How many have it at their very point."""
     slower: int
+    """Alarms that say slower, true and false."""
     faster: int
-    """Alarms in either direction."""
+    """Alarms that say faster."""
     false_slower: int
-    """Alarms that belong to no step."""
+    """Those of them that belong to no step."""
     false_faster: int
+    """Likewise."""
 
 
 OURS = "rmsprop"
@@ -122,8 +127,11 @@ class Rival:
     """A detector with a free threshold."""
 
     name: str
+    """As the page has it."""
     detect: Callable[..., Found]
+    """Takes values and the parameter, by its name."""
     parameter: str
+    """The name of the threshold."""
     grid: tuple[float, ...]
     """From the most alarms to the fewest."""
     default: float

@@ -59,6 +59,8 @@ class Count:
 
     Attributes
     ----------
+    family, detector
+        The family of noise or changes, or the history; a name in `DETECTORS`.
     points, alarms, slower
         Points looked at, all alarms, and those of a higher level; for a null all are false.
     changes : int

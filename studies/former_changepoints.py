@@ -65,8 +65,9 @@ class FormerStep:
     ratio: float
     """Level after over level before (Hodges-Lehmann, in logs)."""
     low: float
+    """Lower end of the 95% confidence interval of the ratio."""
     high: float
-    """95% confidence interval of the ratio."""
+    """Upper end."""
     p_value: float
     """Chance that a series without a step shows one as clear, anywhere, in this direction."""
 

@@ -35,7 +35,19 @@ AimAnswer = Literal["reached", "missed", "open"]
 
 @dataclass(frozen=True)
 class Aim:
-    """One aim at one case, what was measured, and whether the whole interval reaches it."""
+    """One aim at one case, what was measured, and whether the whole interval reaches it.
+
+    Attributes
+    ----------
+    case
+        Machine, dtype and point.
+    words
+        What is aimed at.
+    measured
+        What it is compared with: a ratio with its interval, or a share of the memory limit.
+    answer
+        open where the interval holds the aim, or there is none.
+    """
 
     case: str
     words: str

@@ -48,7 +48,15 @@ RESTART = 10.0
 
 @dataclass(frozen=True)
 class ScaleCosts:
-    """Seconds: of a chunk of n trainings at a worker a + b n, at the process that asks s₀ + s₁ n."""
+    """Seconds: of a chunk of n trainings at a worker a + b n, at the process that asks s₀ + s₁ n.
+
+    Attributes
+    ----------
+    a, b
+        Of a chunk and of a training, at a worker.
+    s0, s1
+        The same at the process that asks.
+    """
 
     a: float
     b: float

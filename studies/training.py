@@ -55,7 +55,17 @@ NETWORKS = {"small": small, "middling": middling}
 
 
 class Training:
-    """A network, its optimizer and one batch."""
+    """A network, its optimizer and one batch.
+
+    Attributes
+    ----------
+    net, batch
+        On the device.
+    optimizer
+        Over all parameters of the network; with `in backward` it steps during the backward pass.
+    steps
+        Whether a training step takes one of the optimizer.
+    """
 
     def __init__(self, network: str, optimizer: str, device: torch.device) -> None:
         torch.manual_seed(0)

@@ -61,6 +61,8 @@ class Airfoil:
         (1500, 5) float64: frequency, angle of attack, chord, free-stream velocity, displacement thickness.
     labels
         (1500,) float64: scaled sound pressure level.
+    source
+        `real`: the book's rows; `surrogate`: made rows that have their moments.
     detail
         One phrase for people and records; no path of this machine stands in it.
     sha256

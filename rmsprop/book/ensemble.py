@@ -34,6 +34,8 @@ class Ensemble:
 
     Attributes
     ----------
+    program
+        What was trained.
     losses
         (evaluations, seeds), float64 on the CPU: half the mean squared error over all rows, at the start and
         after every 100 samples.

@@ -30,6 +30,8 @@ class TrainingRun:
 
     Attributes
     ----------
+    seed
+        Of the first parameters and of the shuffling.
     losses
         Half the mean squared error over all rows: at the start and after every 100 samples.
     epoch_seconds

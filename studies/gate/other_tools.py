@@ -39,16 +39,23 @@ class RivalRun:
     """One run of another tool."""
 
     environment: Environment
+    """Of this process, before the tool ran."""
     scenario: str
+    """Its name, as of the gate's runs."""
     tool: Tool
+    """Which one, and how it was asked."""
     command: str
+    """The one that compares, without the cases."""
     code: int
     """Exit code of the command that compares."""
     slower: tuple[str, ...]
     """Ids of the cases that it called slower."""
     seconds: float
+    """Of measuring and comparing; asv's environment was made before."""
     kind: Literal["gate-rival"] = "gate-rival"
+    """Which kind of record it is."""
     schema: int = 1
+    """Of that kind of record."""
 
 
 _RUN = TypeAdapter(RivalRun)

@@ -30,9 +30,11 @@ class DrawnLaunch:
     half: str
     """first, second or all: the runs that launches were drawn from."""
     policy: Policy
+    """By which they are judged."""
     change: float
     """Of one family; 0 for none."""
     matrices: int
+    """How many were drawn."""
     alarms: int
     """Matrices with an alarm; where a family is slower, with one of its cases."""
     found: int
@@ -52,13 +54,19 @@ class Resampled:
     runs: dict[str, list[str]]
     """Of each half, when its runs began."""
     machines: int
+    """On how many the runs were made."""
     days: int
+    """On how many days the runs began."""
     seed: int
+    """Of all draws."""
     chosen: Policy
     """By the first half."""
     drawn: tuple[DrawnLaunch, ...]
+    """By half, policy and change."""
     kind: str = "gate-resampled"
+    """Which kind of record it is."""
     schema: int = 1
+    """Of that kind of record."""
 
 
 RESAMPLED_FILE = TypeAdapter(Resampled)

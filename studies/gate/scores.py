@@ -12,15 +12,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 
 from rmsprop.suite.records.files import Problem, read_folder
 from rmsprop.suite.records.gate import GateRecord
 from rmsprop.suite.records.store import read_gate
 from rmsprop.suite.verdicts.gate import GateVerdict, judge_gate, log_ratios
-from rmsprop.suite.verdicts.gate_statistics import holm
 from rmsprop.suite.verdicts.shares import exact_interval
 from studies.gate.injection import LOOP
+from studies.gate.other_rules import named_by
 from studies.gate.other_tools import RivalRun, read_rivals
 from studies.gate.resampling import Resampled, read_resampled
 
@@ -49,8 +48,11 @@ class Scenario:
     kind: str
     """aa, docs, load, inject or swapped."""
     implementation: str = ""
+    """The one that is slowed, in head or, if swapped, in base; empty where none is."""
     how: str = "passes"
+    """In which way: see `studies.gate.injection`."""
     amount: float = 0.0
+    """The share of a step or, for offset, seconds."""
 
     @property
     def name(self) -> str:
@@ -80,9 +82,11 @@ class Live:
     """A live run, judged."""
 
     scenario: Scenario
+    """What is true of it."""
     design: str
     """turns, or sequential for the ablation."""
     record: GateRecord
+    """As the gate stored it."""
 
     @cached_property
     def verdict(self) -> GateVerdict:
@@ -127,7 +131,9 @@ class Rate:
     """So many of so many, with the exact 95% interval (Clopper and Pearson)."""
 
     hits: int
+    """Those of which it is true."""
     of: int
+    """All that were asked."""
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -146,8 +152,11 @@ class Score:
     """What a rule said of the runs of one scenario and design."""
 
     scenario: Scenario
+    """Of all the runs."""
     design: str
+    """Likewise."""
     rule: str
+    """One of `RULES`."""
     alarms: Rate
     """Runs that name a case: of those that came to a conclusion; without a change, of all that are whole."""
     inconclusive: int
@@ -175,9 +184,13 @@ class Power:
     """How often cases of that measured change and duration were named."""
 
     low: float
+    """The least measured change, a share."""
     high: float
+    """Measured changes are below it."""
     duration: str
+    """A name in `CLASSES`."""
     found: Rate
+    """Slower cases that are named, over all runs."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +198,9 @@ class Spread:
     """How far d spreads from launch to launch, by how long a step takes."""
 
     design: str
+    """Of the runs."""
     duration: str
+    """A name in `CLASSES`."""
     sd: tuple[float, float, float]
     """Quartiles over cases and runs."""
     sees: float
@@ -201,7 +216,9 @@ class Study:
     runs: tuple[Live, ...] = ()
     """Oldest first."""
     rivals: tuple[RivalRun, ...] = ()
+    """Runs of other tools."""
     resampled: tuple[Resampled, ...] = ()
+    """Studies of matrices that were drawn from recorded launches."""
 
 
 def read_study(results: Path) -> tuple[Study, list[Problem]]:
@@ -319,32 +336,3 @@ def spreads(runs: Iterable[Live]) -> Iterator[Spread]:
                 quartiles = tuple(float(q) for q in np.quantile(sd, (0.25, 0.5, 0.75)))
                 blind = Rate(len(gates) - sum(gates), len(gates))
                 yield Spread(design, name, quartiles, float(np.median(sees)), blind)  # type: ignore[arg-type]
-
-
-def named_by(record: GateRecord, rule: str) -> set[str]:
-    """The cases that a rule that others use calls slower, by the launches of the screen.
-
-    Mann-Whitney takes all launches of a case: it pools what others call samples.
-    """
-    d = {case.id: np.array([*log_ratios(case, record, "screen").values()]) for case in record.cases}
-    d = {name: values for name, values in d.items() if len(values)}
-    if rule == "no second stage":
-        null, line = math.log1p(record.policy.margin), math.log1p(record.policy.alarm)
-        corrected = holm(
-            [float(stats.ttest_1samp(x, null, alternative="greater").pvalue) for x in d.values()]
-        )
-        return {
-            name
-            for (name, x), p in zip(d.items(), corrected, strict=True)
-            if p <= record.policy.alpha and x.mean() >= line
-        }
-    if rule.startswith("fixed"):
-        line = math.log1p(float(rule.split()[1].removesuffix("%")) / 100)
-        return {name for name, x in d.items() if np.median(x) >= line}
-    found = set()
-    for case in record.cases:
-        base, head = ([getattr(sample, side) for sample in case.samples] for side in ("base", "head"))
-        larger = len(base) > 1 and np.median(head) > 1.1 * np.median(base)
-        if larger and stats.mannwhitneyu(head, base, alternative="two-sided").pvalue < 0.002:
-            found.add(case.id)
-    return found

@@ -19,6 +19,10 @@ class Batch:
 
     Attributes
     ----------
+    group
+        The param_group, with its options.
+    params, grads
+        What is stepped, and by which gradients; equally long. Complex ones are here as real views.
     state
         By key, `step` among them; lists as long as params.
     copies

@@ -36,12 +36,17 @@ class Launch(NamedTuple):
     device: int
     """Index of the CUDA device; -1 for the CPU, where Triton's interpreter runs."""
     param: torch.dtype
+    """dtype of the parameters and their gradients."""
     state: torch.dtype
+    """dtype of all state but the steps."""
     step: torch.dtype | None
     """None: the steps are counted on the CPU, by others."""
     centered: bool
+    """Whether there is a grad_avg."""
     momentum: bool
+    """Whether there is a momentum_buffer."""
     programs: int
+    """How many run, each on a block of one tensor."""
     table: bytes
     """Rows of int64, as long as the next power of two: the first program of each tensor, its size, the
     addresses of its parameter, gradient and square_avg; of grad_avg if `centered`, of momentum_buffer if

@@ -70,7 +70,17 @@ def _list(cases: list[Case]) -> None:
 
 @dataclass
 class BenchProgress:
-    """A bar over cases; keeps the records, also when it is interrupted."""
+    """A bar over cases; keeps the records, also when it is interrupted.
+
+    Attributes
+    ----------
+    bars, task
+        What is drawn on stderr, and its one bar.
+    records
+        Of the cases that have ended, in that order.
+    interrupted
+        Whether the user ended the run; the command sets it.
+    """
 
     bars: Progress
     task: TaskID

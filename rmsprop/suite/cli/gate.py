@@ -97,7 +97,15 @@ def _request(options: GateOptions) -> GateRequest:
 
 @dataclass
 class GateProgress:
-    """Lines and a bar on stderr while the gate runs."""
+    """Lines and a bar on stderr while the gate runs.
+
+    Attributes
+    ----------
+    bars
+        What is drawn.
+    task
+        The one bar, of the stage that is at work; None before the first stage.
+    """
 
     bars: Progress
     task: TaskID | None = None

@@ -36,7 +36,17 @@ _SIZES = {"smoke": (10_000, 20), "regular": (10_000, 100)}
 
 @dataclass(frozen=True)
 class Plan:
-    """What a profile does here."""
+    """What a profile does here.
+
+    Attributes
+    ----------
+    profile
+        Its name: smoke or regular.
+    seeds, runs
+        How many trainings of each program: at once, and one after the other.
+    cases
+        What is measured.
+    """
 
     profile: str
     seeds: int
@@ -60,8 +70,12 @@ class RunOutcome:
 
     Attributes
     ----------
+    report
+        What was built at the end, also of a run that was interrupted.
     good
         Whether every claim is reproduced and no case failed.
+    interrupted
+        Whether the user ended a stage.
     remarks
         What was left out, a sentence for each.
     """

@@ -107,6 +107,12 @@ class Session:
         When the budget began, by time.monotonic.
     policy
         The rules of the decision.
+    arms
+        Both sides as something to start, by name: base and head.
+    pairs
+        Launches at a time.
+    end
+        When the budget ends, by time.monotonic.
     """
 
     request: GateRequest

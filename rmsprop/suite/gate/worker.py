@@ -32,7 +32,25 @@ MOST_STEPS = 10**6
 
 
 class Worker:
-    """A suite, and the case that is open."""
+    """A suite, and the case that is open.
+
+    Attributes
+    ----------
+    suite
+        Its module; None before `hello`.
+    run
+        Takes so many steps of the open case: seconds, or None where the suite leaves it to us to time them.
+    case
+        What ends the open case.
+    counts
+        Whether a step was counted before: the first time imports what counting needs.
+    families
+        Families of the cases that were opened to be timed: their imports are frozen.
+    schedule
+        Open file in which Linux says how long this thread waited for a CPU; None elsewhere.
+    pauses
+        Of the open case; None before the first.
+    """
 
     def __init__(self) -> None:
         self.suite: Any = None

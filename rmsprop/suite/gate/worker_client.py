@@ -56,7 +56,13 @@ class Arm:
 
 
 class WorkerClient:
-    """A process that measures one side, as a context; it is killed when the context ends."""
+    """A process that measures one side, as a context; it is killed when the context ends.
+
+    Attributes
+    ----------
+    arm
+        What was started.
+    """
 
     def __init__(
         self, arm: Arm, *, hash_seed: int = 0, padding: int = 0, stopped: Callable[[], bool] = lambda: False

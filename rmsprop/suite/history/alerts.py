@@ -42,6 +42,12 @@ class Alert:
 
     Attributes
     ----------
+    series
+        The one that changed.
+    last_good, first_bad
+        Full hashes of the two measured commits.
+    ratio, low, high
+        Level after over level before, and its 95% interval.
     p_value
         Chance of such a change in such a series without any, in this direction.
     direction
@@ -103,8 +109,14 @@ class AlertGroup:
 
     Attributes
     ----------
-    compared : int
-        Series of the machine and runner that have both commits.
+    runner, machine
+        Of all the series.
+    last_good, first_bad, direction
+        As in each alert.
+    alerts
+        Those that stand first, then by size.
+    compared
+        Series of the machine and runner that are long enough to show a change.
     """
 
     runner: str

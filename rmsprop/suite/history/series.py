@@ -40,8 +40,14 @@ class Series:
 
     Attributes
     ----------
+    machine
+        As the runner names it.
     environment
         Python and packages, as the runner names them.
+    case
+        The id of a case, or the name of another benchmark with its parameters.
+    quantity
+        What of it was measured, such as step or peak.
     unit
         seconds, bytes, or what a track_ of asv's counts; 1 for the gate's ratios.
     runner
@@ -87,6 +93,10 @@ class History:
 
     Attributes
     ----------
+    series
+        Those of the benchmarks, then the gate's.
+    problems
+        Files that could not be read, and why.
     commits
         The checkout's history, oldest first; empty where there is none.
     elsewhere

@@ -31,8 +31,14 @@ class ColdStart:
 
     Attributes
     ----------
+    import_torch
+        By itself, the first import.
     import_rmsprop
         Until the implementation is at hand; torch is there.
+    construct
+        The optimizer; the parameters are there.
+    first_step
+        Until the device is done.
     steady_step
         The fastest of ten more.
     """

@@ -39,6 +39,8 @@ class DigitRows:
         (1797, 64) float64: the pixels of 8 x 8, from 0 to 1.
     labels
         (1797,) int64, from 0 to 9.
+    source
+        `real`: these rows have no surrogate.
     detail
         One phrase for people and records.
     sha256

@@ -49,10 +49,16 @@ class CaseBlock:
 
     Attributes
     ----------
+    devices, dtypes
+        As in `Case`.
+    layouts
+        Each a size and a layout.
     threads
         On a GPU the threads of the host do not matter, and the cases say 1.
     compiled
         False leaves builtin-compiled to the full profile: it compiles 161 or 1,000 tensors for minutes.
+    momenta
+        Of the step, each with each of the others; 0 is none.
     """
 
     devices: tuple[str, ...]

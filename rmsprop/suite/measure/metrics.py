@@ -51,6 +51,13 @@ class FivePasses:
     """p = p - lr g; s = -s: reads p, g and s, writes p and s, and computes next to nothing.
 
     With momentum b = -b too: seven passes.
+
+    Attributes
+    ----------
+    pairs
+        For each parameter: p, its s, which begins with 1, and the parameter, whose `.grad` is g.
+    buffers
+        The b of each parameter; none without momentum.
     """
 
     def __init__(

@@ -46,6 +46,11 @@ class Optax:
     arguments are those of optax.rmsprop. Parameters are on the CPU, contiguous, of one dtype and not empty;
     their `.data` is replaced. Each needs a gradient, contiguous and aligned to 64 bytes as torch allocates
     it.
+
+    Attributes
+    ----------
+    params
+        torch's parameters; they share the memory of XLA's arrays.
     """
 
     def __init__(

@@ -59,7 +59,23 @@ class PointTask:
 
 @dataclass(frozen=True)
 class Part:
-    """What one process measured of one case; the attributes are those of `_Run`."""
+    """What one process measured of one case.
+
+    Attributes
+    ----------
+    ended
+        skipped or failed, and why; None where it was measured.
+    trace
+        The traceback of a failure, else empty.
+    steps
+        In a sample; 0 where the case ended before.
+    seconds
+        Of a step, the mean over each sample.
+    samples
+        Of all quantities but the step, in `UNITS`.
+    notes
+        What a reader of the numbers must know.
+    """
 
     ended: tuple[Status, str] | None
     trace: str

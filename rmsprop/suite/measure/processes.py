@@ -22,7 +22,13 @@ _END_SECONDS = 2.0
 
 
 class DiedError(Exception):
-    """The process died while a case had control; `at` is the case's number, or None."""
+    """The process died while it measured.
+
+    Attributes
+    ----------
+    at
+        The case's number among those of the task; -1 for the five passes, None before any had control.
+    """
 
     def __init__(self, at: int | None, how: str) -> None:
         super().__init__(how)

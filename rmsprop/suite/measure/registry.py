@@ -78,8 +78,12 @@ class Implementation:
 
     Attributes
     ----------
+    name
+        By which cases and records name it.
     summary
         One line.
+    make
+        Constructs the optimizer over a list of parameters.
     eps
         The ε that it is run with.
     eps_inside_sqrt
@@ -104,7 +108,15 @@ class Implementation:
 
 
 class Scratch:
-    """The book's functional RMSProp with its states and hyperparameters, as something with `.step()`."""
+    """The book's functional RMSProp with its states and hyperparameters, as something with `.step()`.
+
+    Attributes
+    ----------
+    params, states
+        Those that it steps, and the s of each.
+    hyperparams
+        lr, gamma and eps, as the book's function takes them.
+    """
 
     def __init__(self, params: list[Tensor], *, lr: float, alpha: float, eps: float) -> None:
         self._scratch = import_module("rmsprop.optimizers.scratch")

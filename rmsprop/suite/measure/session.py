@@ -70,6 +70,8 @@ class Benched:
         Of the run; its name is the run's id.
     continued
         Whether it goes on with a run that was interrupted.
+    records
+        Of the cases that were asked for, in order; those that the interrupted run left are among them.
     """
 
     folder: Path

@@ -64,15 +64,19 @@ class Workload:
     def __init__(self, case: Case, implementation: Any = None) -> None:
         """`implementation` is measured in place of what the commit has by the case's name."""
         self.case = case
+        """Says what is drawn, where, and with how many threads."""
         self.notes: list[str] = []
         """What a reader of the times must know: another ε, a check against less than a formula."""
         self.rotates_each_step = case.bytes >= ROTATED_EACH_STEP * len(case.shapes)
+        """Whether each step of `run` has a set of gradients of its own."""
         self.checks = True
         """Whether the first steps are checked on entry: not where another process has just checked them."""
         self._implementation = implementation
         self.params: list[nn.Parameter] = []
+        """Empty before `draw` and after the context."""
         self._sets: list[list[Tensor]] = []
         self.step: Any = None
+        """The optimizer's; None before `make` and after the context."""
         self._pauses = Pauses()
         self._clear()
 

@@ -10,7 +10,15 @@ from rmsprop.suite.peers.semantics import Settings
 
 @dataclass(eq=False)
 class Reference:
-    """Steps float64 parameters in place, by the formula of `semantics`."""
+    """Steps float64 parameters in place, by the formula of `semantics`.
+
+    Attributes
+    ----------
+    params
+        float64; each has a `.grad` at every step.
+    settings
+        The formula's numbers and forms.
+    """
 
     params: list[Tensor]
     settings: Settings

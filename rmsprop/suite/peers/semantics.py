@@ -79,7 +79,15 @@ FIELDS: tuple[str, ...] = tuple(field.name for field in fields(Settings))
 
 @dataclass(frozen=True)
 class Number:
-    """An argument whose value is the field's own; `default` None where the package has none."""
+    """An argument whose value is the field's own.
+
+    Attributes
+    ----------
+    name
+        Of the argument.
+    default
+        None where the package has none.
+    """
 
     name: str
     default: float | None
@@ -87,7 +95,17 @@ class Number:
 
 @dataclass(frozen=True)
 class Flag:
-    """An argument that chooses: its value -> what it means for the field."""
+    """An argument that chooses.
+
+    Attributes
+    ----------
+    name
+        Of the argument.
+    means
+        Value of the argument -> value of the field.
+    default
+        Of the argument.
+    """
 
     name: str
     means: Mapping[bool, Value]
@@ -96,7 +114,15 @@ class Flag:
 
 @dataclass(frozen=True)
 class Fixed:
-    """The package gives no choice. `ignores` is an argument that it accepts and that changes nothing."""
+    """The package gives no choice.
+
+    Attributes
+    ----------
+    value
+        What the field always is.
+    ignores
+        An argument that the package accepts and that changes nothing; None without one.
+    """
 
     value: Value
     ignores: str | None = None

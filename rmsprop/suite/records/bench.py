@@ -41,6 +41,10 @@ class Measurement:
 
     Attributes
     ----------
+    elements, tensors
+        Of all parameters together; how many parameters.
+    steps_per_sample
+        As the first process found it; each process finds its own.
     samples
         Raw, in `UNITS`. A sample of `step` is the mean over `steps_per_sample` steps in a row.
     ceiling_seconds
@@ -77,14 +81,24 @@ class BenchRecord:
 
     Attributes
     ----------
+    environment
+        Of the run, but `started` and `load` are of its turn.
+    axes
+        The case.
+    status
+        measured, skipped or failed.
     reason
         Why it was skipped or failed; None when measured.
+    measurement
+        None unless measured.
     notes
         What a reader of the numbers must know, such as another ε.
     warnings
         Why the numbers cannot be trusted; empty when they can.
     run
         The id of the run, which is the name of its folder; None in records of older schemas.
+    kind, schema
+        Which kind of record it is, and in which schema.
     """
 
     environment: Environment

@@ -22,6 +22,8 @@ class Hardware:
 
     Attributes
     ----------
+    vendor, family, model, stepping
+        Of the processor, as it tells of itself; None where it does not.
     features
         Instruction sets that choose kernels, such as avx2, avx512f, amx_tile and bf16; sorted.
     l3_bytes
@@ -52,6 +54,14 @@ class Environment:
         slug. Records without `hardware` have no fingerprint.
     processor, cpus, memory_bytes
         As the system names it, logical processors, and memory; None where the system does not tell.
+    gpu
+        Name of the CUDA device; None without one.
+    platform
+        System and architecture, such as Linux x86_64.
+    python
+        Its version.
+    versions
+        Of rmsprop-bench, torch, numpy, scipy and pandas, as far as they are installed.
     threads
         torch's intra-op threads.
     governor

@@ -112,6 +112,8 @@ class GatePlan:
 
     Attributes
     ----------
+    budget_seconds, turn_seconds
+        Of the whole run, and of a turn, which takes one step at least.
     pairs
         Launches at a time, each on a CPU of its own.
     turns
@@ -136,6 +138,8 @@ class GateLaunch:
 
     Attributes
     ----------
+    stage, seed, seconds
+        screen or confirm; of its draws; wall time, the start of its processes included.
     cpu
         All of its processes were bound to it; None where a system binds none.
     stolen
@@ -257,8 +261,10 @@ class Hypothesis:
 
     Attributes
     ----------
-    slower
-        The direction that the screen saw.
+    name, cases
+        As the report names it; the ids of its cases: one, or several of a family.
+    slower, rare
+        The direction that the screen saw; whether the sums of the turns are tested.
     """
 
     name: str
@@ -273,16 +279,20 @@ class GateRecord:
 
     Attributes
     ----------
-    environment
-        Of the process that ran the gate.
-    hypotheses
-        None where the screen did not end.
+    environment, policy, plan
+        Of the process that ran the gate; the rules; what the budget was to buy.
+    suite, base, head
+        The name of the suite's module, and the two sides.
+    launches, cases, hypotheses
+        Those that were run; all of both sides; None where the screen did not end.
     interrupted
         Why the run ended before it was through: a signal, or the budget.
     error
         How a measuring process failed, which ended the run.
-    timed
-        False where counters alone were asked for.
+    seconds, timed
+        Since the budget began; False where counters alone were asked for.
+    kind, schema
+        Which kind of record it is, and in which schema.
     """
 
     environment: Environment

@@ -66,7 +66,23 @@ class Agreement:
 
 @dataclass(frozen=True, config=_STRICT)
 class Health:
-    """One package with its own defaults: how many elements end as NaN or infinity, and since which step."""
+    """One package with its own defaults: how many elements end as NaN or infinity, and since which step.
+
+    Attributes
+    ----------
+    peer, kind, dtype
+        The package, the kind of gradients, and the dtype of the parameters.
+    centered
+        Whether the call was told to centre; all else is its default, where it has one.
+    elements
+        How many there are.
+    nan, infinite
+        How many end so.
+    first_step
+        After which an element is not finite, from 1 on; None where all stay finite.
+    error
+        Why it refused to go on, one line; None where it did not.
+    """
 
     peer: str
     kind: str
@@ -81,7 +97,19 @@ class Health:
 
 @dataclass(frozen=True, config=_STRICT)
 class Speed:
-    """Seconds of one step in turns with the other packages; each sample is the mean over `steps` steps."""
+    """Seconds of one step in turns with the other packages; each sample is the mean over `steps` steps.
+
+    Attributes
+    ----------
+    peer
+        The package.
+    elements
+        Of the one tensor that it steps, float32.
+    steps
+        In a sample: about 2 ms of the package's own.
+    samples
+        Seconds of one step on one thread.
+    """
 
     peer: str
     elements: int
@@ -91,7 +119,17 @@ class Speed:
 
 @dataclass(frozen=True, config=_STRICT)
 class BookJob:
-    """The book's job with one package's step: final loss of each seed; digits of w and b against torch."""
+    """The book's job with one package's step: final loss of each seed; digits of w and b against torch.
+
+    Attributes
+    ----------
+    peer
+        The package.
+    losses
+        A seed each.
+    digits
+        Of w and b against torch, a seed each; None where torch was not compared, or as in `Agreement`.
+    """
 
     peer: str
     losses: tuple[float, ...]
@@ -100,7 +138,35 @@ class BookJob:
 
 @dataclass(frozen=True, config=_STRICT)
 class PeersRecord:
-    """One run of `rmsprop peers`."""
+    """One run of `rmsprop peers`.
+
+    Attributes
+    ----------
+    environment
+        Of the process that compared.
+    data
+        Which rows the book's job had: source and detail.
+    steps, elements
+        Of each comparison and each look at the defaults.
+    given
+        The lr, decay and ε of agreements, speed and the book's job, by field of the semantics.
+    peers
+        All that were asked for, absent ones too.
+    kinds
+        Kind of gradients -> what it is.
+    agreements
+        By dtype, kind and pair, each pair in both directions.
+    health
+        By package, dtype and kind; twice where the package can centre.
+    speed
+        By number of elements and package.
+    untimed
+        Package that is not absent -> why its steps were not timed.
+    book
+        One for each package that is not absent.
+    kind, schema
+        Which kind of record it is, and in which schema.
+    """
 
     environment: Environment
     data: str

@@ -32,14 +32,22 @@ class EnsembleSummary:
 
     Attributes
     ----------
+    seeds
+        How many were trained.
     seconds
         Wall time of the whole ensemble.
     cpu_seconds
         Processor time of it, on one thread: 0 for seeds from disk, None in older records.
     not_finite
         Seeds whose final loss is NaN or infinite; the numbers below are of the others.
+    quantile_levels, curve_levels
+        Between 0 and 1, ascending.
     quantiles
         Final losses at `quantile_levels`.
+    histogram_edges, histogram_counts
+        Of the final losses: one edge more than counts.
+    mean, sd
+        Of the final losses; NaN for too few of them.
     curve
         For each evaluation during training, the losses at `curve_levels`.
     """
@@ -212,7 +220,17 @@ class ProgramRecord:
 
 @dataclass(frozen=True, config=_STRICT)
 class DataSource:
-    """Which rows were used."""
+    """Which rows were used.
+
+    Attributes
+    ----------
+    source
+        `real`, or `surrogate` for made rows that have the moments of the real ones.
+    detail
+        One phrase for people.
+    sha256
+        Of the book's file with LF line ends, or of the digits' numbers; None for the surrogate.
+    """
 
     source: Literal["real", "surrogate"]
     detail: str
@@ -225,6 +243,14 @@ class ReproductionRecord:
 
     Attributes
     ----------
+    environment
+        Of the process, at its start.
+    data
+        What was trained on.
+    device, dtype
+        Of the trainings, as torch names them.
+    interrupted
+        Whether the user ended it: some of what was asked for may be missing.
     section
         Such as 7.6, or chapter.
     traces
@@ -237,6 +263,8 @@ class ReproductionRecord:
         The end of the section's trace by each change that a trace can show.
     warnings
         What speaks against the seconds, each behind a keyword.
+    kind, schema
+        Which kind of record it is, and in which schema.
     """
 
     environment: Environment

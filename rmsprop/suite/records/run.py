@@ -24,6 +24,8 @@ class RunRecord:
         Which list of cases was asked for.
     cases
         The ids of the cases that were asked for, in order.
+    kind, schema
+        Which kind of record it is, and in which schema.
     """
 
     id: str

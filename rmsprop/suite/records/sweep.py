@@ -73,6 +73,8 @@ class SweepRecord:
         Hash of all that the results depend on, by which a rerun finds it.
     environment
         Of the process that was asked; workers have the same `software`.
+    software
+        What a worker must have: with other versions the bits may be others.
     data, rows
         Where the rows came from; hash of their numbers.
     axes
@@ -86,6 +88,8 @@ class SweepRecord:
     job
         What was trained: the book's linear regression, or a network on digits. Records without the field are
         of the book's.
+    kind, schema
+        Which kind of record it is, and in which schema.
     """
 
     id: str
@@ -111,7 +115,15 @@ class SweepRecord:
 
 @plain(frozen=True)
 class ChunkTime:
-    """What a chunk took: wall time, and processor time of the thread that trained it, in seconds."""
+    """What a chunk took, in seconds.
+
+    Attributes
+    ----------
+    trainings
+        How many the chunk holds.
+    seconds, cpu_seconds
+        Wall time, and processor time of the thread that trained it.
+    """
 
     trainings: int
     seconds: float

@@ -21,6 +21,10 @@ class BuiltReport:
 
     Attributes
     ----------
+    paths
+        Of every file that was written; the README's last, if it was asked for.
+    problems
+        Each with its reason.
     sentences
         Does the book hold; how fast is a step; what changed, and what is unreliable.
     """

@@ -54,14 +54,28 @@ RATIO_MARK = (
 
 @dataclass(frozen=True)
 class Code:
-    """A command or a name, as it is typed."""
+    """A command or a name, as it is typed.
+
+    Attributes
+    ----------
+    text
+        Without backticks.
+    """
 
     text: str
 
 
 @dataclass(frozen=True)
 class Link:
-    """Words that lead to another page of the site, to a place on one, or to an address of the web."""
+    """Words that lead to another page of the site, to a place on one, or to an address of the web.
+
+    Attributes
+    ----------
+    text
+        What is shown.
+    href
+        Address, or file name of the page, with or without #anchor.
+    """
 
     text: str
     href: str
@@ -69,7 +83,15 @@ class Link:
 
 @dataclass(frozen=True)
 class Tag:
-    """A verdict; the style sheet has colours for some statuses, such as `reproduced` or `slower`."""
+    """A verdict; the style sheet has colours for some statuses, such as `reproduced` or `slower`.
+
+    Attributes
+    ----------
+    text
+        What is shown.
+    status
+        Decides the colour.
+    """
 
     text: str
     status: str
@@ -82,10 +104,14 @@ Words = Phrase | tuple[Phrase, ...]
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading below the page's title: level 2, or 3 below that.
+    """A heading below the page's title.
 
     Attributes
     ----------
+    text
+        What is shown.
+    level
+        2, or 3 below that.
     anchor
         Under which address within the page it can be found.
     """
@@ -97,7 +123,15 @@ class Heading:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """One or more sentences; `kind` says how loudly they are said."""
+    """One or more sentences.
+
+    Attributes
+    ----------
+    words
+        The sentences.
+    kind
+        How loudly they are said.
+    """
 
     words: Words
     kind: Literal["plain", "headline", "warning", "note"] = "plain"
@@ -105,7 +139,15 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Sentences:
-    """A list of sentences; the `large` ones open a page."""
+    """A list of sentences.
+
+    Attributes
+    ----------
+    items
+        A sentence each.
+    large
+        Whether they open a page.
+    """
 
     items: tuple[Words, ...]
     large: bool = False
@@ -113,7 +155,13 @@ class Sentences:
 
 @dataclass(frozen=True)
 class Facts:
-    """Names and what they stand for, such as machine, date and commit."""
+    """Names and what they stand for, such as machine, date and commit.
+
+    Attributes
+    ----------
+    facts
+        Name -> what it stands for.
+    """
 
     facts: Mapping[str, str]
 
@@ -124,6 +172,8 @@ class Cell:
 
     Attributes
     ----------
+    text
+        What is shown.
     key
         What it is sorted by, where that is not its text.
     href
@@ -147,6 +197,10 @@ class Table:
 
     Attributes
     ----------
+    caption, columns
+        What it shows; the heads of the columns.
+    rows
+        Each as long as `columns`.
     left_out
         Rows that there were beyond these; `rmsprop export` has them all.
     """
@@ -159,14 +213,26 @@ class Table:
 
 @dataclass(frozen=True)
 class Figures:
-    """Figures that stand side by side where there is room."""
+    """Figures that stand side by side where there is room.
+
+    Attributes
+    ----------
+    drawings
+        In the order in which they stand.
+    """
 
     drawings: tuple[Drawing, ...]
 
 
 @dataclass(frozen=True)
 class Detail:
-    """Blocks that only the site has."""
+    """Blocks that only the site has.
+
+    Attributes
+    ----------
+    blocks
+        In the order in which they are read.
+    """
 
     blocks: "tuple[Block, ...]"
 
@@ -184,6 +250,8 @@ class Page:
         File name in reports/, such as performance.html.
     title
         The page's `<title>` and `<h1>`.
+    blocks
+        In the order in which they are read.
     nav
         Its word in the navigation; None for a page that another one links to.
     in_markdown

@@ -142,6 +142,12 @@ class Group:
 
     Attributes
     ----------
+    optimizer : str
+        A name in `OPTIMIZERS`.
+    batch_size, epochs : int
+        Rows of a batch; passes over the rows.
+    dtype : str
+        Of the parameters.
     first : int
         The number of its first point.
     settings : tuple of Mapping of str to float

@@ -50,6 +50,10 @@ class SweepPlan:
     ----------
     folder : Path
     record : SweepRecord
+    grid : Grid
+        What was asked for.
+    data : Airfoil or DigitRows
+        The rows, as the job has them.
     left : tuple of Chunk
         What is still to train, in order.
     """

@@ -28,6 +28,8 @@ class ChunkTask:
 
     Attributes
     ----------
+    chunk
+        What is to train.
     features, labels
         (rows, features) float64, and (rows,): float64, or int64 for classes.
     target

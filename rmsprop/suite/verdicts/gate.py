@@ -134,7 +134,15 @@ class GateVerdict:
 
 @dataclass(frozen=True)
 class JudgedRun:
-    """A run of the gate and its verdict, which is made once and travels with the record."""
+    """A run of the gate and its verdict, which is made once and travels with the record.
+
+    Attributes
+    ----------
+    record
+        The run.
+    verdict
+        What `judge_gate` says of it.
+    """
 
     record: GateRecord
     verdict: GateVerdict

@@ -45,8 +45,12 @@ class Verdict:
 
     Attributes
     ----------
+    claim, status
+        What the book printed, and how it stands here.
     here
         The same quantity here: the 2-D coordinate, the median loss over seeds, the median seconds.
+    words
+        Why, in a few words.
     percentile
         Of the printed loss among the seeds, 0 to 100.
     interval

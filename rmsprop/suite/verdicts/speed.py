@@ -43,6 +43,12 @@ class Run:
         A letter, unique on its machine; A is the newest run.
     id
         The name of its folder; None of other runners and of older records.
+    machine, runner
+        The machine, and who measured: bench, asv or pytest-benchmark.
+    commit, dirty
+        The hash, and whether the tree differed from it; None where no file says.
+    torch, python
+        Versions; None where no file says.
     started, ended
         When its first and its last turn began; None where no file says.
     cases

@@ -17,7 +17,15 @@ CONDITIONS = ("batch_size", "epochs", "dtype")
 
 @dataclass(frozen=True)
 class SeedShare:
-    """A share of seeds with its 95% interval (Clopper and Pearson's, which is never too narrow)."""
+    """A share of seeds with its 95% interval (Clopper and Pearson's, which is never too narrow).
+
+    Attributes
+    ----------
+    count
+        How many seeds it is true of.
+    of
+        How many seeds there are.
+    """
 
     count: int
     of: int
@@ -128,6 +136,8 @@ class Plane:
 
     Attributes
     ----------
+    optimizer : str
+        Whose settings the axes are.
     x, y : str
         Names of the axes.
     xs, ys : tuple of float

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 
 from rmsprop.suite.records.store import write_gate
+from studies.gate.other_rules import named_by
 from studies.gate.scores import (
     GATE,
     RULES,
@@ -11,7 +12,6 @@ from studies.gate.scores import (
     Rate,
     Scenario,
     measured_changes,
-    named_by,
     powers,
     read_study,
     scores,

@@ -51,7 +51,17 @@ class Rows:
 
 
 class Statistics(NamedTuple):
-    """What the frame says of some samples; its fields are the columns' names but for `count`."""
+    """What the frame says of some samples; its fields are the columns' names but for `count`.
+
+    Attributes
+    ----------
+    median, q25, q75, minimum
+        In the unit of the row; None for what the file does not tell.
+    number
+        Of samples; None where the file does not tell.
+    samples
+        (number,) float64; empty where the file keeps none.
+    """
 
     median: float | None
     q25: float | None

@@ -44,7 +44,19 @@ _COMMITS_LISTED = 200
 
 @dataclass(frozen=True)
 class Panel:
-    """Series that one figure shows: those of one point and quantity on one machine in one environment."""
+    """Series that one figure shows: those of one point and quantity on one machine in one environment.
+
+    Attributes
+    ----------
+    machine, environment, quantity, runner
+        As in each of the series.
+    point
+        That of the cases; `cases` where they are other benchmarks.
+    series
+        The lines.
+    alerts
+        The change points of these series.
+    """
 
     machine: str
     environment: str

@@ -235,6 +235,8 @@ class Headline:
 
     Attributes
     ----------
+    run, device
+        The run, which says on which machine, and the device.
     points
         The steps of one turn at one point each.
     default

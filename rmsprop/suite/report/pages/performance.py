@@ -69,12 +69,18 @@ class Section:
 
     Attributes
     ----------
+    machine
+        Its folder name, the section's heading.
+    facts
+        Name -> words: the machine, its load, and why asv's numbers bear no marks.
     runs
         Which runs the rows come from.
     figures
         By heading.
     tables
         For each device and dtype: the steps, then what else was measured.
+    crossovers
+        A sentence for each place, dtype and implementation: at which sizes it is slower, level or faster.
     marked, notes, unmeasured
         A sentence for each kind of warning, for each note, and for each reason why a case has no numbers.
     """
