@@ -4,8 +4,9 @@
     python -m studies.coverage studies/results/coverage
 
 reads the runs of one machine, commit and torch, compares each with each other one, and writes README.md
-beside them. If every run drew its processes from one distribution, the interval of one, m ± t s / sqrt(n),
-would hold the mean of another one with probability P(|T| < t / sqrt(2)), since that mean varies as well.
+beside them. If every run drew its processes from one distribution, Student's interval of one run would hold
+the mean of another one with probability P(|T| < t / sqrt(2)), since that mean varies as well. Runs differ by
+more, so that `rmsprop.suite.verdicts.ratios` takes a wider interval.
 """
 
 import argparse
@@ -45,7 +46,7 @@ class Coverage:
     between
         The 95% interval of that share, from drawing the cases again: pairs of one case depend on each other.
     expected
-        The share that would if processes of all runs had one distribution.
+        The share that a 95% interval would hold if processes of all runs had one distribution.
     disjoint
         How many of the unordered pairs have intervals without a common point.
     times, speed_ups
@@ -146,8 +147,8 @@ def page(found: Coverage, words: Iterable[str]) -> str:
         "| question | found |",
         "| --- | --- |",
         f"| the 95% interval of a run's speed-up holds another run's | {found.covered} of {found.ratios} "
-        f"({share:.0%}, {low:.0%} to {high:.0%} over cases; {found.expected:.0%} if all processes had one "
-        "distribution) |",
+        f"({share:.0%}, {low:.0%} to {high:.0%} over cases; {found.expected:.0%} is what a 95% interval "
+        "for the true ratio holds) |",
         f"| the intervals of two runs have no common point | {found.disjoint} of {found.ratios // 2} |",
         *(
             f"| a warning stands at a {what} that changed by {name} | {flagged} of {number} |"

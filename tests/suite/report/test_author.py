@@ -37,13 +37,13 @@ def test_the_speed_is_against_each_built_in_of_the_same_turn_with_its_interval(p
     put("fused", 1e-4, size="1e5")
     put("scratch", 9e-4, size="1e5", started="2026-03-02T03:04:05+00:00")
     assert page().table("How fast is a step?") == [
-        ["cpu, float32, 1e3, one tensor, 1 thread", "B", "100 µs", "4.00× (2.30 to 6.96) †", "–"],
+        ["cpu, float32, 1e3, one tensor, 1 thread", "B", "100 µs", "4.00× (2.06 to 7.78) †", "–"],
         [
             "cpu, float32, 1e5, one tensor, 1 thread",
             "B",
             "100 µs",
-            "4.00× (2.30 to 6.96) †",
-            "1.00× (0.574 to 1.74) †",
+            "4.00× (2.06 to 7.78) †",
+            "1.00× (0.514 to 1.94) †",
         ],
     ]
 

@@ -67,7 +67,7 @@ def test_a_newer_time_of_the_default_alone_changes_no_ratio(put, rows):
     ("processes", "steps", "expected"),
     [
         (3, (8e-3, 8e-3, 8e-3), "8.00× (8.00 to 8.00)"),  # slow in turns as well, and the interval is narrow
-        (3, (4e-3, 8e-3, 16e-3), "8.00× (1.43 to 44.8) †"),
+        (3, (4e-3, 8e-3, 16e-3), "8.00× (1.01 to 63.2) †"),
         (1, (8e-3, 8e-3, 8e-3), "8.00× †"),
     ],
 )

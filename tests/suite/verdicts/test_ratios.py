@@ -13,7 +13,7 @@ def test_an_interval_that_reaches_further_than_the_limit_gives_a_warning_with_wh
     assert SpeedUp(2.0, (4 / NARROW, NARROW)).warning is None
     words = SpeedUp(2.0, (4 / BROAD, BROAD)).warning
     assert words is not None
-    assert words.startswith("wide: the 95% interval of the speed-up 2.00 is 1.67 to 2.40; measure again")
+    assert words.startswith("wide: the 95% interval of the speed-up 2.00 is 1.60 to 2.50; measure again")
 
 
 @pytest.mark.parametrize(
