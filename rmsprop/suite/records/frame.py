@@ -52,6 +52,14 @@ def _has_its_size(frame: pd.DataFrame) -> "pd.Series[bool]":
     return frame["elements"].isna() | sizes.isna() | (frame["elements"].astype(float) == sizes)
 
 
+def _has_equal_shares(frame: pd.DataFrame) -> "pd.Series[bool]":
+    """Each process took equally many of the samples; where the file keeps none, their median is one."""
+    told = frame.loc[frame["processes"].notna(), ["processes", "samples"]]
+    processes, samples = told["processes"].astype(int), told["samples"].map(len).clip(1)
+    fits = (processes > 0) & (samples % processes.clip(1) == 0)
+    return fits.reindex(frame.index, fill_value=True)
+
+
 def _is_not_below_zero(column: str) -> Callable[[pd.DataFrame], "pd.Series[bool]"]:
     def check(frame: pd.DataFrame) -> "pd.Series[bool]":
         return ~((frame[column] < 0) & frame["unit"].isin(["seconds", "bytes"]))
@@ -63,6 +71,7 @@ RULES: dict[str, Callable[[pd.DataFrame], "pd.Series[bool]"]] = {
     f"{_CONTRADICTION}: a step is called measured and has no time": _is_measured,
     f"{_CONTRADICTION}: what was not measured has numbers": _is_not_measured,
     f"{_CONTRADICTION}: elements and size differ": _has_its_size,
+    f"{_CONTRADICTION}: its samples are not of so many processes, equally many each": _has_equal_shares,
     **{column: _is_not_below_zero(column) for column in _NOT_BELOW_ZERO},
 }
 """What a row must keep, beside the kinds of its columns: in words, or the name of the column."""

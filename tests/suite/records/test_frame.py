@@ -210,6 +210,19 @@ def test_a_record_that_contradicts_itself_is_left_out_with_what_is_wrong(tmp_pat
     assert len(set(frame.file)) == 5
 
 
+@pytest.mark.parametrize("processes", [2, 0, -1])
+def test_a_row_whose_samples_are_not_of_its_processes_is_left_out_alone(tmp_path, processes):
+    odd = pytest_file()
+    odd["benchmarks"][0]["extra_info"]["processes"] = processes
+    write(tmp_path / "pytest-benchmark" / "m" / "0.json", odd)
+    frame, [problem] = read_frame(tmp_path)
+    assert problem.reason == (
+        "bench_steps.py::test_step[x]: contradicts itself: "
+        "its samples are not of so many processes, equally many each"
+    )
+    assert frame.benchmark.tolist() == ["other.py::test_something"]
+
+
 def test_rows_of_one_benchmark_that_break_the_same_rule_are_named_once(tmp_path):
     odd = pytest_file()
     odd["benchmarks"][1]["stats"] = odd["benchmarks"][1]["stats"] | {"min": -2.0}
