@@ -11,6 +11,11 @@ COLUMNS: dict[str, tuple[type | str, str]] = {
     "run": (str, "id of the run, the name of its folder; missing for other runners and older records"),
     "environment": (str, "interpreter and packages, as the runner names them"),
     "machine": (str, "folder name of the machine"),
+    "hardware": (
+        str,
+        "what the file itself says of the machine, such as cpu, num_cpu and ram, at the time of the "
+        "measurement; missing where the runner keeps none",
+    ),
     "processor": (str, "as the system names it"),
     "gpu": (str, "name of the GPU; missing where there is none"),
     "cpus": ("Int64", "logical processors"),

@@ -6,6 +6,7 @@ and pandera checks the frame before anyone sees it.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,14 +21,20 @@ from rmsprop.suite.records.readers.foreign import ForeignReader
 from rmsprop.suite.records.readers.pytest_benchmark import pytest_rows
 from rmsprop.suite.records.readers.rows import Row, Rows
 from rmsprop.suite.records.store import case_files
-from rmsprop.suite.words import printable
+from rmsprop.suite.words import count, printable
 
 __all__ = ["COLUMNS", "Row", "Rows", "read_frame", "read_rows"]
 
 FOLDERS = ("bench", "asv", "pytest-benchmark", "gate", "reproduction", "peers", "sweep")
 """Of a results folder of this project. One that has none of them is somebody else's."""
 
+_CONFIGURATION = "asv.conf.json"
+"""It may lie among the results. It has none, and its comments are no JSON."""
+
 _CONTRADICTION = "contradicts itself"
+_MISFIT = "a value that does not fit its column"
+_NOT_BELOW_ZERO = ("median", "q25", "q75", "minimum")
+"""Of seconds and bytes. What a track_ of asv's counts may be below zero."""
 
 
 def _is_measured(frame: pd.DataFrame) -> "pd.Series[bool]":
@@ -45,6 +52,30 @@ def _has_its_size(frame: pd.DataFrame) -> "pd.Series[bool]":
     return frame["elements"].isna() | sizes.isna() | (frame["elements"].astype(float) == sizes)
 
 
+def _has_equal_shares(frame: pd.DataFrame) -> "pd.Series[bool]":
+    """Each process took equally many of the samples; where the file keeps none, their median is one."""
+    told = frame.loc[frame["processes"].notna(), ["processes", "samples"]]
+    processes, samples = told["processes"].astype(int), told["samples"].map(len).clip(1)
+    fits = (processes > 0) & (samples % processes.clip(1) == 0)
+    return fits.reindex(frame.index, fill_value=True)
+
+
+def _is_not_below_zero(column: str) -> Callable[[pd.DataFrame], "pd.Series[bool]"]:
+    def check(frame: pd.DataFrame) -> "pd.Series[bool]":
+        return ~((frame[column] < 0) & frame["unit"].isin(["seconds", "bytes"]))
+
+    return check
+
+
+RULES: dict[str, Callable[[pd.DataFrame], "pd.Series[bool]"]] = {
+    f"{_CONTRADICTION}: a step is called measured and has no time": _is_measured,
+    f"{_CONTRADICTION}: what was not measured has numbers": _is_not_measured,
+    f"{_CONTRADICTION}: elements and size differ": _has_its_size,
+    f"{_CONTRADICTION}: its samples are not of so many processes, equally many each": _has_equal_shares,
+    **{column: _is_not_below_zero(column) for column in _NOT_BELOW_ZERO},
+}
+"""What a row must keep, beside the kinds of its columns: in words, or the name of the column."""
+
 _REQUIRED = {"runner", "file", "machine", "quantity", "unit", "status"}
 
 SCHEMA = pa.DataFrameSchema(
@@ -58,13 +89,8 @@ SCHEMA = pa.DataFrameSchema(
     | {
         "runner": pa.Column(str, pa.Check.isin(["bench", "asv", "pytest-benchmark"])),
         "status": pa.Column(str, pa.Check.isin(["measured", "skipped", "failed"])),
-        "median": pa.Column(float, pa.Check.ge(0), nullable=True),
     },
-    checks=[
-        pa.Check(_is_measured, error=f"{_CONTRADICTION}: a step is called measured and has no time"),
-        pa.Check(_is_not_measured, error=f"{_CONTRADICTION}: what was not measured has numbers"),
-        pa.Check(_has_its_size, error=f"{_CONTRADICTION}: elements and size differ"),
-    ],
+    checks=[pa.Check(keeps, error=rule) for rule, keeps in RULES.items()],
     strict=True,
     ordered=False,
 )
@@ -87,7 +113,9 @@ def read_rows(results: Path, problems: list[Problem]) -> Iterator[Rows]:
     left_out: dict[str, list[Path]] = {}
     for folder, read in readers:
         list_files = case_files if read is bench_rows else json_files
-        for rows in read_each(list_files(folder, problems), read, problems):
+        files = [path for path in list_files(folder, problems) if path.name != _CONFIGURATION]
+        for rows in read_each(files, read, problems):
+            problems += [Problem(rows.file, f"{odd}; the rest is read") for odd in rows.odd]
             for reason in rows.left_out:
                 left_out.setdefault(reason, []).append(rows.file)
             if len(rows):
@@ -107,43 +135,53 @@ def read_frame(results: Path) -> tuple[pd.DataFrame, list[Problem]]:
 
 
 def frame_of(files: Sequence[Rows], results: Path, problems: list[Problem]) -> pd.DataFrame:
-    """The checked frame of the rows of some files; a file whose values do not fit joins `problems`."""
+    """The checked frame of the rows of some files; what does not fit joins `problems`.
+
+    That is one row of a file of asv or pytest-benchmark, and a whole record of the bench, which is one case.
+    """
+    left_out = _LeftOut()
     try:
         return SCHEMA.validate(_assembled(files, results))
     except _NO_ROWS:
-        good = []
-        for rows in files:
-            if reason := _misfit(rows):
-                problems.append(Problem(rows.file, reason))
-            else:
-                good.append(rows)
-    frame = _assembled(good, results)
-    try:
-        return SCHEMA.validate(frame, lazy=True)
-    except pa.errors.SchemaErrors as errors:
-        # Each file that breaks a rule is named once, with the first rule that it breaks.
-        broken: dict[str, str] = {}
-        for check, index in zip(errors.failure_cases["check"], errors.failure_cases["index"], strict=True):
-            for row in range(len(frame)) if pd.isna(index) else [int(index)]:
-                broken.setdefault(frame["file"].iloc[row], _rule(str(check)))
-        kept = []
-        for rows in good:
-            reason = broken.get(_name(rows, results))
-            if reason:
-                problems.append(Problem(rows.file, reason))
-            else:
-                kept.append(rows)
-        return SCHEMA.validate(_assembled(kept, results))
+        fitting = [_fitting(rows, left_out) for rows in files]
+    frame = _assembled(fitting, results)
+    paths = {_name(rows, results): rows.file for rows in files}
+    broken = pd.Series(False, index=frame.index)
+    for rule, keeps in RULES.items():
+        breaks = ~keeps(frame) & ~broken
+        for row in frame[breaks].itertuples():
+            column = rule if rule in _NOT_BELOW_ZERO else None
+            reason = f"{_MISFIT}: {column} is {getattr(row, column):g} {row.unit}" if column else rule
+            left_out.add(paths[str(row.file)], row.benchmark, rule, reason)
+        broken |= breaks
+    records = frame["file"].isin(frame["file"][broken & (frame["runner"] == "bench")])
+    problems += left_out.problems
+    return SCHEMA.validate(frame[~broken & ~records].reset_index(drop=True))
+
+
+class _LeftOut:
+    """Rows that are left out, named once for each benchmark and rule, with the first such file and value."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Any, str], tuple[Path, str, int]] = {}
+
+    def add(self, file: Path, benchmark: Any, rule: str, reason: str) -> None:
+        """One row more; without a benchmark the file is named."""
+        if isinstance(benchmark, str):
+            path, words, number = self._found.get((benchmark, rule), (file, f"{benchmark}: {reason}", 0))
+            self._found[benchmark, rule] = path, words, number + 1
+        else:
+            self._found.setdefault((file, ""), (file, reason, 1))
+
+    @property
+    def problems(self) -> Iterator[Problem]:
+        for path, words, number in self._found.values():
+            also = f" (and {count(number - 1, 'more row')})" if number > 1 else ""
+            yield Problem(path, words + also)
 
 
 _NO_ROWS = (pa.errors.SchemaError, ValueError, TypeError, OverflowError)
 """What pandas and pandera raise for values that do not fit their column."""
-
-
-def _rule(check: str) -> str:
-    if check.startswith(_CONTRADICTION):
-        return check
-    return f"a value that does not fit its column: {check}"
 
 
 def _name(rows: Rows, results: Path) -> str:
@@ -163,13 +201,25 @@ def _assembled(files: Sequence[Rows], results: Path) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _misfit(rows: Rows) -> str | None:
-    """The first column of the file whose values are not of the column's kind, and such a value."""
+def _fitting(rows: Rows, left_out: _LeftOut) -> Rows:
+    """The file without the rows that hold a value of another kind than its column's."""
+    number = len(rows)
+    benchmarks = rows.columns.get("benchmark") or [rows.shared.get("benchmark")] * number
+    kept = [True] * number
     for name, (kind, _) in COLUMNS.items():
-        for value in rows.columns.get(name) or [rows.shared.get(name)]:
-            if not _fits(value, kind) or (value is None and name in _REQUIRED - {"file"}):
-                return f"a value that does not fit its column: {name} is {str(value)[:60]!r}"
-    return None
+        own = rows.columns.get(name)
+        for i, value in enumerate(own or [rows.shared.get(name)]):
+            if _fits(value, kind) and not (value is None and name in _REQUIRED - {"file"}):
+                continue
+            reason = f"{_MISFIT}: {name} is {str(value)[:60]!r}"
+            if not own or rows.shared.get("runner") == "bench":
+                left_out.add(rows.file, None, name, reason)
+                return Rows(rows.file, {}, {})
+            if kept[i]:
+                left_out.add(rows.file, benchmarks[i], name, reason)
+                kept[i] = False
+    columns = {name: list(compress(values, kept)) for name, values in rows.columns.items()}
+    return rows if all(kept) else Rows(rows.file, rows.shared, columns)
 
 
 def _fits(value: Any, kind: type | str) -> bool:

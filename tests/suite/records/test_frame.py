@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from rmsprop.suite.case import Case
+from rmsprop.suite.history.series import read_history
 from rmsprop.suite.records.bench import BenchRecord, Measurement
 from rmsprop.suite.records.frame import COLUMNS, read_frame
 from rmsprop.suite.records.store import read_bench, write_bench
@@ -170,7 +171,7 @@ def test_damaged_foreign_and_newer_files_are_named_and_the_rest_is_read(tmp_path
 @pytest.mark.parametrize(
     ("axis", "value"), [("machine", None), ("device", None), ("cpus", "many"), ("ceiling", "high")]
 )
-def test_a_file_whose_values_fit_no_column_is_left_out_alone(tmp_path, bench, axis, value):
+def test_a_row_whose_values_fit_no_column_is_left_out_alone(tmp_path, bench, axis, value):
     write_bench(tmp_path / "bench" / "m" / "case.json", bench())
     odd = pytest_file()
     odd["benchmarks"][0]["extra_info"][axis] = value
@@ -182,7 +183,10 @@ def test_a_file_whose_values_fit_no_column_is_left_out_alone(tmp_path, bench, ax
     frame, problems = read_frame(tmp_path)
     [problem] = problems
     assert problem.path.name == "odd.json"
-    assert "does not fit" in problem.reason
+    assert "bench_steps.py::test_step[x]: " in problem.reason
+    assert axis in problem.reason
+    assert "does not fit its column" in problem.reason
+    assert "other.py::test_something" in set(frame.benchmark)
     assert "scratch" not in set(frame.implementation.dropna())
     assert {"bench", "asv"} <= set(frame.runner)
     [impossible] = frame[frame.runner == "asv"].itertuples()
@@ -204,6 +208,51 @@ def test_a_record_that_contradicts_itself_is_left_out_with_what_is_wrong(tmp_pat
     frame, [problem] = read_frame(tmp_path)
     assert (problem.path.name, problem.reason) == ("odd.json", f"contradicts itself: {reason}")
     assert len(set(frame.file)) == 5
+
+
+@pytest.mark.parametrize("processes", [2, 0, -1])
+def test_a_row_whose_samples_are_not_of_its_processes_is_left_out_alone(tmp_path, processes):
+    odd = pytest_file()
+    odd["benchmarks"][0]["extra_info"]["processes"] = processes
+    write(tmp_path / "pytest-benchmark" / "m" / "0.json", odd)
+    frame, [problem] = read_frame(tmp_path)
+    assert problem.reason == (
+        "bench_steps.py::test_step[x]: contradicts itself: "
+        "its samples are not of so many processes, equally many each"
+    )
+    assert frame.benchmark.tolist() == ["other.py::test_something"]
+
+
+def test_rows_of_one_benchmark_that_break_the_same_rule_are_named_once(tmp_path):
+    odd = pytest_file()
+    odd["benchmarks"][1]["stats"] = odd["benchmarks"][1]["stats"] | {"min": -2.0}
+    for number in range(3):
+        write(tmp_path / "pytest-benchmark" / "m" / f"{number}.json", odd)
+    frame, [problem] = read_frame(tmp_path)
+    assert problem.path.name == "0.json"
+    assert problem.reason == (
+        "other.py::test_something: a value that does not fit its column: minimum is -2 seconds "
+        "(and 2 more rows)"
+    )
+    assert set(frame.benchmark) == {"bench_steps.py::test_step[x]"}
+
+
+@pytest.mark.parametrize("no_commit", ["unversioned", "unknown", None])
+def test_what_pytest_benchmark_writes_without_a_commit_is_no_commit(tmp_path, no_commit):
+    for number in range(3):
+        content = pytest_file() | {"commit_info": {"id": no_commit, "time": None, "dirty": False}}
+        write(tmp_path / "pytest-benchmark" / "m" / f"{number}.json", content)
+    frame, problems = read_frame(tmp_path)
+    assert problems == []
+    assert frame.commit.isna().all()
+    assert len(frame) == 6
+    assert read_history(tmp_path, None).series == ()
+
+
+def test_pytest_benchmarks_facts_of_the_machine_are_kept(tmp_path):
+    machine = {"node": "n", "machine": "x86_64", "cpu": {"brand_raw": "Fast", "count": 8}}
+    write(tmp_path / "pytest-benchmark" / "m" / "0.json", pytest_file() | {"machine_info": machine})
+    assert set(read_frame(tmp_path)[0].hardware) == {"arch x86_64, cpu Fast, num_cpu 8"}
 
 
 def test_the_date_of_the_commit_is_read_where_a_file_says_it(tmp_path, bench):

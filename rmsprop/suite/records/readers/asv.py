@@ -16,12 +16,22 @@ from typing import Any, NamedTuple
 from rmsprop.suite.case import AXES, Case
 from rmsprop.suite.records.bench import UNITS
 from rmsprop.suite.records.files import read_json
+from rmsprop.suite.records.readers.asv_beside import (
+    BESIDE,
+    kind_of,
+    odd_fields,
+    read_benchmarks,
+    read_machine,
+    whole_of,
+)
 from rmsprop.suite.records.readers.rows import (
     NOTHING,
     Row,
     Rows,
     Statistics,
     columns_of,
+    hardware_of,
+    json_kind,
     number_of,
     possible,
     spread_warning,
@@ -29,25 +39,11 @@ from rmsprop.suite.records.readers.rows import (
     time_of,
 )
 
-KINDS = {
-    "time": ("time", "seconds"),
-    "timeraw": ("time", "seconds"),
-    "memory": ("memory", "bytes"),
-    "mem": ("memory", "bytes"),
-    "peakmemory": ("peak memory", "bytes"),
-    "peakmem": ("peak memory", "bytes"),
-    "track": ("track", "unknown"),
-}
-"""asv's types and the prefixes of its names -> quantity and unit; a track_ has a unit of its own."""
-
 MOST_COMBINATIONS = 10**6
 """Of one benchmark's parameters."""
 
 _OURS = {"track_epoch": "epoch", "track_loss": "loss", "track_peak": "peak", "time_step": "step"}
 _STEPS = re.compile(r"time_(\d+)_steps")
-_PREFIX = re.compile(r"(?i:(timeraw|time|peakmem|mem|track))(?:_.+|(?-i:[A-Z]).*)")
-_BESIDE = {"machine.json": "machine", "benchmarks.json": "version"}
-"""What stands beside the results, and the field without which it is another kind of file."""
 _NO_CASE: dict[str, None] = dict.fromkeys(AXES)
 
 
@@ -78,8 +74,8 @@ class AsvReader:
 
     def __init__(self) -> None:
         """Nothing is read yet."""
-        self._machine = cache(_machine)
-        self._benchmarks = cache(_benchmarks)
+        self._machine = cache(read_machine)
+        self._benchmarks = cache(read_benchmarks)
         self._identities: dict[Path, dict[tuple[str, str], _Identity]] = {}
 
     def __call__(self, path: Path) -> Rows:
@@ -88,11 +84,12 @@ class AsvReader:
 
     def rows(self, path: Path, content: dict[str, Any]) -> Rows:
         """The same of what the file holds."""
-        if path.name in _BESIDE:
-            _check_beside(path.name, content)
-            return Rows(path, {}, {})
-        if content.get("version") not in {1, 2} or not isinstance(content.get("results"), dict):
+        if path.name in BESIDE:
+            return Rows(path, {}, {}, odd=odd_fields(path.name, content))
+        if content.get("version") not in (1, 2):
             raise ValueError(f"not a result of asv, version 1 or 2: version is {content.get('version')!r}")
+        if not isinstance(content.get("results"), dict):
+            raise ValueError(f"results is {json_kind(content.get('results'))}: expected an object")
         known = self._benchmarks(path.parents[1])
         # Of each benchmark once: the files of a long history say the same names again and again.
         identities = self._identities.setdefault(path.parents[1], {})
@@ -124,8 +121,9 @@ class AsvReader:
             "runner": "asv",
             "machine": path.parent.name,
             "environment": str(environment),
+            "hardware": hardware_of(params or {}),
             "processor": machine.get("cpu") or None,
-            "cpus": _whole(machine.get("num_cpu")),
+            "cpus": whole_of(machine.get("num_cpu")),
             "python": _text(content.get("python")),
             "torch": _text(torch),
             "commit": commit,
@@ -186,7 +184,7 @@ def _identity(name: str, params: list[list[Any]], known: dict[str, Any]) -> _Ide
     function = name.rpartition(".")[2]
     cases, quantity, unit, steps = _ours(function, combinations)
     if quantity is None:
-        quantity, unit = _kind(function, known)
+        quantity, unit = kind_of(function, known)
     axes = [_NO_CASE] * count if cases is None else [asdict(case) for case in cases]
     names = _names(combinations, known) if cases is None else [None] * count
     told = {
@@ -243,17 +241,6 @@ def _case(implementation: str, point: str) -> Case:
     return Case.at(implementation.strip("'"), point.strip("'"))
 
 
-def _kind(function: str, known: dict[str, Any]) -> tuple[str, str]:
-    prefix = _PREFIX.fullmatch(function)
-    kind = known.get("type") or (prefix[1].lower() if prefix else None)
-    if kind not in KINDS:
-        raise ValueError(f"a benchmark of an unknown kind, {kind or 'which no benchmarks.json tells'}")
-    quantity, unit = KINDS[kind]
-    if quantity == "track":
-        unit = str(known.get("unit") or unit)
-    return quantity, unit
-
-
 def _names(combinations: list[tuple[str, ...]], known: dict[str, Any]) -> list[str | None]:
     """Such as `n=10, method='x'`; without the names of the parameters where nobody tells them."""
     told = known.get("param_names")
@@ -292,32 +279,8 @@ def _statistics(value: float, entry: _Entry, i: int, steps: int, unit: str) -> S
     q25, q75 = number_of(_item(entry.q25, i)), number_of(_item(entry.q75, i))
     if q25 is None or q75 is None:
         return statistics_of([value / steps])
-    repeat = _whole(_item(entry.repeat, i))
+    repeat = whole_of(_item(entry.repeat, i))
     return Statistics(value / steps, q25 / steps, q75 / steps, None, repeat, NOTHING.samples)
-
-
-def _machine(folder: Path) -> dict[str, Any]:
-    return _beside(folder / "machine.json")
-
-
-def _benchmarks(folder: Path) -> dict[str, dict[str, Any]]:
-    found = _beside(folder / "benchmarks.json")
-    return {name: value for name, value in found.items() if isinstance(value, dict)}
-
-
-def _beside(path: Path) -> dict[str, Any]:
-    try:
-        content = read_json(path)
-        _check_beside(path.name, content)
-    except (OSError, ValueError):
-        return {}  # absent; or damaged, and then named when it is read itself
-    return content
-
-
-def _check_beside(name: str, content: dict[str, Any]) -> None:
-    field = _BESIDE[name]
-    if not isinstance(content.get(field), str | int) or "results" in content or "kind" in content:
-        raise ValueError(f"not a {name} of asv: expected its field {field}, and none of a file of results")
 
 
 def _started(value: Any) -> Any:
@@ -325,15 +288,6 @@ def _started(value: Any) -> Any:
         return time_of(value)
     except (ValueError, TypeError, OverflowError):
         return None
-
-
-def _whole(value: Any) -> int | None:
-    """A number of processors or of samples; asv keeps what its user typed."""
-    try:
-        number = int(value)
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return number if 0 < number < 2**31 else None
 
 
 def _text(value: Any) -> str | None:

@@ -16,12 +16,16 @@ from rmsprop.suite.records.readers.rows import (
     Rows,
     Statistics,
     columns_of,
+    hardware_of,
     number_of,
     possible,
     spread_warning,
     statistics_of,
     time_of,
 )
+
+_NO_COMMIT = ("unversioned", "unknown")
+"""What pytest-benchmark writes for the id of a commit without a repository, and after an error."""
 
 
 def pytest_rows(path: Path) -> Rows:
@@ -40,7 +44,7 @@ def rows_of(path: Path, content: dict[str, Any]) -> Rows:
     shared: Row = {
         "runner": "pytest-benchmark",
         "environment": f"py{python}" if python else "",
-        "commit": _text(commit.get("id")),
+        "commit": None if commit.get("id") in _NO_COMMIT else _text(commit.get("id")),
         "committed": time_of(commit.get("time")),
         "dirty": dirty if isinstance(dirty, bool) else None,
         "started": time_of(content.get("datetime")),
@@ -48,10 +52,11 @@ def rows_of(path: Path, content: dict[str, Any]) -> Rows:
         "status": "measured",
         "version": None,
     }
-    defaults = {
-        "machine": _text(machine.get("node")) or path.parent.name,
-        "processor": _text(cpu.get("brand_raw") or cpu.get("brand")),
-    }
+    processor = _text(cpu.get("brand_raw") or cpu.get("brand"))
+    shared["hardware"] = hardware_of(
+        {"arch": machine.get("machine"), "cpu": processor, "num_cpu": cpu.get("count")}
+    )
+    defaults = {"machine": _text(machine.get("node")) or path.parent.name, "processor": processor}
     rows, left_out = [], []
     for number, benchmark in enumerate(content["benchmarks"]):
         try:

@@ -28,12 +28,15 @@ class Rows:
         Column -> a value for each row; all of one length.
     left_out : tuple of str
         What else the file holds and why it has no rows, a sentence each.
+    odd : tuple of str
+        Fields of the file that cannot be read, while the rest is, a sentence each.
     """
 
     file: Path
     shared: Row
     columns: dict[str, list[Any]]
     left_out: tuple[str, ...] = field(default=())
+    odd: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
         """Make names printable: they come from anybody's files, and go to terminals and to code hosts."""
@@ -98,7 +101,8 @@ def spread_warning(found: Statistics) -> str:
     """The one warning that bare quartiles allow, since nobody watched the machine."""
     if not found.median or found.q25 is None or found.q75 is None:
         return ""
-    return scattered(found.q25, found.median, found.q75) or ""
+    # The spread is a share of the size: what a track_ counts may be below zero.
+    return scattered(found.q25, abs(found.median), found.q75) or ""
 
 
 def time_of(when: str | float | None) -> pd.Timestamp | None:
@@ -122,6 +126,26 @@ def number_of(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value)
+
+
+def json_kind(value: Any) -> str:
+    """What a value of a JSON file is, for a sentence."""
+    kinds = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "missing"}
+    return kinds.get(type(value), "a number")
+
+
+HARDWARE = ("arch", "cpu", "num_cpu", "os", "ram")
+"""Facts of a machine by asv's names, as the column `hardware` lists them."""
+
+
+def hardware_of(facts: dict[str, Any]) -> str | None:
+    """Such as `arch x86_64, cpu AMD EPYC, num_cpu 2`: each fact that is told; None where none is."""
+    told = [
+        f"{name} {facts[name]}"
+        for name in HARDWARE
+        if isinstance(facts.get(name), str | int | float) and facts[name] not in ("", "None")
+    ]
+    return ", ".join(told) or None
 
 
 def possible(value: float, unit: str) -> bool:

@@ -39,7 +39,7 @@ BENCHMARKS = {
 def read(tmp_path):
     def write(content, benchmarks=BENCHMARKS, machine=None):
         folder = tmp_path / "results"
-        (folder / "box").mkdir(parents=True)
+        (folder / "box").mkdir(parents=True, exist_ok=True)
         (folder / "box" / "aaaa-virtualenv-py3.9.json").write_text(json.dumps(content))
         if benchmarks is not None:
             (folder / "benchmarks.json").write_text(json.dumps(benchmarks))
@@ -166,14 +166,137 @@ def test_a_damaged_list_of_benchmarks_is_named_once_and_names_tell_the_kinds(rea
     assert frame.unit.to_dict() == {"a.time_x": "seconds", "a.track_items": "unknown"}
 
 
-@pytest.mark.parametrize("number", ["", "eight", None, -2, 1e30, [8], {"a": 1}])
-def test_a_machine_with_an_odd_number_of_processors_has_an_unknown_one(read, number):
-    frame, problems = read(
+@pytest.mark.parametrize(
+    ("number", "found"),
+    [
+        ("banana", "is 'banana'"),
+        (-2, "is -2"),
+        (2.5, "is 2.5"),
+        (NAN, "is nan"),
+        (1e30, "is 1e+30"),
+        ([8], "is [8]"),
+        ({"a": 1}, "is {'a': 1}"),
+        (True, "is True"),
+        ("", "is missing"),
+        (None, "is missing"),
+    ],
+)
+def test_an_odd_or_missing_number_of_processors_is_named_and_the_rest_is_read(read, number, found):
+    frame, [problem] = read(
         version_2({"a.time_x": [[1.0]]}), machine={"machine": "box", "num_cpu": number, "cpu": "Fast"}
     )
-    assert problems == []
+    assert problem.path.name == "machine.json"
+    assert problem.reason == f"num_cpu {found}: expected a whole number above 0; the rest is read"
     assert pd.isna(frame.cpus.iloc[0])
     assert frame.processor.iloc[0] == "Fast"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("cpu", 7, "cpu is 7: expected a text"),
+        ("os", ["Linux"], "os is ['Linux']: expected a text"),
+        ("arch", NAN, "arch is nan: expected a text"),
+        ("ram", [1], "ram is [1]: expected a size of memory such as 4GB"),
+        ("ram", NAN, "ram is nan: expected a size of memory such as 4GB"),
+        ("ram", "much", "ram is 'much': expected a size of memory such as 4GB"),
+    ],
+)
+def test_another_odd_field_of_a_machine_is_named_and_the_rest_is_read(read, field, value, reason):
+    machine = {"machine": "box", "num_cpu": "8", "cpu": "Fast"} | {field: value}
+    frame, [problem] = read(version_2({"a.time_x": [[1.0]]}), machine=machine)
+    assert (problem.path.name, problem.reason) == ("machine.json", f"{reason}; the rest is read")
+    assert frame.cpus.tolist() == [8]
+    assert frame["median"].tolist() == [1.0]
+
+
+def test_a_machine_as_asv_writes_it_is_no_problem(read):
+    machine = {"arch": "x86_64", "cpu": "", "machine": "box", "num_cpu": "2", "os": "Linux 5.4",
+               "ram": "16384256", "version": 1}  # fmt: skip
+    for ram in ("16384256", "4GB", "", 4e9):
+        assert read(version_2({}), machine=machine | {"ram": ram})[1] == []
+
+
+@pytest.mark.parametrize("kind", [5, [1], {}, "cycles", NAN])
+def test_an_odd_type_of_a_benchmark_is_named_and_its_name_tells_the_kind(read, kind):
+    known = {name: {"type": kind, "param_names": []} for name in ("a.time_x", "a.peakmem_x")}
+    frame, [problem] = read(version_2({"a.time_x": [[1.0]], "a.peakmem_x": [[2]]}), {**known, "version": 2})
+    assert problem.path.name == "benchmarks.json"
+    assert problem.reason.startswith(f"type of a.time_x is {kind!r}: expected one of time, ")
+    assert problem.reason.endswith(" (and 1 more); the rest is read")
+    assert frame.unit.to_dict() == {"a.time_x": "seconds", "a.peakmem_x": "bytes"}
+
+
+def test_an_odd_unit_odd_names_and_an_odd_entry_are_named_and_the_results_are_read(read):
+    benchmarks = {
+        "a.track_x": {"type": "track", "unit": ["m"], "param_names": 5},
+        "a.time_x": 7,
+        "version": 2,
+    }
+    frame, problems = read(version_2({"a.track_x": [[1.0], [["1"]]], "a.time_x": [[1.0]]}), benchmarks)
+    assert [problem.reason for problem in problems] == [
+        "unit of a.track_x is ['m']: expected a text; the rest is read",
+        "param_names of a.track_x is 5: expected a list; the rest is read",
+        "a.time_x is a number: expected an object; the rest is read",
+    ]
+    assert frame.unit.tolist() == ["unknown", "seconds"]
+    assert frame.parameters.iloc[0] == "1"
+
+
+@pytest.mark.parametrize(
+    ("results", "reason"),
+    [
+        ([], "results is a list"),
+        (None, "results is missing"),
+        ("x", "results is a text"),
+        (5, "results is a number"),
+    ],
+)
+def test_results_of_another_kind_are_named_as_such(read, results, reason):
+    _, [problem] = read(version_2(results))
+    assert problem.reason == f"{reason}: expected an object"
+
+
+def test_asvs_configuration_among_the_results_is_no_problem(read, tmp_path):
+    for folder in ("results", "results/box"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "asv.conf.json").write_text('{\n// a comment\n"project": "x"}')
+    frame, problems = read(version_2({"a.time_x": [[1.0]]}))
+    assert problems == []
+    assert len(frame) == 1
+
+
+def test_what_a_track_counts_may_be_zero_or_less_and_its_file_stays(read):
+    results = {"a.track_items": [[-7.5, 0], [["1", "2"]]], "a.time_x": [[1.0]]}
+    frame, problems = read(version_2(results))
+    assert problems == []
+    assert frame["median"].tolist() == [-7.5, 0, 1]
+    assert set(frame.status) == {"measured"}
+
+
+def test_quartiles_far_apart_are_a_warning_also_below_zero(read):
+    row = [[-10.0], [], "1", None, None, None, None, [-12.0], [-8.0]]
+    frame, _ = read(version_2({"a.track_items": row}))
+    assert frame.warnings.iloc[0].startswith("unstable: quartiles 40% of the median apart")
+
+
+def test_a_quartile_that_cannot_be_leaves_out_its_row_alone(read):
+    row = [[1.0, 2.0], [["1", "2"]], "1", None, None, None, None, [-0.5, 1.9], [1.1, 2.1]]
+    frame, [problem] = read(version_2({"a.time_x": row, "a.time_y": [[3.0]]}))
+    assert problem.path.name == "aaaa-virtualenv-py3.9.json"
+    assert problem.reason == "a.time_x: a value that does not fit its column: q25 is -0.5 seconds"
+    assert frame["median"].tolist() == [2.0, 3.0]
+
+
+def test_a_result_keeps_what_its_machine_was_when_it_was_measured(read):
+    params = {"machine": "box", "cpu": "Slow", "num_cpu": "2", "ram": "", "os": "Linux 5.4", "arch": [1]}
+    frame, problems = read(
+        version_2({"a.time_x": [[1.0]]}, params=params | {"numpy": "2"}),
+        machine={"machine": "box", "cpu": "Fast", "num_cpu": "64"},
+    )
+    assert problems == []
+    assert frame.hardware.tolist() == ["cpu Slow, num_cpu 2, os Linux 5.4"]
+    assert (frame.processor.iloc[0], frame.cpus.iloc[0]) == ("Fast", 64)
 
 
 def test_a_step_counts_for_this_project_and_what_only_looks_like_one_has_its_own_name(read):
