@@ -1,8 +1,9 @@
 """Builds and loads FusedRMSprop's CPU kernel, `cpu_kernel.cpp`: once per source, torch and kind of processor.
 
-The wheel carries the source. What is built of it is kept in the user's cache (`RMSPROP_CACHE` names another
-folder). The name of a kernel says of what it was built, so that another torch or another source builds anew,
-and ends with a digest of its bytes, so that a damaged or foreign file is never loaded: it is built anew.
+The wheel carries the source and its headers. What is built of them is kept in the user's cache
+(`RMSPROP_CACHE` names another folder). The name of a kernel says of what it was built, so that another torch
+or another source builds anew, and ends with a digest of its bytes, so that a damaged or foreign file is never
+loaded: it is built anew.
 """
 
 import hashlib
@@ -73,7 +74,13 @@ def _converts_to_bfloat16() -> bool:
 
 def key() -> str:
     """What the kernel is built of, in 16 hexadecimal digits."""
-    built_of = [SOURCE.read_text(), torch.__version__, str(torch.version.git_version), *flags()]
+    sources = [SOURCE, *sorted(SOURCE.parent.glob("*.h"))]
+    built_of = [
+        *(path.read_text() for path in sources),
+        torch.__version__,
+        str(torch.version.git_version),
+        *flags(),
+    ]
     return hashlib.sha256("\0".join(built_of).encode()).hexdigest()[:16]
 
 

@@ -152,11 +152,13 @@ def test_another_source_or_torch_or_processor_is_another_file(monkeypatch, tmp_p
     another = "AVX2" if torch.backends.cpu.get_cpu_capability() == "DEFAULT" else "DEFAULT"
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: another)
     keys.add(kernel.key())
-    changed = tmp_path / "fused_cpu.cpp"
-    changed.write_text(kernel.SOURCE.read_text() + "\n")
-    monkeypatch.setattr(kernel, "SOURCE", changed)
-    keys.add(kernel.key())
-    assert len(keys) == 4
+    copy = shutil.copytree(kernel.SOURCE.parent, tmp_path / "fused")
+    monkeypatch.setattr(kernel, "SOURCE", copy / kernel.SOURCE.name)
+    assert kernel.key() in keys
+    for changed in sorted((*copy.glob("*.cpp"), *copy.glob("*.h"))):
+        changed.write_text(changed.read_text() + "\n")
+        keys.add(kernel.key())
+    assert len(keys) == 3 + 7
 
 
 def test_parameters_elsewhere_build_nothing_for_the_cpu(empty_cache):

@@ -158,7 +158,7 @@ def test_altered_data_are_refused_with_both_checksums(tmp_path, real_data):
 @pytest.mark.slow
 def test_an_output_folder_that_cannot_be_written_is_known_before_the_work(tmp_path):
     (tmp_path / "file").write_text("")
-    answer = rmsprop("reproduce", "--seeds", 10**6, "--runs", 10**6, "--output", tmp_path / "file")
+    answer = rmsprop("reproduce", "--seeds", 10_000, "--runs", 1_000, "--output", tmp_path / "file")
     assert answer.returncode == 2
     assert "cannot write" in answer.stderr
 
