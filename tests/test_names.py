@@ -1,4 +1,4 @@
-"""No name stands for two things: a reader who meets a class knows which one it is."""
+"""No name stands for two things: a reader who meets a class knows which one it is. No module is long."""
 
 import ast
 from collections import defaultdict
@@ -30,3 +30,14 @@ def test_no_two_classes_or_types_share_a_name():
     assert {
         name: found for name, found in places.items() if len(found) > 1 and name not in SAME | OF_ASV
     } == {}
+
+
+def test_no_module_is_longer_than_350_lines():
+    modules = [
+        path for room in ROOMS for kind in ("*.py", "*.cpp", "*.h") for path in (CHECKOUT / room).rglob(kind)
+    ]
+    assert len(modules) > 100
+    lines = {
+        path.relative_to(CHECKOUT).as_posix(): len(path.read_text("utf-8").splitlines()) for path in modules
+    }
+    assert {path: number for path, number in lines.items() if number > 350} == {}
