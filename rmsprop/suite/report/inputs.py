@@ -7,7 +7,8 @@ import pandas as pd
 
 from rmsprop.book.claims import CHAPTER
 from rmsprop.suite.history.alerts import Alert, alerts_of
-from rmsprop.suite.history.series import History, history_of
+from rmsprop.suite.history.reading import history_of
+from rmsprop.suite.history.series import History
 from rmsprop.suite.records.files import Problem, read_folder
 from rmsprop.suite.records.frame import read_frame
 from rmsprop.suite.records.peers import PeersRecord

@@ -129,3 +129,15 @@ def test_the_folder_of_foreign_results_may_hold_the_configuration(alerts, tmp_pa
     write_asv(tmp_path / "results", COMMITS, {"scratch": step(steady(40), 1.1)})
     (tmp_path / "results" / "asv.conf.json").write_text('{"show_commit_url": "https://a.example/c/"}')
     assert f"https://a.example/c/{COMMITS[30]}" in alerts("--results", "results")[1].replace("\n", "")
+
+
+def test_what_is_in_no_series_is_named_and_is_the_reason_where_nothing_is_left(
+    alerts, tmp_path, write_asv, steady
+):
+    write_asv(tmp_path / "results", COMMITS, {"scratch": steady(40)})
+    for path in (tmp_path / "results" / "asv" / "box").iterdir():
+        path.write_text(path.read_text().replace('"date"', '"no date"'))
+    code, output = alerts()
+    assert code == 3
+    assert "left out 40 measurements of 40 commits without a date" in output
+    assert "nothing is left" in output
