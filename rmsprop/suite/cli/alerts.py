@@ -14,8 +14,9 @@ from rich.text import Text
 
 from rmsprop.suite.cli.left_out import show_left_out
 from rmsprop.suite.cli.options import AlertsOptions
+from rmsprop.suite.cli.progress import bars
 from rmsprop.suite.cli.tables import show_table
-from rmsprop.suite.history.alerts import Alert, alerts_of
+from rmsprop.suite.history.alerts import Alert, alerts_of, searched
 from rmsprop.suite.history.groups import AlertGroup, by_commit
 from rmsprop.suite.history.links import commit_url
 from rmsprop.suite.history.reading import read_history
@@ -30,11 +31,15 @@ _LISTED = 8
 
 def run(options: AlertsOptions) -> None:
     """Read the history and show its change points."""
-    history = read_history(options.results, Path())
+    with bars() as shown:
+        files = shown.add_task("files read", total=None)
+        history = read_history(options.results, Path(), lambda number: shown.advance(files, number))
+        shown.update(files, total=shown.tasks[0].completed)
+        series = shown.add_task("series searched", total=len(searched(history)))
+        found = alerts_of(history, options.recent, lambda number: shown.advance(series, number))
     show_left_out(history.problems)
     for remark in history.remarks:
         typer.echo(remark, err=True)
-    found = alerts_of(history, options.recent)
     url = commit_url(options.results)
     if options.as_json:
         print(alerts_json(history, found, url))

@@ -5,10 +5,12 @@ pass Benjamini and Hochberg's procedure over the series of a runner, in each dir
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from multiprocessing import get_context, resource_tracker
 from typing import Literal
 
 import numpy as np
@@ -115,16 +117,27 @@ class Alert:
         return ", ".join(f"{words} {commit[:9]}" for words, commit in turns if commit)
 
 
-def alerts_of(history: History, recent: int | None = None) -> tuple[Alert, ...]:
+def searched(history: History) -> list[Series]:
+    """The series in which change points are looked for."""
+    return [one for one in history.series if one.runner != "gate" and one.long_enough]
+
+
+def alerts_of(
+    history: History, recent: int | None = None, progress: Callable[[int], None] = lambda _series: None
+) -> tuple[Alert, ...]:
     """The change points of every series that stand among them all: those that last first, by size.
 
     With `recent`, those alone that showed, were undone or came back at one of the last so many commits: of
-    the checkout, or of the measured ones where it does not have all of them.
+    the checkout, or of the measured ones where it does not have all of them. `progress` is told of each of
+    the `searched` series.
     """
+    found_in = _change_points(searched(history), progress)
     found = [
         alert
         for runner in sorted({series.runner for series in history.series})
-        for alert in _of_runner([series for series in history.series if series.runner == runner], history)
+        for alert in _of_runner(
+            [series for series in history.series if series.runner == runner], history, found_in
+        )
     ]
     if recent is not None:
         new = _last_commits(history, recent)
@@ -140,10 +153,11 @@ def importance(alert: Alert) -> tuple[bool, bool, bool, float]:
     return not alert.fails, gone, alert.direction != "slower", -abs(math.log(alert.ratio))
 
 
-def _of_runner(series: list[Series], history: History) -> list[Alert]:
+def _of_runner(
+    series: list[Series], history: History, found_in: dict[int, tuple[ChangePoint, ...]]
+) -> list[Alert]:
     positions = {commit: i for i, commit in enumerate(history.commits)}
     found, looks = [], 0
-    found_in = _change_points([one for one in series if one.runner != "gate" and one.long_enough])
     for one in series:
         if not one.long_enough:
             continue
@@ -162,16 +176,22 @@ def _of_runner(series: list[Series], history: History) -> list[Alert]:
     ]
 
 
-def _change_points(series: Sequence[Series]) -> dict[int, tuple[ChangePoint, ...]]:
+def _change_points(
+    series: Sequence[Series], progress: Callable[[int], None] = lambda _series: None
+) -> dict[int, tuple[ChangePoint, ...]]:
     """The change points of each series by its identity; of thousands, in processes side by side."""
     values = [one.values for one in series]
-    if sum(map(len, values)) < _MANY_POINTS:
-        found = [find_change_points(one) for one in values]
-    else:
-        with ProcessPoolExecutor() as pool:
-            with deaf_children():
-                asked = pool.map(find_change_points, values, chunksize=64)
-            found = list(asked)
+    found = []
+    asked: Iterable[tuple[ChangePoint, ...]] = map(find_change_points, values)
+    with ExitStack() as stack:
+        if sum(map(len, values)) >= _MANY_POINTS:
+            # Threads that show progress may be at work: a fork would take their locks along.
+            pool = stack.enter_context(ProcessPoolExecutor(mp_context=get_context("spawn")))
+            with deaf_children(resource_tracker.ensure_running):
+                asked = pool.map(find_change_points, values, chunksize=16)
+        for points in asked:
+            found.append(points)
+            progress(1)
     return {id(one): points for one, points in zip(series, found, strict=True)}
 
 

@@ -1,6 +1,6 @@
 """Results -> their history, read file by file."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -17,15 +17,19 @@ from rmsprop.suite.verdicts.gate import JudgedRun, judge_gate
 from rmsprop.suite.words import count
 
 
-def read_history(results: Path, repo: Path | None) -> History:
+def read_history(
+    results: Path, repo: Path | None, progress: Callable[[int], None] = lambda _files: None
+) -> History:
     """Every series below `results`, its commits in the order that `rmsprop.suite.history.order` explains.
 
-    `results` is a folder of this project, or anybody's results of asv or pytest-benchmark.
+    `results` is a folder of this project, or anybody's results of asv or pytest-benchmark. `progress` is told
+    of each file.
     """
     problems: list[Problem] = []
     points = Points()
     for rows in read_rows(results, problems):
         points.add(rows)
+        progress(1)
     records, damaged = read_gates(results)
     gates = [JudgedRun(record, judge_gate(record)) for record in records]
     return _history(points, gates, (*problems, *damaged), repo)

@@ -1,6 +1,7 @@
 """`rmsprop alerts`: its table, its JSON and its exit codes."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ COMMITS = [f"{i:08x}" * 5 for i in range(40)]
 
 @pytest.fixture
 def alerts(monkeypatch, tmp_path):
-    """Run the command in a folder that is no checkout: the exit code, and what it printed."""
+    """Run the command in a folder that is no checkout: the exit code, and what it printed; stdout of JSON."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
@@ -23,7 +24,7 @@ def alerts(monkeypatch, tmp_path):
         result = CliRunner().invoke(app, ["alerts", *options])
         if isinstance(result.exception, UserError):
             raise result.exception
-        return result.exit_code, result.output
+        return result.exit_code, result.stdout if "--json" in options else result.output
 
     return run
 
@@ -89,6 +90,16 @@ def test_json_holds_the_same(alerts, tmp_path, write_asv, steady):
     assert (alert["last_good"], alert["first_bad"]) == (COMMITS[29], COMMITS[30])
     assert (alert["direction"], alert["unmeasured"]) == ("slower", None)
     assert (answer["series"], answer["long_enough"], answer["left_out"]) == (1, 1, [])
+
+
+def test_reading_and_searching_show_how_far_they_are_on_stderr(tmp_path, monkeypatch, write_asv, steady):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+    write_asv(tmp_path / "results", COMMITS, {"scratch": steady(40), "fused": steady(40, seed=1)})
+    result = CliRunner().invoke(app, ["alerts"])
+    assert re.search(r"files read .* 40/40", result.stderr)
+    assert re.search(r"series searched .* 2/2", result.stderr)
+    assert "searched" not in result.stdout
 
 
 def test_a_machine_on_which_all_became_slower_at_once_is_suspected(alerts, tmp_path, write_asv, steady):
