@@ -90,6 +90,11 @@ class Alert:
     together: int = 1
 
     @property
+    def stands(self) -> bool:
+        """Whether the series is at the new level still, as far as is known."""
+        return self.recovered is None and self.ended is None
+
+    @property
     def followed(self) -> bool:
         """Whether more is worse: what a track_ counts may be good or bad."""
         return self.series.unit in FOLLOWED or self.series.runner == "gate"
@@ -149,8 +154,7 @@ def alerts_of(
 
 def importance(alert: Alert) -> tuple[bool, bool, bool, float]:
     """Sorts alerts: those that fail, those that stand, what is slower, then by size."""
-    gone = alert.recovered is not None or alert.ended is not None
-    return not alert.fails, gone, alert.direction != "slower", -abs(math.log(alert.ratio))
+    return not alert.fails, not alert.stands, alert.direction != "slower", -abs(math.log(alert.ratio))
 
 
 def _of_runner(

@@ -41,7 +41,7 @@ class AlertGroup:
     @property
     def stands(self) -> bool:
         """Whether a change of the group stands."""
-        return any(alert.recovered is None and alert.ended is None for alert in self.alerts)
+        return any(alert.stands for alert in self.alerts)
 
 
 def by_commit(alerts: Iterable[Alert], history: History) -> list[AlertGroup]:
