@@ -17,7 +17,7 @@ import numpy as np
 from rich.progress import track
 
 from rmsprop.errors import UserError
-from rmsprop.suite.history.series import read_history
+from rmsprop.suite.history.reading import read_history
 from rmsprop.suite.measure.capture import capture_environment
 from rmsprop.suite.records.files import check_writable, write_atomically, write_new
 from rmsprop.suite.verdicts.changepoints import find_change_points

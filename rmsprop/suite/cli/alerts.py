@@ -14,10 +14,13 @@ from rich.text import Text
 
 from rmsprop.suite.cli.left_out import show_left_out
 from rmsprop.suite.cli.options import AlertsOptions
+from rmsprop.suite.cli.progress import bars
 from rmsprop.suite.cli.tables import show_table
-from rmsprop.suite.history.alerts import Alert, AlertGroup, alerts_of, by_commit
+from rmsprop.suite.history.alerts import Alert, alerts_of, searched
+from rmsprop.suite.history.groups import AlertGroup, by_commit
 from rmsprop.suite.history.links import commit_url
-from rmsprop.suite.history.series import History, read_history
+from rmsprop.suite.history.reading import read_history
+from rmsprop.suite.history.series import History
 from rmsprop.suite.verdicts.looks import SHORTEST
 
 _GROUPS = 40
@@ -28,9 +31,15 @@ _LISTED = 8
 
 def run(options: AlertsOptions) -> None:
     """Read the history and show its change points."""
-    history = read_history(options.results, Path())
+    with bars() as shown:
+        files = shown.add_task("files read", total=None)
+        history = read_history(options.results, Path(), lambda number: shown.advance(files, number))
+        shown.update(files, total=shown.tasks[0].completed)
+        series = shown.add_task("series searched", total=len(searched(history)))
+        found = alerts_of(history, options.recent, lambda number: shown.advance(series, number))
     show_left_out(history.problems)
-    found = alerts_of(history, options.recent)
+    for remark in history.remarks:
+        typer.echo(remark, err=True)
     url = commit_url(options.results)
     if options.as_json:
         print(alerts_json(history, found, url))
@@ -57,10 +66,9 @@ def show_alerts(history: History, alerts: tuple[Alert, ...], url: str | None = N
             + ("" if runner == "gate" else f" ({SHORTEST} or more)"),
             soft_wrap=True,
         )
-    if history.elsewhere:
-        console.print(f"{history.elsewhere} measured commits are of other branches and were left out")
     if not any(series.long_enough for series in history.series):
-        console.print("[yellow]not enough history to say whether anything has changed[/]")
+        why = ": nothing is left of what was measured" if history.remarks and not history.series else ""
+        console.print(f"[yellow]not enough history to say whether anything has changed{why}[/]")
     elif not alerts:
         console.print("no change point")
 
@@ -103,10 +111,10 @@ def _alerts_table(group: AlertGroup) -> Table:
         table.add_column(column, justify="right", no_wrap=True)
     for alert in group.alerts[:_LISTED]:
         style = "bold red" if alert.fails else "green" if group.direction == "faster" else "yellow"
-        back = f", back since {alert.recovered[:9]}" if alert.recovered else ""
+        since = f", {alert.since}" if alert.since else ""
         table.add_row(
             escape(alert.series.case),
-            escape(f"{alert.series.quantity}{back}"),
+            escape(f"{alert.series.quantity}{since}"),
             f"[{style}]{alert.ratio - 1:+.1%}[/] \\[{alert.low - 1:+.1%}, {alert.high - 1:+.1%}]",
             f"{alert.p_value:.1g}",
         )
@@ -117,7 +125,7 @@ def alerts_json(history: History, alerts: tuple[Alert, ...], url: str | None = N
     """The alerts, what was looked at and what could not be read, for programs."""
     identity = ("machine", "environment", "case", "quantity", "unit", "version", "runner")
     facts = ("last_good", "first_bad", "ratio", "low", "high", "p_value", "direction")
-    counts = ("points_after", "unmeasured", "recovered", "together")
+    counts = ("points_after", "unmeasured", "recovered", "again", "ended", "together", "fails")
     answer = {
         "alerts": [
             {name: getattr(alert.series, name) for name in identity}
@@ -128,5 +136,6 @@ def alerts_json(history: History, alerts: tuple[Alert, ...], url: str | None = N
         "series": len(history.series),
         "long_enough": sum(series.long_enough for series in history.series),
         "left_out": [{"path": str(p.path), "reason": p.reason} for p in history.problems],
+        "remarks": history.remarks,
     }
     return json.dumps(answer, indent=1)

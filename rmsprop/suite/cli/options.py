@@ -268,14 +268,14 @@ class GateOptions:
 class AlertsOptions:
     """Find change points in the history of all results, and say between which commits each one lies.
 
-    Commits are ordered by the history of the checkout in this folder, or by their dates if there is none.
-    Exit code 0: nothing became slower or larger. 1: something did. 2: an option is wrong. 3: there is not
-    enough history.
+    Commits are ordered by the history of the checkout in this folder, or by their dates if it has none of
+    them. Exit code 0: no alert of something slower or larger stands. 1: one does, or an improvement was lost.
+    2: an option is wrong. 3: there is not enough history.
     """
 
     results: Results = Path("results")
     recent: Annotated[
-        int | None, Option(min=1, help="Report only change points at one of the last N commits.", metavar="N")
+        int | None, Option(min=1, help="Report only what changed at one of the last N commits.", metavar="N")
     ] = None
     as_json: Json = False
 

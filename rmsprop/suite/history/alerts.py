@@ -5,11 +5,12 @@ pass Benjamini and Hochberg's procedure over the series of a runner, in each dir
 """
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from multiprocessing import get_context, resource_tracker
 from typing import Literal
 
 import numpy as np
@@ -21,8 +22,8 @@ from rmsprop.suite.records.gate import Policy
 from rmsprop.suite.verdicts.changepoints import SMALLEST, ChangePoint, find_change_points
 from rmsprop.suite.verdicts.creep import creep
 
-FOLLOWED = ("seconds", "bytes", "1")
-"""Units of which more is worse; 1 are the gate's ratios."""
+FOLLOWED = ("seconds", "bytes")
+"""Units of which more is worse; of the gate's ratios it is too."""
 
 FALSE_DISCOVERIES = 0.1
 """Share of the alerts of a direction that may be false, on average."""
@@ -34,6 +35,12 @@ _WINDOW = 48
 """Most commits whose ratios are multiplied: a creep that is older is a matter of releases."""
 
 _MANY_POINTS = 200_000
+
+_UNDONE = 0.25
+"""The part of a change, in logs, that may be left where it counts as undone."""
+
+_LAST = 3
+"""Commits of its runner and machine at which a series must have been measured, or it has ended."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,11 @@ class Alert:
     unmeasured
         Commits between the two that were not measured; None where the checkout does not know them.
     recovered
-        The first commit at which the series was back at its former level; None while the change stands.
+        Since when the series is back at its former level; None while the change stands.
+    again
+        Since when the change stands again; None where it was not undone in between.
+    ended
+        The last commit at which the series was measured; None where it still is.
     together
         How many measured commits make the change together, none of which could be named by itself: more than
         1 for a creep.
@@ -74,89 +85,83 @@ class Alert:
     points_after: int
     unmeasured: int | None
     recovered: str | None = None
+    again: str | None = None
+    ended: str | None = None
     together: int = 1
 
     @property
+    def stands(self) -> bool:
+        """Whether the series is at the new level still, as far as is known."""
+        return self.recovered is None and self.ended is None
+
+    @property
+    def followed(self) -> bool:
+        """Whether more is worse: what a track_ counts may be good or bad."""
+        return self.series.unit in FOLLOWED or self.series.runner == "gate"
+
+    @property
     def fails(self) -> bool:
-        """Whether the change is one for the worse that stands: what a track_ counts may be good or bad."""
-        return self.direction == "slower" and self.recovered is None and self.series.unit in FOLLOWED
+        """Whether the series is worse now: by a change that stands, or by an improvement that was lost."""
+        worse = (self.direction == "slower") == (self.recovered is None)
+        return worse and self.followed and self.ended is None
+
+    @property
+    def turned(self) -> str:
+        """The commit of the last turn: of the change itself, or of what undid it or brought it back."""
+        return self.recovered or self.again or self.first_bad
+
+    @property
+    def since(self) -> str:
+        """What became of the change, such as `back since 0123abcde`; empty where it just stands."""
+        lost = self.direction == "faster" and self.followed
+        turns = (
+            ("lost since" if lost else "back since", self.recovered),
+            ("again since", self.again),
+            ("not measured since", self.ended),
+        )
+        return ", ".join(f"{words} {commit[:9]}" for words, commit in turns if commit)
 
 
-def alerts_of(history: History, recent: int | None = None) -> tuple[Alert, ...]:
+def searched(history: History) -> list[Series]:
+    """The series in which change points are looked for."""
+    return [one for one in history.series if one.runner != "gate" and one.long_enough]
+
+
+def alerts_of(
+    history: History, recent: int | None = None, progress: Callable[[int], None] = lambda _series: None
+) -> tuple[Alert, ...]:
     """The change points of every series that stand among them all: those that last first, by size.
 
-    With `recent`, those alone that first showed at one of the last so many commits of the checkout, or of
-    the measured ones where there is no checkout.
+    With `recent`, those alone that showed, were undone or came back at one of the last so many commits: of
+    the checkout, or of the measured ones where it does not have all of them. `progress` is told of each of
+    the `searched` series.
     """
+    found_in = _change_points(searched(history), progress)
     found = [
         alert
         for runner in sorted({series.runner for series in history.series})
-        for alert in _of_runner([series for series in history.series if series.runner == runner], history)
+        for alert in _of_runner(
+            [series for series in history.series if series.runner == runner], history, found_in
+        )
     ]
     if recent is not None:
         new = _last_commits(history, recent)
-        found = [alert for alert in found if alert.first_bad in new]
-    return tuple(sorted(found, key=_importance))
+        found = [alert for alert in found if alert.turned in new]
+    ended = _ended(history)
+    found = [replace(alert, ended=ended.get(id(alert.series))) for alert in found]
+    return tuple(sorted(found, key=importance))
 
 
-def _importance(alert: Alert) -> tuple[bool, bool, float]:
-    return alert.recovered is not None, alert.direction != "slower", -abs(math.log(alert.ratio))
+def importance(alert: Alert) -> tuple[bool, bool, bool, float]:
+    """Sorts alerts: those that fail, those that stand, what is slower, then by size."""
+    return not alert.fails, not alert.stands, alert.direction != "slower", -abs(math.log(alert.ratio))
 
 
-@dataclass(frozen=True)
-class AlertGroup:
-    """The alerts of one machine and runner between the same two commits, the largest first.
-
-    Attributes
-    ----------
-    runner, machine
-        Of all the series.
-    last_good, first_bad, direction
-        As in each alert.
-    alerts
-        Those that stand first, then by size.
-    compared
-        Series of the machine and runner that are long enough to show a change.
-    """
-
-    runner: str
-    machine: str
-    last_good: str
-    first_bad: str
-    direction: Literal["slower", "faster"]
-    alerts: tuple[Alert, ...]
-    compared: int
-
-    @property
-    def of_the_machine(self) -> bool:
-        """Whether so many series changed at once that the machine is to be suspected before the code."""
-        return len(self.alerts) > max(3, self.compared / 2)
-
-    @property
-    def stands(self) -> bool:
-        """Whether a change of the group stands."""
-        return any(alert.recovered is None for alert in self.alerts)
-
-
-def by_commit(alerts: Iterable[Alert], history: History) -> list[AlertGroup]:
-    """The alerts in groups, those that stand first, then by how many series they concern and how much."""
-    together: dict[tuple[str, str, str, str, Literal["slower", "faster"]], list[Alert]] = {}
-    for alert in alerts:
-        one = alert.series
-        key = (one.runner, one.machine, alert.last_good, alert.first_bad, alert.direction)
-        together.setdefault(key, []).append(alert)
-    long = Counter((one.runner, one.machine) for one in history.series if one.long_enough)
-    groups = [
-        AlertGroup(*key, tuple(sorted(found, key=_importance)), long[key[:2]])
-        for key, found in together.items()
-    ]
-    return sorted(groups, key=lambda group: (not group.stands, *_importance(group.alerts[0])))
-
-
-def _of_runner(series: list[Series], history: History) -> list[Alert]:
+def _of_runner(
+    series: list[Series], history: History, found_in: dict[int, tuple[ChangePoint, ...]]
+) -> list[Alert]:
     positions = {commit: i for i, commit in enumerate(history.commits)}
     found, looks = [], 0
-    found_in = _change_points([one for one in series if one.runner != "gate" and one.long_enough])
     for one in series:
         if not one.long_enough:
             continue
@@ -175,16 +180,22 @@ def _of_runner(series: list[Series], history: History) -> list[Alert]:
     ]
 
 
-def _change_points(series: Sequence[Series]) -> dict[int, tuple[ChangePoint, ...]]:
+def _change_points(
+    series: Sequence[Series], progress: Callable[[int], None] = lambda _series: None
+) -> dict[int, tuple[ChangePoint, ...]]:
     """The change points of each series by its identity; of thousands, in processes side by side."""
     values = [one.values for one in series]
-    if sum(map(len, values)) < _MANY_POINTS:
-        found = [find_change_points(one) for one in values]
-    else:
-        with ProcessPoolExecutor() as pool:
-            with deaf_children():
-                asked = pool.map(find_change_points, values, chunksize=64)
-            found = list(asked)
+    found = []
+    asked: Iterable[tuple[ChangePoint, ...]] = map(find_change_points, values)
+    with ExitStack() as stack:
+        if sum(map(len, values)) >= _MANY_POINTS:
+            # Threads that show progress may be at work: a fork would take their locks along.
+            pool = stack.enter_context(ProcessPoolExecutor(mp_context=get_context("spawn")))
+            with deaf_children(resource_tracker.ensure_running):
+                asked = pool.map(find_change_points, values, chunksize=16)
+        for points in asked:
+            found.append(points)
+            progress(1)
     return {id(one): points for one, points in zip(series, found, strict=True)}
 
 
@@ -205,21 +216,32 @@ def _changes(series: Series, found: Sequence[ChangePoint], positions: dict[str, 
     for i, point in enumerate(found):
         if point.known:
             continue
-        back = _back(levels, i)
-        yield _alert(
+        back, again = _turns(levels, found, i)
+        alert = _alert(
             series, point.index, series.commits[point.index - 1], positions,
             (point.ratio, point.low, point.high), point.p_value,
-            None if back is None else series.commits[found[back].index],
         )  # fmt: skip
+        yield replace(
+            alert,
+            recovered=None if back is None else series.commits[found[back].index],
+            again=None if again is None else series.commits[found[again].index],
+        )
 
 
-def _back(levels: Sequence[float], i: int) -> int | None:
-    """The change after which three quarters of change i are undone, or more."""
-    before, after = math.log(levels[i]), math.log(levels[i + 1])
-    for later in range(i + 2, len(levels)):
-        if (math.log(levels[later]) - before) / (after - before) <= 0.25:
-            return later - 1
-    return None
+def _turns(levels: Sequence[float], found: Sequence[ChangePoint], i: int) -> tuple[int | None, int | None]:
+    """The change after which change i is undone for good; or the one after which it stands again.
+
+    It is undone where three quarters of it are. It stands again where three quarters are there again, or
+    more than a quarter by a change that is no alert itself, since its level is known.
+    """
+    back = again = None
+    for later in range(i + 1, len(found)):
+        left = math.log(levels[later + 1] / levels[i]) / math.log(found[i].ratio)
+        if back is None and left <= _UNDONE:
+            back, again = later, None
+        elif back is not None and (left >= 1 - _UNDONE or (left > _UNDONE and found[later].known)):
+            back, again = None, later
+    return back, again
 
 
 def _ratios(series: Series, positions: dict[str, int]) -> Iterable[Alert]:
@@ -273,7 +295,6 @@ def _alert(
     positions: dict[str, int],
     change: tuple[float, float, float],
     p_value: float,
-    recovered: str | None = None,
 ) -> Alert:
     first_bad = series.commits[index]
     ratio, low, high = change
@@ -284,16 +305,32 @@ def _alert(
     )
     return Alert(
         series, last_good, first_bad, ratio, low, high, p_value,
-        "slower" if ratio > 1 else "faster", len(series.commits) - index, between, recovered,
+        "slower" if ratio > 1 else "faster", len(series.commits) - index, between,
     )  # fmt: skip
 
 
 def _last_commits(history: History, recent: int) -> set[str]:
-    if history.commits:
-        return set(history.commits[-recent:])
-    measured = {
-        commit: time
-        for series in history.series
-        for commit, time in zip(series.commits, series.times, strict=True)
+    complete = set(history.measured) <= set(history.commits)
+    return set((history.commits if history.commits and complete else history.measured)[-recent:])
+
+
+def _ended(history: History) -> dict[int, str]:
+    """Series that were not measured at any of the last commits of their runner and machine -> their last one.
+
+    By identity. A former version of a benchmark is such a series, and a benchmark that was removed.
+    """
+    if not history.measured:  # made by hand: nobody said in which order
+        return {}
+    places = {commit: i for i, commit in enumerate(history.measured)}
+    measured: dict[tuple[str, str], set[str]] = {}
+    for one in history.series:
+        measured.setdefault((one.runner, one.machine), set()).update(one.commits)
+    last = {
+        key: set(sorted(commits, key=lambda commit: places[commit])[-_LAST:])
+        for key, commits in measured.items()
     }
-    return set(sorted(measured, key=lambda commit: measured[commit])[-recent:])
+    return {
+        id(one): one.commits[-1]
+        for one in history.series
+        if not last[one.runner, one.machine].intersection(one.commits)
+    }

@@ -7,7 +7,9 @@ import pandas as pd
 
 from rmsprop.book.claims import CHAPTER
 from rmsprop.suite.history.alerts import Alert, alerts_of
-from rmsprop.suite.history.series import History, history_of
+from rmsprop.suite.history.links import commit_url
+from rmsprop.suite.history.reading import history_of
+from rmsprop.suite.history.series import History
 from rmsprop.suite.records.files import Problem, read_folder
 from rmsprop.suite.records.frame import read_frame
 from rmsprop.suite.records.peers import PeersRecord
@@ -59,6 +61,8 @@ class Inputs:
         Each case that was measured at two commits or more, and the change points in it.
     problems
         Files that could not be read, with reasons; the page `problems` shows them.
+    commit_url
+        What comes before a hash in the address of a commit; None where no asv.conf.json says it.
     asv_site
         Whether asv's own published site lies beside the pages, in asv/.
     invocation
@@ -78,6 +82,7 @@ class Inputs:
     peers: tuple[PeersRecord, ...] = ()
     sweeps: tuple[Sweep, ...] = ()
     chapters: tuple[Judgement, ...] = ()
+    commit_url: str | None = None
     asv_site: bool = False
     invocation: Invocation | None = None
     reproduced: Judgement | None = None
@@ -112,6 +117,7 @@ def read_inputs(results: Path, *, asv_site: bool = False, invocation: Invocation
         problems=(*unread, *unread_rows, *unread_gates, *unread_peers, *unread_sweeps),
         peers=tuple(peers),
         sweeps=tuple(sweeps),
+        commit_url=commit_url(results),
         asv_site=asv_site,
         invocation=invocation,
         reproduced=reproduced,

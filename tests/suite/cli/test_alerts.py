@@ -1,6 +1,7 @@
 """`rmsprop alerts`: its table, its JSON and its exit codes."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ COMMITS = [f"{i:08x}" * 5 for i in range(40)]
 
 @pytest.fixture
 def alerts(monkeypatch, tmp_path):
-    """Run the command in a folder that is no checkout: the exit code, and what it printed."""
+    """Run the command in a folder that is no checkout: the exit code, and what it printed; stdout of JSON."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
@@ -23,7 +24,7 @@ def alerts(monkeypatch, tmp_path):
         result = CliRunner().invoke(app, ["alerts", *options])
         if isinstance(result.exception, UserError):
             raise result.exception
-        return result.exit_code, result.output
+        return result.exit_code, result.stdout if "--json" in options else result.output
 
     return run
 
@@ -91,6 +92,16 @@ def test_json_holds_the_same(alerts, tmp_path, write_asv, steady):
     assert (answer["series"], answer["long_enough"], answer["left_out"]) == (1, 1, [])
 
 
+def test_reading_and_searching_show_how_far_they_are_on_stderr(tmp_path, monkeypatch, write_asv, steady):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+    write_asv(tmp_path / "results", COMMITS, {"scratch": steady(40), "fused": steady(40, seed=1)})
+    result = CliRunner().invoke(app, ["alerts"])
+    assert re.search(r"files read .* 40/40", result.stderr)
+    assert re.search(r"series searched .* 2/2", result.stderr)
+    assert "searched" not in result.stdout
+
+
 def test_a_machine_on_which_all_became_slower_at_once_is_suspected(alerts, tmp_path, write_asv, steady):
     every = {f"case{i}": step(steady(40, seed=i), 1.3) for i in range(8)}
     write_asv(tmp_path / "results", COMMITS, every)
@@ -129,3 +140,15 @@ def test_the_folder_of_foreign_results_may_hold_the_configuration(alerts, tmp_pa
     write_asv(tmp_path / "results", COMMITS, {"scratch": step(steady(40), 1.1)})
     (tmp_path / "results" / "asv.conf.json").write_text('{"show_commit_url": "https://a.example/c/"}')
     assert f"https://a.example/c/{COMMITS[30]}" in alerts("--results", "results")[1].replace("\n", "")
+
+
+def test_what_is_in_no_series_is_named_and_is_the_reason_where_nothing_is_left(
+    alerts, tmp_path, write_asv, steady
+):
+    write_asv(tmp_path / "results", COMMITS, {"scratch": steady(40)})
+    for path in (tmp_path / "results" / "asv" / "box").iterdir():
+        path.write_text(path.read_text().replace('"date"', '"no date"'))
+    code, output = alerts()
+    assert code == 3
+    assert "left out 40 measurements of 40 commits without a date" in output
+    assert "nothing is left" in output

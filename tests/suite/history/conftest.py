@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import os
 import subprocess
 
@@ -96,7 +97,7 @@ def write_benches(make_environment):
                 notes=(),
                 warnings=(),
             )
-            write_bench(results / "bench" / "m" / commit / "case.json", record)
+            write_bench(results / "bench" / "m" / str(commit) / "case.json", record)
 
     return write
 
@@ -136,3 +137,20 @@ def steady():
         return level * np.exp(0.02 * np.random.default_rng(seed).standard_normal(n))
 
     return make
+
+
+def foreign(folder, commits, seconds, versions=None):
+    """A results folder of asv of somebody else, whose benchmark is map.time_load(n=10)."""
+    rng = np.random.default_rng(0)
+    (folder / "box").mkdir(parents=True, exist_ok=True)
+    known = {"map.time_load": {"type": "time", "unit": "seconds", "param_names": ["n"]}, "version": 2}
+    (folder / "benchmarks.json").write_text(json.dumps(known))
+    columns = ["result", "params", "version"]
+    for i, (commit, value) in enumerate(zip(commits, seconds, strict=True)):
+        noisy = value * math.exp(0.005 * rng.standard_normal())
+        content = {
+            "version": 2, "commit_hash": commit, "env_name": "py3.9", "date": 1_600_000_000_000 + 60_000 * i,
+            "params": {}, "python": "3.9", "result_columns": columns,
+            "results": {"map.time_load": [[noisy], [["10"]], versions[i] if versions else "1"]},
+        }  # fmt: skip
+        (folder / "box" / f"{commit[:8]}-py3.9.json").write_text(json.dumps(content))

@@ -2,17 +2,16 @@
 
 import itertools
 import json
-import math
-import subprocess
-from functools import partial
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from rmsprop.suite.history.alerts import alerts_of, by_commit
-from rmsprop.suite.history.series import read_history
+from rmsprop.suite.history.alerts import alerts_of
+from rmsprop.suite.history.groups import by_commit
+from rmsprop.suite.history.reading import read_history
 from tests.conftest import CHECKOUT
+from tests.suite.history.conftest import foreign
 
 
 @pytest.fixture
@@ -53,36 +52,6 @@ def test_a_series_has_its_machine_environment_unit_and_times(slowed):
     assert len(one.commits) == len(one.times) == len(one.values) == 39
     assert one.times[0].isoformat() == "2026-01-01T00:00:00+00:00"
     assert one.values == pytest.approx(1e-5, rel=0.1)
-
-
-def test_commits_stand_in_the_order_of_the_history_whatever_their_dates(
-    tmp_path, repository, write_asv, steady
-):
-    folder, commits = repository
-    write_asv(tmp_path, commits[:20], {"scratch": steady(20)}, hours=range(20, 0, -1))
-    [series] = read_history(tmp_path, folder).series
-    assert list(series.commits) == commits[:20]
-
-
-def test_without_a_checkout_commits_stand_in_the_order_of_their_dates(
-    tmp_path, repository, write_asv, steady
-):
-    _, commits = repository
-    write_asv(tmp_path, commits[:20], {"scratch": steady(20)}, hours=range(20, 0, -1))
-    for repo in (None, tmp_path):
-        history = read_history(tmp_path, repo)
-        assert list(history.series[0].commits) == commits[19::-1]
-        assert history.commits == ()
-
-
-def test_a_commit_that_the_checkout_lacks_stands_where_its_date_puts_it(
-    tmp_path, repository, write_asv, steady
-):
-    folder, commits = repository
-    mixed = [*commits[:5], "e" * 40, *commits[5:8], "f" * 40]
-    write_asv(tmp_path, mixed, {"scratch": steady(10)}, hours=[0, 1, 2, 3, 4, 4.5, 5, 6, 7, 1000])
-    [series] = read_history(tmp_path, folder).series
-    assert list(series.commits) == mixed
 
 
 def test_how_many_commits_lie_unmeasured_is_not_said_without_a_checkout(slowed):
@@ -243,14 +212,6 @@ def test_damaged_files_are_named_once_and_the_rest_is_read(slowed):
     assert len(alerts_of(history)) == 1
 
 
-def test_an_asv_file_without_the_commits_date_is_used_all_the_same(tmp_path, write_asv, steady):
-    write_asv(tmp_path, ["a" * 40], {"scratch": steady(1)})
-    [path] = (tmp_path / "asv" / "box").glob("*.json")
-    path.write_text(path.read_text().replace('"date"', '"no date"'))
-    [series] = read_history(tmp_path, None).series
-    assert series.commits == ("a" * 40,)
-
-
 def test_one_commit_or_no_results_are_no_alert(tmp_path, write_asv, steady):
     assert read_history(tmp_path, None).series == ()
     write_asv(tmp_path, ["a" * 40], {"scratch": steady(1)})
@@ -281,38 +242,12 @@ def test_another_version_of_a_benchmark_has_a_history_of_its_own(tmp_path):
     assert alerts_of(history) == ()
 
 
-def foreign(folder, commits, seconds, versions=None):
-    """A results folder of asv of somebody else, whose benchmark is map.time_load(n=10)."""
-    rng = np.random.default_rng(0)
-    (folder / "box").mkdir(parents=True, exist_ok=True)
-    known = {"map.time_load": {"type": "time", "unit": "seconds", "param_names": ["n"]}, "version": 2}
-    (folder / "benchmarks.json").write_text(json.dumps(known))
-    columns = ["result", "params", "version"]
-    for i, (commit, value) in enumerate(zip(commits, seconds, strict=True)):
-        noisy = value * math.exp(0.005 * rng.standard_normal())
-        content = {
-            "version": 2, "commit_hash": commit, "env_name": "py3.9", "date": 1_600_000_000_000 + 60_000 * i,
-            "params": {}, "python": "3.9", "result_columns": columns,
-            "results": {"map.time_load": [[noisy], [["10"]], versions[i] if versions else "1"]},
-        }  # fmt: skip
-        (folder / "box" / f"{commit[:8]}-py3.9.json").write_text(json.dumps(content))
-
-
 def test_a_results_folder_of_anybodys_is_read_under_its_own_names(tmp_path):
     commits = [f"{i:08x}" * 5 for i in range(40)]
     foreign(tmp_path, commits, [1.0] * 20 + [1.2] * 20)
     [alert] = alerts_of(read_history(tmp_path, None))
     assert alert.series.case == "map.time_load(n=10)"
     assert (alert.first_bad, alert.recovered, alert.fails) == (commits[20], None, True)
-
-
-def test_a_change_that_was_undone_says_since_when_and_fails_nothing(tmp_path):
-    commits = [f"{i:08x}" * 5 for i in range(60)]
-    foreign(tmp_path, commits, [1.0] * 20 + [1.2] * 20 + [1.0] * 20)
-    alerts = {alert.direction: alert for alert in alerts_of(read_history(tmp_path, None))}
-    assert alerts["slower"].recovered == commits[40]
-    assert not alerts["slower"].fails
-    assert "faster" not in alerts  # back at a level that is known: no news of its own
 
 
 def test_alerts_are_grouped_by_commit_with_those_that_stand_and_are_large_first(tmp_path):
@@ -325,24 +260,6 @@ def test_alerts_are_grouped_by_commit_with_those_that_stand_and_are_large_first(
         (commits[20], "slower", False),
     ]
     assert not groups[0].of_the_machine
-
-
-def test_commits_of_other_branches_are_no_part_of_the_history(tmp_path, repository, steady):
-    folder, commits = repository
-    identity = ("-c", "user.name=x", "-c", "user.email=x@example.org")
-    git = ["git", "-C", str(folder), *identity]
-    run = partial(subprocess.run, check=True, capture_output=True, text=True)
-    head = run([*git, "rev-parse", "--abbrev-ref", "HEAD"]).stdout.strip()
-    run([*git, "checkout", "-q", "-b", "open"])
-    run([*git, "commit", "-q", "--allow-empty", "-m", "slow idea"])
-    other = run([*git, "rev-parse", "HEAD"]).stdout.strip()
-    run([*git, "checkout", "-q", head])
-    foreign(tmp_path, [*commits[:20], other, "f" * 40], [1.0] * 20 + [1.3, 1.0])
-    history = read_history(tmp_path, folder)
-    assert other not in history.series[0].commits
-    assert "f" * 40 in history.series[0].commits  # nobody knows it: a shallow clone may lack it
-    assert history.elsewhere == 1
-    run([*git, "branch", "-q", "-D", "open"])
 
 
 def test_a_name_that_would_begin_a_line_or_move_the_cursor_is_written_out(tmp_path):

@@ -122,7 +122,7 @@ def test_records_come_oldest_first(tmp_path, make_record, make_environment):
 READING = """
 import sys
 from pathlib import Path
-from rmsprop.suite.history.series import read_history
+from rmsprop.suite.history.reading import read_history
 from rmsprop.suite.records.frame import read_frame
 from rmsprop.suite.records.store import read_gates, read_reproductions
 results = Path(sys.argv[1])

@@ -67,6 +67,47 @@ def test_a_change_point_is_marked_in_the_figure_and_leads_to_its_commit(page_wit
     assert f"to 2.00 times at {one.commits[8][:9]}" in page.text
 
 
+def test_change_points_stand_by_commit_with_the_largest_that_stands_first(page_with):
+    """As `rmsprop alerts` shows them, from the same groups."""
+    many = [series(f"scratch-cpu-float32-{size}-single-1t", step=8) for size in range(1, 5)]
+    undone = replace(alert(many[0], 8), ratio=3.0, recovered=many[0].commits[10])
+    standing = [replace(alert(one, 6), ratio=1.5 + i / 10) for i, one in enumerate(many)]
+    page = page_with(many, [undone, *standing])
+    groups = page.table("Commits that changed something")
+    names = [many[0].commits[i][:9] for i in (6, 8)]
+    assert [row[0] for row in groups] == names
+    assert [row[4] for row in groups] == ["4 of 4", "0 of 1"]
+    assert groups[0][5] == f"80% slower: {many[3].case}"
+    assert groups[0][6] == "4 of 4 series changed here; suspect the machine before the code"
+    rows = page.table("Change points by commit")
+    assert [row[3] for row in rows] == [f"{n}% slower" for n in (80, 70, 60, 50, 200)]
+    assert [row[4] for row in rows] == ["still so"] * 4 + [f"back since {many[0].commits[10][:9]}"]
+    assert "5 change points, 4 of them still so, in 4 series over commits" in page.text
+
+
+def test_an_improvement_that_was_lost_says_so(page_with):
+    one = series(step=8)
+    lost = replace(alert(one, 4), ratio=0.5, direction="faster", recovered=one.commits[8])
+    page = page_with([one], [lost])
+    assert page.soup.find(class_="status").get_text() == f"lost since {one.commits[8][:9]}"
+
+
+def test_commits_lead_to_where_they_can_be_read(page_with):
+    one = series(step=8)
+    page = page_with([one], [alert(one, 8)], commit_url="https://a.example/c/")
+    links = {link.get("href") for link in page.all("a")}
+    assert {f"https://a.example/c/{one.commits[i]}" for i in (7, 8)} <= links
+
+
+def test_what_was_measured_and_is_in_no_series_is_named(tmp_path):
+    remark = "left out 3 measurements with local changes, which no commit stands for"
+    inputs = replace(read_inputs(tmp_path), history=History((series(),), (), remarks=(remark,)), alerts=())
+    [page] = history.pages(inputs)
+    assert f"{remark}." in page_from(page.blocks).text
+    nothing = replace(inputs, history=History((), (), remarks=(remark,)))
+    assert history.changed(nothing) == f"No history of commits is on record; {remark}"
+
+
 def test_more_memory_is_not_called_slower(page_with):
     one = series(step=8, quantity="peak", unit="bytes")
     assert page_with([one], [alert(one, 8)]).soup.find(class_="status").get_text() == "100% more"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rmsprop.suite.case import Case
-from rmsprop.suite.history.alerts import Alert
+from rmsprop.suite.history.alerts import Alert, importance
 from rmsprop.suite.history.series import Series
 from rmsprop.suite.report.figures.canvas import Drawing, fitting, styles_of
 from rmsprop.suite.report.figures.history import commit_anchor, draw_history
@@ -21,12 +21,14 @@ from rmsprop.suite.report.page import (
     Heading,
     Link,
     Page,
+    Sentences,
     Table,
     capped,
     headline,
     note,
     paragraph,
 )
+from rmsprop.suite.report.pages.history_tables import alerts_table, groups_table
 from rmsprop.suite.verdicts.looks import SHORTEST
 from rmsprop.suite.verdicts.speed import in_order
 from rmsprop.suite.words import count, slug, with_unit
@@ -38,6 +40,7 @@ _FIGURES_IN_MARKDOWN = 4
 _LINES = 12
 """Of one figure."""
 _ALERTS_LISTED = 200
+_GROUPS_LISTED = 40
 _SERIES_LISTED = 200
 _COMMITS_LISTED = 200
 
@@ -92,16 +95,20 @@ def _blocks(inputs: Inputs) -> Iterator[Block]:
     drawings = drawings[: fitting([[drawing] for drawing in drawings], _FIGURES_BYTES)]
     yield headline(f"{changed(inputs)}.")
     yield Detail((_asv_site(linked=inputs.asv_site),))
-    alerts = alerts_table(inputs, _ALERTS_LISTED, path="")
-    if alerts.rows:
-        yield alerts
-        yield note(Code("rmsprop alerts"), " prints the same change points.")
+    if inputs.alerts:
+        yield groups_table(inputs, _GROUPS_LISTED)
+        yield alerts_table(inputs, _ALERTS_LISTED, path="")
+        yield note(
+            Code("rmsprop alerts"),
+            " prints them so, too. It asks the checkout for the order of commits; here, dates tell it.",
+        )
     yield Heading("Cases over commits")
     left_out = len(panels) - len(drawings)
     yield Detail(
         (
             paragraph(
-                "The cases with a change point stand first, then those with the most points.",
+                "The cases with a change point stand first, in the order of the table, then those with the "
+                "most points.",
                 f" {left_out:,} further figures are left out; the table of every series has their numbers."
                 if left_out
                 else "",
@@ -112,8 +119,13 @@ def _blocks(inputs: Inputs) -> Iterator[Block]:
         yield Figures(shown)
     if more := tuple(drawings[_FIGURES_IN_MARKDOWN:]):
         yield Detail((Figures(more),))
-    tables = (_series_table(series, inputs.alerts), _commits_table(series, inputs.alerts))
+    tables = (
+        _series_table(series, inputs.alerts),
+        _commits_table(series, inputs.alerts, inputs.commit_url),
+    )
     yield Detail((Heading("Every series"), tables[0], Heading("Commits"), tables[1]))
+    if inputs.history.remarks:
+        yield Detail((Sentences(tuple(f"{remark}." for remark in inputs.history.remarks)),))
 
 
 def _asv_site(*, linked: bool) -> Block:
@@ -136,9 +148,11 @@ def changed(inputs: Inputs) -> str:
     """What the history says, which is nothing where it is too short to find a change point."""
     series, judged = inputs.history.series, sum(one.long_enough for one in inputs.history.series)
     if not series:
-        return "No history of commits is on record"
+        return "; ".join(("No history of commits is on record", *inputs.history.remarks))
     if inputs.alerts:
-        return f"{count(len(inputs.alerts), 'change point')} in {judged:,} series over commits"
+        stand = sum(alert.stands for alert in inputs.alerts)
+        still = "" if stand == len(inputs.alerts) else f", {stand:,} of them still so,"
+        return f"{count(len(inputs.alerts), 'change point')}{still} in {judged:,} series over commits"
     if not judged:
         longest = max(len(one.commits) for one in series)
         return (
@@ -148,41 +162,8 @@ def changed(inputs: Inputs) -> str:
     return f"No change point in {judged:,} series over commits"
 
 
-def alerts_table(inputs: Inputs, most: int, path: str = PATH) -> Table:
-    """The change points, the newest first; `path` is the page that has the commits, empty on that page."""
-    newest = sorted(inputs.alerts, key=lambda alert: (_time_of(alert), alert.series.case), reverse=True)
-    rows: list[tuple[str | Cell, ...]] = [
-        (
-            alert.series.case,
-            alert.series.quantity,
-            alert.series.machine,
-            Cell(change(alert), alert.ratio, status=alert.direction),
-            f"{alert.low:.2f} to {alert.high:.2f}",
-            Cell(alert.last_good[:9], href=f"{path}#{commit_anchor(alert.last_good)}"),
-            Cell(alert.first_bad[:9], href=f"{path}#{commit_anchor(alert.first_bad)}"),
-            str(alert.points_after),
-            alert.series.runner,
-        )
-        for alert in newest
-    ]
-    return capped(
-        "Change points, the newest first",
-        ("Case", "Quantity", "Machine", "Change", "After / before, 95%", "Last before", "First after",
-         "Points after", "Measured by"),
-        rows,
-        most,
-    )  # fmt: skip
-
-
-def change(alert: Alert) -> str:
-    """Such as `33% slower`, `5% less` memory, or `27% slower, by 24 commits together`."""
-    words = {"slower": "more", "faster": "less"} if alert.series.unit == "bytes" else {}
-    together = f", by {alert.together} commits together" if alert.together > 1 else ""
-    return f"{abs(alert.ratio - 1):.0%} {words.get(alert.direction, alert.direction)}{together}"
-
-
 def panels_of(series: Iterable[Series], alerts: Sequence[Alert]) -> list[Panel]:
-    """Every figure: those with the newest change points first, then those with the most points."""
+    """Every figure: those with alerts first, in the order of alerts, then those with the most points."""
     grouped: dict[tuple[str, str, str, str, str], list[Series]] = {}
     for one in series:
         key = (one.machine, one.environment, _point(one), one.quantity, one.runner)
@@ -202,9 +183,9 @@ def panels_of(series: Iterable[Series], alerts: Sequence[Alert]) -> list[Panel]:
 
 
 def _importance(panel: Panel) -> tuple[Any, ...]:
-    newest = max((_time_of(alert) for alert in panel.alerts), default=0.0)
+    first = min(map(importance, panel.alerts), default=(True, True, True, 0.0))
     points = sum(len(one.commits) for one in panel.series)
-    return (-newest, panel.quantity != "step", -points, panel.machine, panel.point, panel.environment)
+    return (first, panel.quantity != "step", -points, panel.machine, panel.point, panel.environment)
 
 
 def _drawings(panels: Iterable[Panel], implementations: Sequence[str]) -> list[Drawing]:
@@ -261,7 +242,7 @@ def _series_table(series: Sequence[Series], alerts: Sequence[Alert]) -> Table:
     )
 
 
-def _commits_table(series: Iterable[Series], alerts: Iterable[Alert]) -> Table:
+def _commits_table(series: Iterable[Series], alerts: Iterable[Alert], url: str | None) -> Table:
     """Those beside a change point first, so that each of its links leads somewhere; then the newest."""
     times: dict[str, Any] = {}
     measured: dict[str, int] = {}
@@ -277,7 +258,7 @@ def _commits_table(series: Iterable[Series], alerts: Iterable[Alert]) -> Table:
     newest = sorted(times, key=lambda commit: (commit in ends, times[commit], commit), reverse=True)
     rows = [
         (
-            Cell(commit[:9], anchor=commit_anchor(commit)),
+            Cell(commit[:9], anchor=commit_anchor(commit), href=f"{url}{commit}" if url else None),
             f"{times[commit]:%Y-%m-%d %H:%M}",
             count(measured[commit], "case"),
             str(steps.get(commit, 0)),
@@ -287,11 +268,6 @@ def _commits_table(series: Iterable[Series], alerts: Iterable[Alert]) -> Table:
     return capped(
         "Commits", ("Commit", "Time", "Measured", "Change points that begin there"), rows, _COMMITS_LISTED
     )
-
-
-def _time_of(alert: Alert) -> float:
-    series = alert.series
-    return series.times[series.commits.index(alert.first_bad)].timestamp()
 
 
 def _implementation(series: Series) -> str:

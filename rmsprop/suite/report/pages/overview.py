@@ -36,6 +36,7 @@ from rmsprop.suite.report.pages import (
     problems,
     reproduction,
 )
+from rmsprop.suite.report.pages.history_tables import alerts_table
 from rmsprop.suite.report.pages.reproduction_claims import answer, claim_sentences, claims_table, origin
 from rmsprop.suite.report.pages.reproduction_evidence import worth_table
 from rmsprop.suite.verdicts.gate_words import headline as gate_answer
@@ -173,7 +174,7 @@ def _speed(inputs: Inputs) -> Iterator[Block]:
 
 def _changes(inputs: Inputs) -> Iterator[Block]:
     yield Heading("What changed?")
-    alerts = history.alerts_table(inputs, _ALERTS_LISTED)
+    alerts = alerts_table(inputs, _ALERTS_LISTED, history.PATH)
     if alerts.rows:
         yield alerts
     elif inputs.history.series:

@@ -1,0 +1,59 @@
+"""Alerts -> groups: what one commit changed, on one machine."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from rmsprop.suite.history.alerts import Alert, importance
+from rmsprop.suite.history.series import History
+
+
+@dataclass(frozen=True)
+class AlertGroup:
+    """The alerts of one machine and runner between the same two commits, the largest first.
+
+    Attributes
+    ----------
+    runner, machine
+        Of all the series.
+    last_good, first_bad, direction
+        As in each alert.
+    alerts
+        Those that fail first, then those that stand, then by size.
+    compared
+        Series of the machine and runner that are long enough to show a change.
+    """
+
+    runner: str
+    machine: str
+    last_good: str
+    first_bad: str
+    direction: Literal["slower", "faster"]
+    alerts: tuple[Alert, ...]
+    compared: int
+
+    @property
+    def of_the_machine(self) -> bool:
+        """Whether so many series changed at once that the machine is to be suspected before the code."""
+        return len(self.alerts) > max(3, self.compared / 2)
+
+    @property
+    def stands(self) -> bool:
+        """Whether a change of the group stands."""
+        return any(alert.stands for alert in self.alerts)
+
+
+def by_commit(alerts: Iterable[Alert], history: History) -> list[AlertGroup]:
+    """The alerts in groups, in the order of the first of each."""
+    together: dict[tuple[str, str, str, str, Literal["slower", "faster"]], list[Alert]] = {}
+    for alert in alerts:
+        one = alert.series
+        key = (one.runner, one.machine, alert.last_good, alert.first_bad, alert.direction)
+        together.setdefault(key, []).append(alert)
+    long = Counter((one.runner, one.machine) for one in history.series if one.long_enough)
+    groups = [
+        AlertGroup(*key, tuple(sorted(found, key=importance)), long[key[:2]])
+        for key, found in together.items()
+    ]
+    return sorted(groups, key=lambda group: importance(group.alerts[0]))
