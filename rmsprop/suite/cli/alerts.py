@@ -90,12 +90,8 @@ def _show_groups(console: Console, groups: Sequence[AlertGroup], url: str | None
         if url:
             address = f"{url}{group.first_bad}"
             console.print(Text(address, style=Style(link=address)), soft_wrap=True)
-        if group.of_the_machine:
-            console.print(
-                f"[yellow]{len(group.alerts)} of {group.compared} series changed here; "
-                "suspect the machine before the code[/]",
-                soft_wrap=True,
-            )
+        if group.suspicion:
+            console.print(f"[yellow]{escape(group.suspicion)}[/]", soft_wrap=True)
         show_table(console, _alerts_table(group))
         if len(group.alerts) > _LISTED:
             console.print(f"and {len(group.alerts) - _LISTED} smaller ones")

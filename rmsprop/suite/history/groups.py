@@ -23,6 +23,8 @@ class AlertGroup:
         Those that fail first, then those that stand, then by size.
     compared
         Series of the machine and runner that are long enough to show a change.
+    before, after
+        What the results say of the machine at the two commits; empty where they say nothing.
     """
 
     runner: str
@@ -32,11 +34,28 @@ class AlertGroup:
     direction: Literal["slower", "faster"]
     alerts: tuple[Alert, ...]
     compared: int
+    before: str = ""
+    after: str = ""
 
     @property
-    def of_the_machine(self) -> bool:
-        """Whether so many series changed at once that the machine is to be suspected before the code."""
-        return len(self.alerts) > max(3, self.compared / 2)
+    def suspicion(self) -> str:
+        """Why the machine is to be suspected before the code, in words; empty where nothing speaks for it.
+
+        Another processor or memory is said; another release of the system is not, which is frequent.
+        """
+        before, after = (
+            {fact for fact in told.split(", ") if not fact.startswith("os ")}
+            for told in (self.before, self.after)
+        )
+        said = []
+        if self.before and self.after and before != after:
+            gone, new = (
+                ", ".join(sorted(facts)) or "less to tell" for facts in (before - after, after - before)
+            )
+            said.append(f"the machine had {gone} before, and {new} after")
+        if len(self.alerts) > max(3, self.compared / 2):
+            said.append(f"{len(self.alerts):,} of {self.compared:,} series changed here")
+        return "; ".join((*said, "suspect the machine before the code")) if said else ""
 
     @property
     def stands(self) -> bool:
@@ -53,7 +72,12 @@ def by_commit(alerts: Iterable[Alert], history: History) -> list[AlertGroup]:
         together.setdefault(key, []).append(alert)
     long = Counter((one.runner, one.machine) for one in history.series if one.long_enough)
     groups = [
-        AlertGroup(*key, tuple(sorted(found, key=importance)), long[key[:2]])
+        AlertGroup(
+            *key,
+            tuple(sorted(found, key=importance)),
+            long[key[:2]],
+            *(history.hardware.get((key[1], commit), "") for commit in key[2:4]),
+        )
         for key, found in together.items()
     ]
     return sorted(groups, key=lambda group: importance(group.alerts[0]))

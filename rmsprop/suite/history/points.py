@@ -19,7 +19,7 @@ UNFOLLOWED = ("loss", "curve")
 
 KEYS = ("runner", "machine", "environment", "quantity", "unit", "version")
 """Columns that tell series apart, beside the name."""
-FACTS = ("status", "commit", "dirty", "median", "committed", "started")
+FACTS = ("status", "commit", "dirty", "median", "committed", "started", "hardware")
 """Columns of a point."""
 
 
@@ -32,12 +32,15 @@ class Points:
         Each measured commit -> its date, or that of its first measurement; None where no file tells one.
     measurements
         Each measured commit -> how many points it has.
+    hardware
+        Machine and commit -> what the file says of the machine at that time, where it says anything.
     """
 
     def __init__(self) -> None:
         """Nothing is read yet."""
         self.dates: dict[str, datetime | None] = {}
         self.measurements: Counter[str] = Counter()
+        self.hardware: dict[tuple[str, str], str] = {}
         self._found: dict[tuple[str, ...], tuple[list[str], list[float]]] = {}
         self._local_changes = self._no_commit = 0
         self._not_positive: list[str] = []
@@ -52,7 +55,9 @@ class Points:
         names = _names(columns)
         keys = zip(*(columns[name] for name in KEYS), names, strict=True)
         facts = zip(*(columns[name] for name in FACTS), strict=True)
-        for key, (status, commit, dirty, median, committed, started) in zip(keys, facts, strict=True):
+        for key, (status, commit, dirty, median, committed, started, hardware) in zip(
+            keys, facts, strict=True
+        ):
             if status != "measured" or key[3] in UNFOLLOWED or median is None or not math.isfinite(median):
                 continue
             if not commit or dirty:
@@ -62,6 +67,8 @@ class Points:
             date, former = committed or started, self.dates.get(commit)
             self.dates[commit] = min(date, former) if date and former else date or former
             self.measurements[commit] += 1
+            if hardware:
+                self.hardware[key[1], commit] = hardware
             commits, values = self._found.setdefault(key, ([], []))
             commits.append(commit)
             values.append(median)

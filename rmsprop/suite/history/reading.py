@@ -69,4 +69,4 @@ def _history(
             "two interpreters"
         )
     measured = order.sorted(dict.fromkeys(commit for one in series for commit in one.commits))
-    return History(series, problems, order.commits, tuple(measured), tuple(remarks))
+    return History(series, problems, order.commits, tuple(measured), tuple(remarks), points.hardware)

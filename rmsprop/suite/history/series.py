@@ -6,6 +6,7 @@ records holds ratios of commits to their parents, measured side by side: each is
 machine may drift or be replaced between two of them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -89,6 +90,8 @@ class History:
     remarks
         A sentence each: what was measured and is in no series, and why; where dates order commits that git
         does not know.
+    hardware
+        Machine and commit -> what the file says of the machine at that time, where it says anything.
     """
 
     series: tuple[Series, ...]
@@ -96,3 +99,4 @@ class History:
     commits: tuple[str, ...] = field(default=(), repr=False)
     measured: tuple[str, ...] = field(default=(), repr=False)
     remarks: tuple[str, ...] = ()
+    hardware: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)

@@ -259,7 +259,23 @@ def test_alerts_are_grouped_by_commit_with_those_that_stand_and_are_large_first(
         (commits[60], "slower", True),
         (commits[20], "slower", False),
     ]
-    assert not groups[0].of_the_machine
+    assert groups[0].suspicion == ""
+
+
+def test_a_machine_that_its_results_tell_apart_is_suspected_before_the_code(tmp_path):
+    commits = [f"{i:08x}" * 5 for i in range(40)]
+    foreign(tmp_path, commits, [1.0] * 20 + [1.3] * 20)
+    for i, path in enumerate(sorted((tmp_path / "box").glob("0*.json"))):
+        result = json.loads(path.read_text())
+        new = {"cpu": "New", "num_cpu": "8"} if i >= 20 else {"cpu": "Old", "num_cpu": "4"}
+        result["params"] |= {"os": f"Linux {i}", "ram": "16", **new}
+        path.write_text(json.dumps(result))
+    history = read_history(tmp_path, None)
+    [group] = by_commit(alerts_of(history), history)
+    assert group.suspicion == (
+        "the machine had cpu Old, num_cpu 4 before, and cpu New, num_cpu 8 after; suspect the machine before "
+        "the code"
+    )
 
 
 def test_a_name_that_would_begin_a_line_or_move_the_cursor_is_written_out(tmp_path):

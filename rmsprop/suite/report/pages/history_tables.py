@@ -67,9 +67,6 @@ def _remarks(group: AlertGroup) -> str:
     said = []
     if unmeasured := group.alerts[0].unmeasured:
         said.append(f"{unmeasured:,} commits between not measured")
-    if group.of_the_machine:
-        said.append(
-            f"{len(group.alerts):,} of {group.compared:,} series changed here; "
-            "suspect the machine before the code"
-        )
+    if group.suspicion:
+        said.append(group.suspicion)
     return "; ".join(said)
