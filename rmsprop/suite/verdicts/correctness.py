@@ -17,9 +17,9 @@ class Check:
     ----------
     answer
         right: it equals a formula in this dtype. ill-conditioned: it equals the author's formula in float64
-        alone. not known: no formula is known, and the optimizer equals itself in float64. wrong: it differs
-        from its formula or from itself, is not finite, or moves nothing. failed: it raised. skipped: it did
-        not run.
+        alone, and rounding explains the rest. not known: no formula is known, and the optimizer equals itself
+        in float64. wrong: it differs from its formula or from itself, is not finite, or moves nothing.
+        failed: it raised. skipped: it did not run.
     why
         What it was held against; of a case without a time, the reason.
     """
