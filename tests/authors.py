@@ -31,6 +31,22 @@ class Doubled(RMSprop):
         super().__init__(params, lr=2 * lr, alpha=alpha, eps=eps)
 
 
+class OwnRate(RMSprop):
+    def __init__(self, params):
+        super().__init__(params, lr=3e-3, alpha=0.9, eps=1e-8)
+
+
+class Clamped(RMSprop):
+    """Another formula, which small gradients do not show."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.grad.clamp_(-1, 1)
+        super().step()
+
+
 class WrongInFloat32(Right):
     """Steps the opposite way in float32 alone."""
 

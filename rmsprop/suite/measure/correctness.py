@@ -152,9 +152,12 @@ def _compared(
     sets: Sequence[Sequence[Tensor]],
     hyperparameters: dict[str, float],
 ) -> str:
-    """Whether the steps that an unknown optimizer takes in float64 are those of RMSProp."""
+    """Whether the steps that an unknown optimizer takes in float64 equal one of RMSProp's two formulas.
+
+    A few steps with one set of hyperparameters say nothing of others, and the answer names them.
+    """
     move = _largest_move(**hyperparameters)
-    errors = {"torch.optim.RMSprop's": 0.0, "the book's, with ε inside the root": 0.0}
+    errors = {"torch.optim.RMSprop": 0.0, "the book's RMSProp (ε inside the root)": 0.0}
     cpu = torch.device("cpu")
     for index, (now, before) in enumerate(zip(itself, initial, strict=True)):
         for start in range(0, now.numel(), CHUNK):
@@ -163,10 +166,11 @@ def _compared(
                 right = _formula(_part(before, start, cpu), gradients, inside=bool(inside), **hyperparameters)
                 error = (_part(now, start, cpu) - right).abs() / (right.abs() + move)
                 errors[name] = max(errors[name], float(error.max()))
+    given = ", ".join(f"{name} {value:g}" for name, value in hyperparameters.items())
     nearest = min(errors, key=errors.__getitem__)
     if errors[nearest] <= EXACT:
-        return f"but its steps are {nearest}"
-    return "and its steps are not RMSProp's"
+        return f"but its first {STEPS} steps equal those of {nearest} with {given}"
+    return f"and its first {STEPS} steps differ from those of {' and of '.join(errors)} with {given}"
 
 
 def _author(
