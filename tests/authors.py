@@ -1,4 +1,7 @@
-"""What a new author brings: optimizers that are right, wrong or ill-conditioned, that raise, and none."""
+"""What a new author brings: optimizers that are right, wrong, wrong in one dtype, ill-conditioned.
+
+Some raise, and some are no optimizers.
+"""
 
 import torch
 from torch.optim import RMSprop
@@ -26,6 +29,31 @@ class Wrong(Right):
 class Doubled(RMSprop):
     def __init__(self, params, lr, alpha, eps):
         super().__init__(params, lr=2 * lr, alpha=alpha, eps=eps)
+
+
+class OwnRate(RMSprop):
+    def __init__(self, params):
+        super().__init__(params, lr=3e-3, alpha=0.9, eps=1e-8)
+
+
+class Clamped(RMSprop):
+    """Another formula, which small gradients do not show."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.grad.clamp_(-1, 1)
+        super().step()
+
+
+class WrongInFloat32(Right):
+    """Steps the opposite way in float32 alone."""
+
+    def __init__(self, params, lr, alpha, eps):
+        params = list(params)
+        opposite = params[0].dtype == torch.float32
+        super().__init__(params, lr=lr, alpha=alpha, eps=eps, maximize=opposite)
 
 
 class IllConditioned(Right):

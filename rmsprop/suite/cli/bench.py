@@ -1,6 +1,6 @@
 """`rmsprop bench`: what a step costs, case by case."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from rmsprop.suite.case import Case
 from rmsprop.suite.cli.options import BenchOptions
 from rmsprop.suite.cli.progress import bars
 from rmsprop.suite.cli.tables import show_table
-from rmsprop.suite.measure.registry import implementations, load_optimizers
+from rmsprop.suite.measure.registry import implementations, load_optimizer, load_optimizers
 from rmsprop.suite.measure.session import EFFORTS, bench
 from rmsprop.suite.measure.subject import skip_reason
 from rmsprop.suite.records.bench import BenchRecord
@@ -31,7 +31,7 @@ def run(options: BenchOptions) -> None:
     load_optimizers(options.optimizer)
     chosen = options.cases(implementations())
     if options.listed:
-        _list(chosen)
+        _list(chosen, options.optimizer)
         return
     check_writable(options.output)
     with bench_progress(len(chosen)) as progress:
@@ -58,9 +58,10 @@ def run(options: BenchOptions) -> None:
     raise typer.Exit(1 if any(record.status == "failed" for record in progress.records) else 0)
 
 
-def _list(cases: list[Case]) -> None:
+def _list(cases: list[Case], optimizers: Sequence[str]) -> None:
     """The implementations with what they are, then each case, with the reason where it cannot run here."""
-    for name, found in implementations().items():
+    theirs = {spec: load_optimizer(spec) for spec in optimizers}
+    for name, found in {**implementations(), **theirs}.items():
         typer.echo(f"{name}: {found.summary}")
     typer.echo("")
     for case in cases:

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from rmsprop.book.airfoil import Airfoil
 from rmsprop.book.claims import claims
-from rmsprop.suite.case import Case
+from rmsprop.suite.case import IMPLEMENTATIONS, Case
 from rmsprop.suite.cli.options import RunOptions
 from rmsprop.suite.cli.progress import bars
 from rmsprop.suite.cli.rows import load_rows
@@ -25,7 +25,9 @@ from rmsprop.suite.records.files import check_writable
 from rmsprop.suite.records.store import write_reproduction
 from rmsprop.suite.report.build import BuiltReport, build_report
 from rmsprop.suite.report.inputs import Invocation
+from rmsprop.suite.verdicts import correctness
 from rmsprop.suite.verdicts.reproduction import judge
+from rmsprop.suite.words import count, printable
 
 StageProgress = Callable[[str, int, str], None]
 """Called with a stage, what was just finished of it, and what is at work."""
@@ -78,12 +80,16 @@ class RunOutcome:
         Whether the user ended a stage.
     remarks
         What was left out, a sentence for each.
+    checks
+        A sentence for each of other people's optimizers and for each implementation that failed, and one that
+        names the cases that failed.
     """
 
     report: BuiltReport
     good: bool
     interrupted: bool
     remarks: tuple[str, ...]
+    checks: tuple[str, ...] = ()
 
 
 def run(options: RunOptions) -> None:
@@ -100,6 +106,8 @@ def run(options: RunOptions) -> None:
     typer.echo(options.output / "index.html")
     for sentence in outcome.report.sentences:
         typer.echo(sentence)
+    for check in outcome.checks:
+        typer.echo(printable(check))
     typer.echo(_next(options, outcome))
     if outcome.interrupted:
         raise typer.Exit(130)
@@ -111,10 +119,10 @@ def _next(options: RunOptions, outcome: RunOutcome) -> str:
     page = f"Next: open {options.output / 'index.html'} in a browser."
     if outcome.interrupted:
         return f"{page} What was not finished is not known yet: `rmsprop run` begins again."
-    return (
-        f"{page} `rmsprop run --profile regular` measures more cases, in a quarter of an hour. "
-        "`rmsprop run --optimizer package.module:Class` measures your own optimizer too."
-    )
+    more = f"{page} `rmsprop run --profile regular` measures more cases, in a quarter of an hour."
+    if options.optimizer:
+        return more
+    return f"{more} `rmsprop run --optimizer package.module:Class` measures your own optimizer too."
 
 
 @contextmanager
@@ -175,7 +183,20 @@ def carry_out(plan: Plan, results: Path, reports: Path, rows: Airfoil, progress:
     report = build_report(results, reports, invocation=invocation)
     progress("report", 1, "")
     good = good and all(record.status != "failed" for record in measured)
-    return RunOutcome(report, good, interrupted, tuple(remarks))
+    return RunOutcome(report, good, interrupted, tuple(remarks), tuple(_checks(measured)))
+
+
+def _checks(records: Sequence[BenchRecord]) -> Iterator[str]:
+    """Whether each of other people's optimizers is right, and what failed."""
+    of_each: dict[str, list[BenchRecord]] = {}
+    for record in records:
+        of_each.setdefault(record.axes.implementation, []).append(record)
+    failed = [record.axes.id for record in records if record.status == "failed"]
+    for name, own in of_each.items():
+        if name not in IMPLEMENTATIONS or any(record.status == "failed" for record in own):
+            yield correctness.sentence(name, [correctness.check_of_record(one) for one in own], why=True)
+    if failed:
+        yield f"{count(len(failed), 'case')} failed: {', '.join(failed)}."
 
 
 def _bench(plan: Plan, results: Path, progress: StageProgress, measured: list[BenchRecord]) -> None:

@@ -92,23 +92,27 @@ def bench(
 
     If the newest run that was asked for the same cases, on this machine and with the same commit and
     versions, was interrupted, this one goes on with it, unless `again`: points that are whole are kept, and a
-    point that lacks a case is measured anew, whole. With local changes, or with somebody else's optimizer,
-    nobody knows what has changed since, and a new run begins.
+    point that lacks a case is measured anew, whole. A run is locked while it is measured: nobody else goes on
+    with it. With local changes, or with somebody else's optimizer, nobody knows what has changed since, and a
+    new run begins.
     """
     asked = list(cases)
     names = tuple(case.id for case in asked)
     environment = capture_environment()
     known = not environment.dirty and all(case.implementation in IMPLEMENTATIONS for case in asked)
     former = last_run(results, environment, profile, names) if known and not again else None
-    continued = former is not None and not _whole(former, asked)
-    folder = former if former and continued else begin_run(results, environment, profile, names)
+    if former and _whole(former[0], asked):
+        former[1].close()
+        former = None
+    continued = former is not None
+    folder, locked = former or begin_run(results, environment, profile, names)
     records: list[BenchRecord] = []
 
     def keep(case: Case, record: BenchRecord) -> None:
         records.append(record)
         progress(case, record)
 
-    with Processes(effort.processes) as processes:
+    with locked, Processes(effort.processes) as processes:
         for _, point in itertools.groupby(asked, key=lambda case: case.point):
             of_point = list(point)
             if continued and (kept := _measured(folder, of_point)) is not None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -17,10 +17,11 @@ from rmsprop.suite.records.files import (
     new_names,
     read_folder,
     read_json,
-    write_atomically,
+    replacing,
     write_new,
 )
 from rmsprop.suite.records.gate import GateRecord
+from rmsprop.suite.records.locks import lock
 from rmsprop.suite.records.peers import PeersRecord
 from rmsprop.suite.records.reproduction import ReproductionRecord
 from rmsprop.suite.records.run import RunRecord
@@ -61,17 +62,23 @@ def read_bench(path: Path) -> BenchRecord:
     return read_record(path, _BENCH, "bench", bench.SCHEMA)
 
 
-def begin_run(results: Path, environment: Environment, profile: str, cases: tuple[str, ...]) -> Path:
-    """Make the folder of a new run below results/bench/<machine>/, with its record; the folder.
+def begin_run(
+    results: Path, environment: Environment, profile: str, cases: tuple[str, ...]
+) -> tuple[Path, BinaryIO]:
+    """Make the folder of a new run below results/bench/<machine>/, with its record; the folder, and its lock.
 
     The name is taken in one step: runs that begin in one second have folders of their own. It ends in a hash
-    of what was asked for, by which `last_run` finds it.
+    of what was asked for, by which `last_run` finds it. The record is locked before it has its name,
+    until the lock is closed.
     """
     folder = results / "bench" / environment.machine
     path = new_folder(folder, f"{stamp(environment)}-{_suffix(environment, profile, cases)}")
     record = RunRecord(path.name, environment, profile, cases)
-    write_atomically(path / RUN_FILE, _RUN.dump_json(record).decode() + "\n")
-    return path
+    with replacing(path / RUN_FILE) as partial:
+        partial.write_text(_RUN.dump_json(record).decode() + "\n", encoding="utf-8")
+        locked = lock(partial)
+    assert locked is not None  # nobody else knows the file yet
+    return path, locked
 
 
 def read_run(path: Path) -> RunRecord:
@@ -79,10 +86,13 @@ def read_run(path: Path) -> RunRecord:
     return read_record(path, _RUN, "run", run.SCHEMA)
 
 
-def last_run(results: Path, environment: Environment, profile: str, cases: tuple[str, ...]) -> Path | None:
-    """The folder of the newest run here that was asked for the same, of the same commit and versions.
+def last_run(
+    results: Path, environment: Environment, profile: str, cases: tuple[str, ...]
+) -> tuple[Path, BinaryIO] | None:
+    """The newest run here that was asked for the same, of the same commit and versions: its folder and lock.
 
-    Folders are listed, and those whose names fit are read from the newest on, until one is the same.
+    A run that another process measures now is locked, and passed over. Folders are listed, and those whose
+    names fit are read from the newest on, until one is the same.
     """
     folder = results / "bench" / environment.machine
     names = sorted(folder.glob(f"*Z-{_suffix(environment, profile, cases)}*/{RUN_FILE}"), reverse=True)
@@ -92,8 +102,9 @@ def last_run(results: Path, environment: Environment, profile: str, cases: tuple
         except (OSError, ValueError):
             continue  # whoever reads all names it
         asked = (found.profile, found.cases)
-        if asked == (profile, cases) and _software(found.environment) == _software(environment):
-            return path.parent
+        same = asked == (profile, cases) and _software(found.environment) == _software(environment)
+        if same and (locked := lock(path)) is not None:
+            return path.parent, locked
     return None
 
 

@@ -1,12 +1,23 @@
 """Whether somebody's optimizer is right, and by what that is known: rows of `Runs` -> verdicts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rmsprop.suite.records.bench import BenchRecord
 from rmsprop.suite.records.frame import Row
-from rmsprop.suite.words import BY_FORMULA, BY_ITSELF, BY_SHAPE, CHECKS, ILL
+from rmsprop.suite.words import BY_FORMULA, BY_ITSELF, BY_SHAPE, CHECKS, ILL, count
 
 Answer = Literal["right", "ill-conditioned", "not known", "wrong", "failed", "skipped"]
+MEANINGS: dict[Answer, str] = {
+    "wrong": "is wrong",
+    "failed": "raises an error",
+    "ill-conditioned": "equals its formula in float64, and amplifies rounding",
+    "not known": "agrees with itself in float64, and whether its formula is right is not known",
+    "right": "equals its formula",
+    "skipped": "did not run",
+}
+"""What is to be said first stands first."""
 
 
 @dataclass(frozen=True)
@@ -17,9 +28,9 @@ class Check:
     ----------
     answer
         right: it equals a formula in this dtype. ill-conditioned: it equals the author's formula in float64
-        alone. not known: no formula is known, and the optimizer equals itself in float64. wrong: it differs
-        from its formula or from itself, is not finite, or moves nothing. failed: it raised. skipped: it did
-        not run.
+        alone, and rounding explains the rest. not known: no formula is known, and the optimizer equals itself
+        in float64. wrong: it differs from its formula or from itself, is not finite, or moves nothing.
+        failed: it raised. skipped: it did not run.
     why
         What it was held against; of a case without a time, the reason.
     """
@@ -30,13 +41,31 @@ class Check:
 
 def check_of(row: Row) -> Check:
     """The check of the case that a row of quantity `step` is."""
-    if row["status"] == "skipped":
-        return Check("skipped", row["reason"] or "no reason given")
-    if row["status"] == "failed":
-        reason = row["reason"] or "no reason given"
+    return _check(row["status"], row["reason"], (row["notes"] or "").split("; "))
+
+
+def check_of_record(record: BenchRecord) -> Check:
+    """The check of a case that was just measured."""
+    return _check(record.status, record.reason, record.notes)
+
+
+def sentence(name: str, checks: Sequence[Check], *, why: bool = False) -> str:
+    """How many of an optimizer's cases had which answer, the worst first; `why` adds one reason for each."""
+    parts = []
+    for answer, meaning in MEANINGS.items():
+        if found := [check for check in checks if check.answer == answer]:
+            reason = f" ({found[0].why})" if why else ""
+            parts.append(f"in {count(len(found), 'case')} it {meaning}{reason}")
+    return f"{name}: {'; '.join(parts)}."
+
+
+def _check(status: str, reason: str | None, notes: Sequence[str]) -> Check:
+    reason = reason or "no reason given"
+    if status == "skipped":
+        return Check("skipped", reason)
+    if status == "failed":
         kind, _, rest = reason.partition(": ")
         return Check("wrong", rest) if kind == "WrongResultError" else Check("failed", reason)
-    notes = (row["notes"] or "").split("; ")
     why = next((note for note in notes if note.startswith(CHECKS)), BY_FORMULA)
     if why.startswith((BY_ITSELF, BY_SHAPE)):
         return Check("not known", why)

@@ -3,7 +3,8 @@
 import pytest
 
 from rmsprop.suite.case import Case
-from rmsprop.suite.cli.bench import show_bench
+from rmsprop.suite.cli.bench import run, show_bench
+from rmsprop.suite.cli.options import BenchOptions
 from rmsprop.suite.records.bench import BenchRecord, Measurement
 
 
@@ -53,3 +54,14 @@ def test_the_table_of_all_warnings_fits_eighty_columns(shown):
     assert "x loop:" not in out  # the listing of a narrower terminal has a line for each cell
     assert max(map(len, out.partition("unstable:")[0].splitlines())) <= 80
     assert all(cell in out for cell in ("1.23 ms", "40.5 ±44%", "11.44"))  # as wide as they come
+
+
+def test_the_list_has_a_line_for_each_implementation_and_for_each_optimizer_of_ones_own(capsys):
+    theirs = ("tests.authors:Right", "tests.authors:factory")
+    run(BenchOptions(profile="smoke", listed=True, optimizer=theirs, size=("6",)))
+    implementations, _, cases = capsys.readouterr().out.partition("\n\n")
+    names = [line.partition(": ")[0] for line in implementations.splitlines()]
+    assert len(names) == len(set(names))
+    assert {"builtin-loop", "fused"} <= set(names)
+    assert implementations.splitlines()[-2:] == [f"{spec}: {spec.replace(':', '.')}" for spec in theirs]
+    assert all(spec in cases for spec in theirs)

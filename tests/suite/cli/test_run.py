@@ -1,22 +1,28 @@
 """`rmsprop run` and `rmsprop export` through the real entry point."""
 
 import csv
+import io
 import os
+import re
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+import typer
 
 from rmsprop.book.airfoil import load_airfoil
 from rmsprop.suite.case import Case
 from rmsprop.suite.cli import run as runner
 from rmsprop.suite.cli.options import RunOptions
-from rmsprop.suite.cli.run import Plan, carry_out, plan_of
+from rmsprop.suite.cli.run import Plan, RunOutcome, carry_out, plan_of
 from rmsprop.suite.measure.capture import capture_environment
+from rmsprop.suite.measure.session import Effort
+from rmsprop.suite.records.bench import BenchRecord
 from rmsprop.suite.records.frame import COLUMNS
 from rmsprop.suite.records.store import read_reproductions
 from rmsprop.suite.report.build import build_report
@@ -24,6 +30,7 @@ from tests.suite.report.conftest import store_bench
 
 COMMAND = Path(sys.executable).with_name("rmsprop")
 CHECKOUT = Path(__file__).parents[3]
+LOOP = Case("builtin-loop", "cpu", "float32", "1e3", "single", 1)
 
 
 def rmsprop(*arguments, cwd):
@@ -130,6 +137,77 @@ def test_the_stages_of_a_plan_are_what_is_counted_down(tmp_path):
     carry_out(plan, tmp_path / "results", tmp_path / "reports", load_airfoil("surrogate"), count)
     assert done == {"sequential runs": 2, "seeds": 600, "report": 1}
     assert plan.stages == done | {"cases": 0}
+
+
+@pytest.fixture(scope="module")
+def with_optimizers(tmp_path_factory):
+    """What `rmsprop run` says on stdout with somebody's optimizers in one case each, and its exit code."""
+    folder = tmp_path_factory.mktemp("optimizers")
+
+    def run(*names):
+        given = tuple(f"tests.authors:{name}" for name in names)
+        cases = tuple(replace(LOOP, implementation=name) for name in ("builtin-loop", *given))
+        options = RunOptions("smoke", "surrogate", folder / "results", folder, given)
+        said = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(runner, "plan_of", lambda *_: Plan("smoke", seeds=10_000, runs=20, cases=cases))
+            patch.setitem(runner.EFFORTS, "smoke", Effort(0.02, 0, cold=False, processes=1))
+            with redirect_stdout(said), pytest.raises(typer.Exit) as end:
+                runner.run(options)
+        return said.getvalue().splitlines(), end.value.exit_code
+
+    return run
+
+
+def naming(lines, name):
+    """What is said of an optimizer in the line that begins with its name."""
+    [line] = (line for line in lines if line.startswith(f"tests.authors:{name}: "))
+    return line.partition(f"tests.authors:{name}: ")[2]
+
+
+@pytest.mark.slow
+def test_a_run_says_of_each_optimizer_of_ones_own_whether_it_is_right_and_names_what_failed(with_optimizers):
+    lines, code = with_optimizers("Right", "Plain", "WrongInFloat32", "StepRaises")
+    assert code == 1
+    right = "in 1 case it equals its formula (checked by the author's reference_step)."
+    assert naming(lines, "Right") == right
+    assert "whether its formula is right is not known" in naming(lines, "Plain")
+    wrong = naming(lines, "WrongInFloat32")
+    assert wrong.startswith("in 1 case it is wrong (right in float64, wrong in float32: tensor 0, element")
+    assert re.search(r"; off by [\d.e+]+, and rounding moves it by [\d.e-]+\)\.$", wrong)
+    raised = naming(lines, "StepRaises")
+    assert raised.startswith("in 1 case it raises an error (RuntimeError: no luck today (authors.py, line ")
+    failed = [f"tests.authors:{name}-{LOOP.point}" for name in ("WrongInFloat32", "StepRaises")]
+    assert lines[-2] == f"2 cases failed: {', '.join(failed)}."
+    assert lines[-1].startswith("Next: ")
+    assert "--optimizer" not in lines[-1]
+
+
+@pytest.mark.slow
+def test_a_run_with_a_right_optimizer_is_good_and_says_so(with_optimizers):
+    lines, code = with_optimizers("Right")
+    assert code == 0, lines
+    assert naming(lines, "Right").startswith("in 1 case it equals its formula")
+    assert not any("failed" in line for line in lines)
+
+
+def test_an_implementation_of_ours_is_named_where_it_fails_and_only_there(make_environment):
+    good = BenchRecord(make_environment(), LOOP, "measured", None, None, (), ())
+    scratch = replace(good, axes=replace(LOOP, implementation="scratch"))
+    bad = replace(scratch, axes=replace(scratch.axes, size="1e5"), status="failed", reason="OSError: full")
+    assert list(runner._checks([good, scratch])) == []
+    assert list(runner._checks([good, scratch, bad])) == [
+        "scratch: in 1 case it raises an error (OSError: full); "
+        "in 1 case it equals its formula (checked by the suite's formula of RMSProp).",
+        f"1 case failed: {bad.axes.id}.",
+    ]
+
+
+@pytest.mark.parametrize("optimizer", [(), ("tests.authors:Right",)])
+def test_the_tip_to_measure_ones_own_optimizer_is_for_those_who_did_not(optimizer):
+    outcome = RunOutcome(report=None, good=True, interrupted=False, remarks=())
+    said = runner._next(RunOptions(optimizer=optimizer), outcome)
+    assert ("--optimizer" in said) == (not optimizer)
 
 
 OF_COMMITTED = ("777 ms", "11.1 ms", "70.0×", "c0ffc0ff")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rmsprop.book.programs import MATRIX, program
 from rmsprop.errors import UserError
 from rmsprop.suite.case import Case
 from rmsprop.suite.measure.matrix import cases, others
@@ -17,18 +18,27 @@ from rmsprop.suite.measure.registry import load_optimizer
 
 CHECKOUT = Path(__file__).parents[3]
 LOOP = Case("builtin-loop", "cpu", "float32", "1e3", "single", 1)
+HYPER = ", ".join(f"{name} {value:g}" for name, value in program(MATRIX).hyperparameters.items())
+EQUAL = f"its first 3 steps equal those of torch.optim.RMSprop with {HYPER}"
+DIFFER = (
+    "its first 3 steps differ from those of torch.optim.RMSprop and of the book's RMSProp "
+    f"(ε inside the root) with {HYPER}"
+)
 GOOD = {
-    "Plain": "no formula is known, but its steps are torch.optim.RMSprop's",
-    "Doubled": "no formula is known, and its steps are not RMSProp's",
+    "Plain": f"no formula is known, but {EQUAL}",
+    "Doubled": f"no formula is known, and {DIFFER}",
+    "OwnRate": f"no formula is known, and {DIFFER}",
+    "Clamped": f"no formula is known, but {EQUAL}",
     "Right": "checked by the author's reference_step",
     "IllConditioned": "ill-conditioned, right in float64 and off by",
-    "NeedsClosure": "its steps are torch.optim.RMSprop's",
-    "factory": "its steps are torch.optim.RMSprop's",
+    "NeedsClosure": EQUAL,
+    "factory": EQUAL,
     "factory_of_closures": "checked against itself in float64",
 }
 """Those that get a time, and what is said of the check."""
 BAD = {
     "Wrong": "wrong also in float64, by the author's reference_step",
+    "WrongInFloat32": "right in float64, wrong in float32: tensor 0, element",
     "NotFinite": "found nan, expected a finite number",
     "ConstructorRaises": "no such rate",
     "StepRaises": "no luck today",

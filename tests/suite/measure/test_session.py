@@ -1,6 +1,8 @@
 """`rmsprop bench`: each case's record is on disk when it ends, and a rerun goes on."""
 
 import os
+import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -279,9 +281,75 @@ def test_other_versions_and_other_peoples_optimizers_begin_a_new_run(tmp_path, m
     assert len(folders) == 6
 
 
+def begun(results, environment, cases=()):
+    """The folder of a run that has begun and was interrupted."""
+    folder, lock = begin_run(results, environment, "smoke", cases)
+    lock.close()
+    return folder
+
+
+BENCH = """
+import pickle, sys
+from pathlib import Path
+from rmsprop.suite.measure import session
+
+results, given = map(Path, sys.argv[1:])
+cases, effort, environment = pickle.loads(given.read_bytes())
+session.capture_environment = lambda: environment
+session.Processes = lambda number: open("/dev/null")
+
+def wait(case, record):
+    print(case.id, flush=True)
+    sys.stdin.readline()
+
+session.bench(cases, results, effort, progress=wait)
+"""
+
+
+@pytest.fixture
+def measuring(tmp_path, clean_commit, make_environment):
+    """Another process, which has begun to measure the case and waits in it."""
+    given = tmp_path / "given"
+    given.write_bytes(pickle.dumps(([LOOP], QUICK, make_environment())))
+    with subprocess.Popen(
+        [sys.executable, "-c", BENCH, str(tmp_path / "results"), str(given)],
+        cwd=CHECKOUT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline().strip() == LOOP.id
+        yield process
+        process.kill()
+
+
+@pytest.mark.slow
+def test_a_run_that_another_process_measures_is_left_to_it_and_goes_on_once_that_was_killed(
+    tmp_path, measuring
+):
+    [theirs] = (path.parent for path in (tmp_path / "results").rglob("run.json"))
+    mine = bench([LOOP], tmp_path / "results", QUICK)
+    assert (mine.continued, mine.folder == theirs) == (False, False)
+    assert [path.name for path in theirs.iterdir()] == ["run.json"]
+    (mine.folder / f"{LOOP.id}.json").unlink()
+    measuring.kill()
+    measuring.wait()
+    for folder in sorted((mine.folder, theirs), reverse=True):  # the newest first
+        done = bench([LOOP], tmp_path / "results", QUICK)
+        assert (done.continued, done.folder) == (True, folder)
+        shutil.rmtree(folder)
+
+
+def test_a_run_that_ended_is_no_longer_locked_and_leaves_nothing_but_records(tmp_path, clean_commit):
+    folder = bench([LOOP], tmp_path, QUICK).folder
+    assert {path.name for path in folder.iterdir()} == {"run.json", f"{LOOP.id}.json"}
+    (folder / f"{LOOP.id}.json").unlink()
+    assert bench([LOOP], tmp_path, QUICK).folder == folder
+
+
 def test_two_runs_at_once_have_folders_of_their_own(tmp_path, make_environment):
     with ThreadPoolExecutor(8) as pool:
-        folders = list(pool.map(lambda _: begin_run(tmp_path, make_environment(), "smoke", ()), range(24)))
+        folders = list(pool.map(lambda _: begun(tmp_path, make_environment()), range(24)))
     assert len(set(folders)) == 24
     assert all(read_run(folder / "run.json").id == folder.name for folder in folders)
 
@@ -301,7 +369,7 @@ def test_a_damaged_run_is_named_and_left_out_whole(tmp_path, clean_commit):
 def test_among_thousands_of_runs_only_those_that_were_asked_for_the_same_are_read(
     tmp_path, monkeypatch, make_environment
 ):
-    folder = begin_run(tmp_path, make_environment(), "smoke", (LOOP.id,))
+    folder = begun(tmp_path, make_environment(), (LOOP.id,))
     for number in range(2_000):
         same_software = folder.name.partition("Z-")[2][:-6]
         other = folder.parent / f"20270101T000000Z-{same_software}{number:06}"
@@ -309,7 +377,9 @@ def test_among_thousands_of_runs_only_those_that_were_asked_for_the_same_are_rea
         (other / "run.json").write_text("{")
     read = []
     monkeypatch.setattr(store, "read_run", lambda path, real=store.read_run: read.append(path) or real(path))
-    assert store.last_run(tmp_path, make_environment(), "smoke", (LOOP.id,)) == folder
+    found, lock = store.last_run(tmp_path, make_environment(), "smoke", (LOOP.id,))
+    lock.close()
+    assert found == folder
     assert read == [folder / "run.json"]
 
 

@@ -198,7 +198,8 @@ def test_torchs_own_eps_in_float16_fails_the_check_as_the_hazard_predicts(monkey
 
 def test_an_optimizer_without_a_formula_is_held_against_itself_in_float64_and_says_so():
     with Workload(case("torch.optim:Adam"), load_optimizer("torch.optim:Adam")) as workload:
-        assert workload.notes == [f"{BY_ITSELF}, and its steps are not RMSProp's"]
+        [note] = workload.notes
+        assert note.startswith(f"{BY_ITSELF}, and its first 3 steps differ from those of torch.optim.RMSprop")
 
     class OffInFloat32(Step):
         def spoil(self, p):

@@ -51,14 +51,16 @@ def test_the_speed_is_against_each_built_in_of_the_same_turn_with_its_interval(p
 def test_it_is_right_by_a_formula_or_not_known_and_a_wrong_dtype_is_told_apart(put, page):
     put(MINE, notes=(BY_AUTHOR,))
     put(MINE, dtype="bfloat16", notes=(f"{BY_AUTHOR}: ill-conditioned, right in float64 and off by 1.0e-01",))
-    put(MINE, dtype="float64", status="failed", reason="WrongResultError: tensor 0, element [2]: found nan")
-    put("theirs:Other", notes=(f"{BY_ITSELF}, and its steps are not RMSProp's",))
+    wrong = "right in float64, wrong in float16: tensor 0, element [2]: found nan"
+    put(MINE, dtype="float16", status="failed", reason=f"WrongResultError: {wrong}")
+    compared = f"{BY_ITSELF}, and its first 3 steps differ from those of torch.optim.RMSprop with lr 0.01"
+    put("theirs:Other", notes=(compared,))
     found = page()
     answers = {row[1]: row[2] for table in tables(found, "Is it right?") for row in table}
     assert answers["right"] == BY_AUTHOR
     assert answers["ill-conditioned"].startswith(BY_AUTHOR)
-    assert answers["wrong"] == "tensor 0, element [2]: found nan"
-    assert answers["not known"].endswith("its steps are not RMSProp's")
+    assert answers["wrong"] == wrong
+    assert answers["not known"] == compared
     assert f"{MINE}: in 1 case it is wrong; in 1 case it equals its formula in float64" in found.text
 
 

@@ -24,7 +24,7 @@ from rmsprop.suite.report.page import (
     note,
     paragraph,
 )
-from rmsprop.suite.verdicts.correctness import Answer, check_of
+from rmsprop.suite.verdicts.correctness import Answer, check_of, sentence
 from rmsprop.suite.verdicts.speed import POINT, Runs, as_rows, measured_steps
 from rmsprop.suite.verdicts.turns import compare, row_of
 from rmsprop.suite.words import count, duration, size_of, slug
@@ -32,15 +32,6 @@ from rmsprop.suite.words import count, duration, size_of, slug
 PATH = "author.html"
 _OPTIMIZERS = 6
 _ROWS = 60
-_MEANINGS: dict[Answer, str] = {
-    "wrong": "is wrong",
-    "failed": "raises an error",
-    "ill-conditioned": "equals its formula in float64, and amplifies rounding",
-    "not known": "agrees with itself in float64, and whether its formula is right is not known",
-    "right": "equals its formula",
-    "skipped": "did not run",
-}
-"""What is to be said first stands first."""
 
 
 def pages(inputs: Inputs) -> Iterable[Page]:
@@ -75,7 +66,7 @@ def _section(runs: Runs, name: str, machine: str, styles: Styles) -> Iterator[Bl
     steps = own[own["quantity"] == "step"]
     turns = [turn for turn in _turns(rows) if _has(turn, name)]
     yield Heading(name, anchor=f"optimizer-{slug(name)}")
-    yield headline(_answer(name, steps))
+    yield headline(sentence(name, [check_of(row) for row in as_rows(steps)]))
     yield paragraph(f"Measured on {machine}. The letter of a run is that of the page Performance.")
     yield _checks(steps)
     if not turns:
@@ -101,14 +92,6 @@ def _turns(rows: pd.DataFrame) -> list[pd.DataFrame]:
 def _has(turn: pd.DataFrame, name: str) -> bool:
     mine = turn[turn["implementation"] == name]
     return bool(mine["latest"].any())
-
-
-def _answer(name: str, steps: pd.DataFrame) -> str:
-    """How many cases had which answer, the worst first."""
-    answers = [check_of(row).answer for row in as_rows(steps)]
-    found = [answer for answer in _MEANINGS if answer in answers]
-    parts = [f"in {count(answers.count(answer), 'case')} it {_MEANINGS[answer]}" for answer in found]
-    return f"{name}: {'; '.join(parts)}."
 
 
 def _checks(steps: pd.DataFrame) -> Table:
