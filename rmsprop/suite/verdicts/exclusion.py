@@ -124,7 +124,7 @@ class Worth:
 def worth(found: Sequence[Exclusion]) -> tuple[Worth, ...]:
     """Each kind of evidence that was tried, and all together where there is more than one."""
     optimizers = {change.name for change in CHANGES if change.kind == "optimizer"}
-    rows = []
+    rows: list[Worth] = []
     for kind in ("trace", "loss", "editions", "curve", "all"):
         said = {e.change: e.excluded if kind == "all" else e.by(kind) for e in found}
         known = {change: excludes for change, excludes in said.items() if excludes is not None}
