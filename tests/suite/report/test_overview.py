@@ -87,6 +87,11 @@ def test_the_three_sentences_answer_the_three_questions(inputs):
     assert changed == "What changed? 1 change point in 1 series over commits."
 
 
+def test_the_book_s_answer_names_machine_date_and_commit_as_the_speed_does(inputs):
+    holds = overview.sentences(inputs)[0]
+    assert holds.endswith(". Run on example-2cpu, 2026-01-02 03:04 UTC, commit 012345678, torch 2.13.0.")
+
+
 def test_a_history_too_short_for_a_change_point_is_not_called_unchanged(inputs):
     one = series()
     short = replace(one, commits=one.commits[:7], times=one.times[:7], values=one.values[:7])

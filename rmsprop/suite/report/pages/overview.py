@@ -36,7 +36,13 @@ from rmsprop.suite.report.pages import (
     problems,
     reproduction,
 )
-from rmsprop.suite.report.pages.reproduction_claims import answer, claim_sentences, claims_table, origin
+from rmsprop.suite.report.pages.reproduction_claims import (
+    answer,
+    claim_sentences,
+    claims_table,
+    origin,
+    run_on,
+)
 from rmsprop.suite.report.pages.reproduction_evidence import worth_table
 from rmsprop.suite.verdicts.gate_words import headline as gate_answer
 from rmsprop.suite.verdicts.ratios import LEAST_PROCESSES
@@ -76,7 +82,7 @@ def sentences(inputs: Inputs) -> tuple[str, ...]:
     if inputs.invocation:
         holds = "This run did not reproduce the section."
     return (
-        f"Does the book hold? {answer(best) if best else holds}",
+        f"Does the book hold? {f'{answer(best)} {run_on(best.record)}' if best else holds}",
         f"How fast is a step? {_fast(inputs, next(_headline_runs(inputs), None))}",
         f"What changed? {_changed(inputs)}",
     )

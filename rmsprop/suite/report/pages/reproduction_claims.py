@@ -76,6 +76,15 @@ def origin(record: ReproductionRecord) -> str:
     )
 
 
+def run_on(record: ReproductionRecord) -> str:
+    """The same in fewer words, as the sentence on the speed of a step says it."""
+    machine = record.environment
+    return (
+        f"Run on {machine.machine}, {when(machine.started)}, commit {commit_of(record)}, "
+        f"torch {machine.versions['torch']}."
+    )
+
+
 def of_primary(one: Judgement) -> list[Verdict]:
     return [verdict for verdict in one.verdicts if verdict.claim.edition == PRIMARY]
 
