@@ -64,8 +64,10 @@ SHOWN = {
 def checked(monkeypatch):
     """The options of a command line, parsed and checked; the command itself is not run.
 
-    What a document's earlier commands leave, such as a folder of records, is taken to be there.
+    What a document speaks of is taken to be there: folders of records, revisions, a place to write.
     """
+    for kind in main.COMMANDS.values():
+        monkeypatch.delattr(kind, "check_here", raising=False)
 
     def check(words):
         given = []
