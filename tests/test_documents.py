@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rmsprop.suite.cli import main
+from rmsprop.suite.measure.session import EFFORTS
 
 CHECKOUT = Path(__file__).parents[1]
 HOW = CHECKOUT / "studies" / "gate" / "how.md"
@@ -102,6 +103,13 @@ def test_what_the_readme_tells_to_type_writes_where_git_ignores_it(typed, checke
         return
     assert checked(typed[1:]).output.parts[0] == "runs"
     assert "/runs/" in (CHECKOUT / ".gitignore").read_text().splitlines()
+
+
+def test_the_page_on_benchmarks_says_how_many_processes_measure_a_case():
+    assert {effort.processes for effort in EFFORTS.values()} == {5}
+    assert "one after the other: five in every profile." in (CHECKOUT / "docs/benchmarks.md").read_text(
+        "utf-8"
+    )
 
 
 def test_every_command_is_shown_in_a_document():
