@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from rmsprop.errors import UserError
 from rmsprop.suite.records.store import write_reproduction
 from rmsprop.suite.report.build import build_report
+from rmsprop.suite.report.pages.reproduction import BOOK
 from tests.test_ci import fake, script
 
 CHECKOUT = Path(__file__).parents[1]
@@ -24,9 +26,12 @@ def commands(document):
     return [shlex.join(shlex.split(line, comments=True)) for line in lines if line.strip()]
 
 
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
 def links(document):
     """The targets of the document's links and images."""
-    return re.findall(r"\]\(([^)\s]+)\)", document.read_text("utf-8"))
+    return LINK.findall(document.read_text("utf-8"))
 
 
 def run_ci(folder, mypy="exit 0"):
@@ -82,6 +87,15 @@ def test_what_a_document_links_to_is_there(document):
     for target in links(document):
         if not target.startswith(("http", "#")):
             assert (document.parent / target.partition("#")[0]).exists(), target
+
+
+def test_the_wheel_links_to_what_is_public_and_to_no_file_of_the_repository():
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
+    urls = project["urls"].values()
+    assert BOOK in urls
+    assert all(url.startswith("https://") for url in (*urls, *LINK.findall(project["readme"]["text"])))
+    port = next(link for link in links(READMES[0]) if link.startswith("https://github.com"))
+    assert port in urls
 
 
 def test_the_tree_that_the_architecture_draws_is_the_one_that_is_there():

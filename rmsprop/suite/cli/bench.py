@@ -17,6 +17,7 @@ from rmsprop.suite.case import Case
 from rmsprop.suite.cli.options import BenchOptions
 from rmsprop.suite.cli.progress import bars
 from rmsprop.suite.cli.tables import show_table
+from rmsprop.suite.measure.devices import check_present
 from rmsprop.suite.measure.registry import implementations, load_optimizer, load_optimizers
 from rmsprop.suite.measure.session import EFFORTS, bench
 from rmsprop.suite.measure.subject import skip_reason
@@ -33,6 +34,7 @@ def run(options: BenchOptions) -> None:
     if options.listed:
         _list(chosen, options.optimizer)
         return
+    check_present(options.device)
     check_writable(options.output)
     with bench_progress(len(chosen)) as progress:
         try:

@@ -14,7 +14,7 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from rmsprop.errors import UserError
-from rmsprop.suite.cli.options import GateOptions
+from rmsprop.suite.cli.gate_options import GateOptions
 from rmsprop.suite.cli.progress import bars
 from rmsprop.suite.cli.tables import show_table
 from rmsprop.suite.gate.formats import failure, format_of

@@ -1,7 +1,8 @@
 """The command `rmsprop`: checks the options, loads the command's own module, and calls it.
 
-Each command has its options in `options.py`, and a module of its name here with `run(options)`, which imports
-what it needs at its top. That module is imported when the command runs, after its options were checked.
+Each command has its options in `options.py` or a file beside it, and a module of its name here with
+`run(options)`, which imports what it needs at its top. That module is imported when the command runs, after
+its options were checked.
 """
 
 import inspect
@@ -18,7 +19,7 @@ import typer
 
 from rmsprop import __version__
 from rmsprop.errors import UserError
-from rmsprop.suite.cli import options, peer_options, sweep_options
+from rmsprop.suite.cli import gate_options, options, peer_options, sweep_options
 from rmsprop.suite.cli.interrupts import catch_interrupts, put_off
 from rmsprop.suite.cli.output import Unbroken
 
@@ -26,7 +27,7 @@ COMMANDS: dict[str, type[Any]] = {
     "run": options.RunOptions,
     "reproduce": options.ReproduceOptions,
     "bench": options.BenchOptions,
-    "gate": options.GateOptions,
+    "gate": gate_options.GateOptions,
     "alerts": options.AlertsOptions,
     "report": options.ReportOptions,
     "export": options.ExportOptions,
@@ -68,6 +69,8 @@ def _register(name: str, kind: type[Any]) -> None:
     def command(**given: Any) -> None:
         chosen = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
         checked = kind(**chosen)
+        if hasattr(checked, "check_here"):
+            checked.check_here()
         with put_off():
             module = import_module(f"rmsprop.suite.cli.{name}")
         module.run(checked)

@@ -1,5 +1,6 @@
 """What the options of several commands share: kinds of options, and checks that refuse with a UserError."""
 
+import os
 from collections.abc import Iterable
 from importlib.machinery import PathFinder
 from importlib.util import find_spec
@@ -60,6 +61,18 @@ def importable(specs: Iterable[str]) -> None:
                 f"optimizer {spec!r} cannot be imported: there is no module {top!r}; install it or set "
                 "PYTHONPATH"
             )
+
+
+def rows_there(data: str) -> None:
+    """Refuse a file of rows that is not there. What it holds is checked when it is read."""
+    named = {"surrogate": "", "auto": (given := os.environ.get("RMSPROP_DATA", "")), "real": given}
+    path = named.get(data, data)
+    if path and not Path(path).is_file():
+        option = "RMSPROP_DATA" if data in named else "--data"
+        raise UserError(
+            f"{option} {path!r}: there is no such file; expected the path of airfoil_self_noise.dat, or, of "
+            "--data, one of auto, real, surrogate"
+        )
 
 
 def folder_there(option: str, path: Path, advice: str) -> None:

@@ -2,7 +2,8 @@
 
 A field is an option: its annotation holds what `--help` says, its default is the option's. The docstring of
 the class is the help of the command. `__post_init__` refuses what is wrong with a UserError, so that a wrong
-option is answered at once: this module imports neither torch nor pandas.
+option is answered at once: this module imports neither torch nor pandas. What depends on this machine, such
+as a folder that can be written, is checked by `check_here`, which the command line calls next.
 """
 
 from collections.abc import Iterable
@@ -27,14 +28,18 @@ from rmsprop.suite.cli.option_kinds import (
     folder_there,
     importable,
     one_of,
+    rows_there,
 )
 from rmsprop.suite.measure.matrix import GROUP, PROFILES, SIZES, cases
+from rmsprop.suite.records.files import check_writable
+from rmsprop.suite.report.excerpt import split_readme
+from rmsprop.suite.report.write import check_site
 
 DTYPES = tuple(ITEMSIZE)
 RUN_PROFILES = ("smoke", "regular")
 """The profiles of the matrix that `rmsprop run` offers."""
+THREADS = ("1", "all")
 EXPORT_FORMATS = ("parquet", "csv", "json")
-GATE_FORMATS = ("table", "github", "markdown", "json", "junit", "github-action-benchmark", "bencher")
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,11 @@ class ReproduceOptions:
             raise UserError(
                 f"--device {self.device!r}: choose one of {', '.join(DEVICES)}, or cuda:1 and so on"
             )
+        rows_there(self.data)
+
+    def check_here(self) -> None:
+        """Refuse a folder that cannot be written."""
+        check_writable(self.output)
 
     @property
     def claimed(self) -> str:
@@ -132,7 +142,7 @@ class BenchOptions:
         tuple[str, ...], Option(help="Measure only this number of elements, such as 1e5.", metavar="NUMBER")
     ] = ()
     layout: Annotated[tuple[str, ...], among(SIZES, "Measure only this layout of the parameters")] = ()
-    threads: Annotated[tuple[str, ...], among(("1", "all"), "Measure only with so many threads")] = ()
+    threads: Annotated[tuple[str, ...], among(THREADS, "Measure only with so many threads")] = ()
     momentum: Annotated[tuple[str, ...], among(("0", "0.9"), "Measure only with this momentum")] = ()
     optimizer: Optimizers = ()
     listed: Annotated[
@@ -145,7 +155,14 @@ class BenchOptions:
     def __post_init__(self) -> None:
         """Refuse what names no case."""
         importable(self.optimizer)
+        for threads in self.threads:
+            one_of("--threads", threads, THREADS)
         self.cases([entry.name for entry in entry_points(group=GROUP)])
+
+    def check_here(self) -> None:
+        """Refuse a folder that cannot be written."""
+        if not self.listed:
+            check_writable(self.output)
 
     def cases(self, installed: Iterable[str]) -> list[Case]:
         """The cases that were asked for; `installed` are other people's implementations, by name."""
@@ -184,84 +201,12 @@ class RunOptions:
         """Check the names."""
         one_of("--profile", self.profile, RUN_PROFILES)
         importable(self.optimizer)
+        rows_there(self.data)
 
-
-@dataclass(frozen=True)
-class GateOptions:
-    """Say whether head is slower than base. Both are measured at the same time, in pairs of processes.
-
-    Exit code 0: no. 1: something is slower. 2: the measurement failed, or an option is wrong. 3:
-    inconclusive. Ctrl-C reports what was measured so far, as inconclusive.
-    """
-
-    base: Annotated[
-        str | None, Option(help="The revision to compare with, such as origin/main.", metavar="REVISION")
-    ] = None
-    head: Annotated[
-        str | None,
-        Option(help="The revision that is judged. Without it: the working tree.", metavar="REVISION"),
-    ] = None
-    base_python: Annotated[Path | None, Option(help="The Python that runs base.", metavar="PATH")] = None
-    head_python: Annotated[Path | None, Option(help="The Python that runs head.", metavar="PATH")] = None
-    budget: Annotated[str, Option(help="The time for everything, such as 8m or 90s.", metavar="TIME")] = "8m"
-    aim: Annotated[
-        str,
-        Option(
-            help="The smallest slowdown that the run should detect. It ends early when it can detect that."
-        ),
-    ] = "3%"
-    suite: Annotated[
-        str,
-        Option(help="The module that lists the cases. docs/gate.md says how to write one.", metavar="MODULE"),
-    ] = "benchmarks.suite"
-    case: Annotated[
-        tuple[str, ...],
-        Option(
-            help="Measure only cases whose id matches, such as 'scratch-*'. Can be repeated.",
-            metavar="PATTERN",
-        ),
-    ] = ()
-    pairs: Annotated[
-        int | None,
-        Option(min=1, max=5, help="How many pairs of processes run at a time, each on its own CPU."),
-    ] = None
-    counters: Annotated[
-        bool,
-        Option(
-            "--counters",
-            help="Only count what a step does (operations, calls, memory). Takes seconds, and a busy machine "
-            "does not matter.",
-        ),
-    ] = False
-    prepare: Annotated[
-        str | None,
-        Option(
-            help="A shell command that runs once in each tree, such as a build or a code generator.",
-            metavar="COMMAND",
-        ),
-    ] = None
-    form: Annotated[
-        str, Option("--format", help=f"How to print: {', '.join(GATE_FORMATS)}.", metavar="NAME")
-    ] = "table"
-    record: Annotated[
-        Path | None,
-        Option(
-            "--from", help="Measure nothing: judge and print the record of an earlier run.", metavar="FILE"
-        ),
-    ] = None
-    init: Annotated[
-        bool, Option("--init", help="Write speed.py, a suite to start from, into this folder, and stop.")
-    ] = False
-    output: Records = Path("results")
-
-    def __post_init__(self) -> None:
-        """Check what needs neither a repository nor an interpreter."""
-        one_of("--format", self.form, GATE_FORMATS)
-        compares = self.base is not None or self.base_python is not None or self.head_python is not None
-        if not (compares or self.record or self.init):
-            raise UserError(
-                "there is nothing to compare with: give --base REVISION, or --base-python and --head-python"
-            )
+    def check_here(self) -> None:
+        """Refuse folders that cannot be written."""
+        check_writable(self.results)
+        check_site(self.output)
 
 
 @dataclass(frozen=True)
@@ -300,6 +245,12 @@ class ReportOptions:
     def __post_init__(self) -> None:
         """Check the folder."""
         folder_there("--results", self.results, "run `rmsprop run` or `rmsprop reproduce` first")
+
+    def check_here(self) -> None:
+        """Refuse a folder that cannot be written, and a README without its markers."""
+        check_site(self.output)
+        if self.readme:
+            split_readme(self.readme)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from typing import Annotated
 from typer import Argument
 
 from rmsprop.errors import UserError
-from rmsprop.suite.cli.option_kinds import Data, Json, Records, among, one_of
+from rmsprop.suite.cli.option_kinds import Data, Json, Records, among, one_of, rows_there
 from rmsprop.suite.peers.catalogue import PEERS
+from rmsprop.suite.records.files import check_writable
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class Peers:
         """Check the names."""
         for name in self.peer:
             one_of("--peer", name, PEERS)
+        rows_there(self.data)
+
+    def check_here(self) -> None:
+        """Refuse a folder that cannot be written."""
+        check_writable(self.output)
 
 
 @dataclass(frozen=True)

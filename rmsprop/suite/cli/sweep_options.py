@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from rmsprop.errors import UserError
-from rmsprop.suite.cli.option_kinds import Data, Records, among, one_of
+from rmsprop.suite.cli.option_kinds import Data, Records, among, one_of, rows_there
+from rmsprop.suite.records.files import check_writable
 from rmsprop.suite.sweep.grid import AXES, DEFAULTS, OPTIMIZERS, PROFILES, SHARED, Grid, values_of
 from rmsprop.suite.sweep.jobs import JOBS
 
@@ -88,6 +89,8 @@ class SweepOptions:
             one_of("--profile", self.profile, PROFILES)
         if self.job != "book" and self.data != "auto":
             raise UserError(f"--data {self.data}: the job {self.job} has rows of its own; leave it out")
+        if self.job == "book":
+            rows_there(self.data)
         if self.jobs is not None and self.jobs < 1:
             raise UserError(f"--jobs {self.jobs}: expected at least 1")
         lanes = JOBS[self.job].lanes
@@ -106,6 +109,11 @@ class SweepOptions:
                     f"{axis}: no chosen optimizer has it ({', '.join(grid.optimizer)}); leave it out, or "
                     f"choose one that has, such as optimizer={having}"
                 )
+
+    def check_here(self) -> None:
+        """Refuse a folder that cannot be written."""
+        if not self.listed:
+            check_writable(self.output)
 
     @property
     def given(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,6 +177,14 @@ def _top(folder: Path) -> Path:
         if "not a git repository" not in str(error):
             raise  # such as a checkout that somebody else owns
         raise UserError(f"{folder} lies in no git repository; start the gate in a checkout") from None
+
+
+def check_revisions(folder: Path, revisions: Iterable[str | None]) -> None:
+    """UserError where git knows no commit of one of them here; None is the working tree."""
+    top = _top(folder)
+    for revision in revisions:
+        if revision:
+            _commit(top, revision)
 
 
 def _commit(top: Path, revision: str) -> str:

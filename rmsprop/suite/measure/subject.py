@@ -8,6 +8,7 @@ Of it the harness uses `optimizers.scratch` (rmsprop, init_rmsprop_states), `opt
 import torch
 
 from rmsprop.suite.case import Case
+from rmsprop.suite.measure.devices import is_present
 from rmsprop.suite.measure.memory import host_memory
 from rmsprop.suite.measure.registry import implementation
 
@@ -17,7 +18,7 @@ WORKING_COPIES = 4
 
 def skip_reason(case: Case) -> str | None:
     """Why this machine or this commit cannot run the case; None if it can."""
-    if not _present(case.device):
+    if not is_present(case.device):
         return f"no device: torch {torch.__version__} finds no {case.device} here"
     if case.device == "mps" and case.dtype == "float64":
         return "unsupported dtype: mps has no float64"
@@ -33,10 +34,6 @@ def skip_reason(case: Case) -> str | None:
     if not reason and memory_needed(case) > memory_available(case.device):
         return f"too little memory: {memory_reason(case)}"
     return reason
-
-
-def _present(device: str) -> bool:
-    return {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}[device]
 
 
 def gradient_sets(case: Case) -> int:
@@ -65,7 +62,7 @@ def memory_reason(case: Case) -> str:
 
 def memory_available(device: str) -> int:
     """Bytes that can be had now on a device; none on one that is not here."""
-    if not _present(device):
+    if not is_present(device):
         return 0
     if device == "cuda":
         return torch.cuda.mem_get_info()[0]

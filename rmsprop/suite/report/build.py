@@ -1,18 +1,16 @@
 """Records -> the whole site and its Markdown twin, written whole or not at all."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from rmsprop.errors import UserError
-from rmsprop.suite.records.files import Problem, read_text, write_atomically
+from rmsprop.suite.records.files import Problem, write_atomically
 from rmsprop.suite.report import html, markdown
+from rmsprop.suite.report.excerpt import split_readme
 from rmsprop.suite.report.inputs import Inputs, Invocation, read_inputs
 from rmsprop.suite.report.page import drawings_of
 from rmsprop.suite.report.pages import MODULES, overview
 from rmsprop.suite.report.write import write_site
-
-_EXCERPT = re.compile(r"(<!-- made by .*? -->)\n.*?(<!-- end -->)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -73,12 +71,6 @@ def _excerpt(readme: Path, inputs: Inputs) -> str:
     blocks = overview.excerpt(inputs)
     if not blocks:
         raise UserError(f"{readme} is left as it is: there is no record to show; run `rmsprop reproduce`")
-    try:
-        parts = _EXCERPT.split(read_text(readme))
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UserError(f"{readme} cannot be read: {reason}") from error
-    if len(parts) != 4:
-        raise UserError(f"{readme} must hold one `<!-- made by ... -->` and, after it, one `<!-- end -->`")
+    before, after = split_readme(readme)
     text = markdown.render(blocks, figures="reports/figures")
-    return f"{parts[0]}{parts[1]}\n\n{text}{parts[2]}{parts[3]}"
+    return f"{before}\n\n{text}{after}"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from rmsprop.book.claims import CHAPTER
+from rmsprop.suite.case import IMPLEMENTATIONS
 from rmsprop.suite.history.alerts import Alert, alerts_of
 from rmsprop.suite.history.links import commit_url
 from rmsprop.suite.history.reading import history_of
@@ -86,6 +87,20 @@ class Inputs:
     asv_site: bool = False
     invocation: Invocation | None = None
     reproduced: Judgement | None = None
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether these are somebody else's results, and not about the book.
+
+        They have no record of the book, and either an optimizer of one's own or nothing of a checkout of this
+        project: an installed wheel knows no commit of its own.
+        """
+        rows = self.runs.rows
+        ours = (rows["runner"] != "bench") | rows["commit"].notna()
+        theirs = any(name not in IMPLEMENTATIONS for name in self.runs.implementations)
+        anything = bool(self.gates or self.history.series or len(self.frame))
+        of_book = self.invocation is not None or bool(self.reproductions)
+        return anything and not of_book and (theirs or not ours.any())
 
 
 def read_inputs(results: Path, *, asv_site: bool = False, invocation: Invocation | None = None) -> Inputs:

@@ -19,6 +19,17 @@ MANIFEST = "manifest.json"
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
+def check_site(reports: Path) -> Path:
+    """Where the folder truly is; UserError where no site can take its place."""
+    site = reports.resolve()
+    check_writable(site.parent)
+    if site == Path.cwd():
+        raise UserError(f"cannot replace {reports}: it is the current folder; choose a folder in it")
+    if os.path.lexists(reports) and not reports.is_dir():
+        raise UserError(f"cannot write to {reports}: it is a file; choose another folder")
+    return site
+
+
 def write_site(reports: Path, files: Mapping[str, str]) -> tuple[Path, ...]:
     """Make `reports` hold the files by name, and nothing of a former site besides; their paths.
 
@@ -26,10 +37,7 @@ def write_site(reports: Path, files: Mapping[str, str]) -> tuple[Path, ...]:
     manifest does not list moves over. UserError where that cannot be written, or where a file that no
     manifest lists stands in the way.
     """
-    site = reports.resolve()
-    check_writable(site.parent)
-    if site == Path.cwd():
-        raise UserError(f"cannot replace {reports}: it is the current folder; choose a folder in it")
+    site = check_site(reports)
     prefix = f".{site.name}-building-"
     try:
         _restore(site, prefix)
@@ -68,8 +76,6 @@ def _listed(site: Path) -> set[str]:
 
 
 def _refuse_foreign(reports: Path, files: Iterable[str]) -> None:
-    if os.path.lexists(reports) and not reports.is_dir():
-        raise UserError(f"cannot write to {reports}: it is a file; choose another folder")
     own = _listed(reports)
     for name in (MANIFEST, *files):
         if name not in own and os.path.lexists(reports / name):

@@ -122,14 +122,14 @@ class Worth:
 
 
 def worth(found: Sequence[Exclusion]) -> tuple[Worth, ...]:
-    """Each kind of evidence that was tried, and all together."""
+    """Each kind of evidence that was tried, and all together where there is more than one."""
     optimizers = {change.name for change in CHANGES if change.kind == "optimizer"}
-    rows = []
+    rows: list[Worth] = []
     for kind in ("trace", "loss", "editions", "curve", "all"):
         said = {e.change: e.excluded if kind == "all" else e.by(kind) for e in found}
         known = {change: excludes for change, excludes in said.items() if excludes is not None}
         of_optimizers = [excludes for change, excludes in known.items() if change in optimizers]
-        if known:
+        if known and (kind != "all" or len(rows) > 1):
             rows.append(Worth(kind, len(known), sum(known.values()), len(of_optimizers), sum(of_optimizers)))
     return tuple(rows)
 

@@ -15,7 +15,8 @@ from rmsprop.book.claims import CHAPTER, PRIMARY, Claim, Claims, claims
 from rmsprop.book.programs import PROGRAMS, TRACES, Trace, noisy_end
 from rmsprop.suite.records.reproduction import EnsembleSummary, ProgramRecord, ReproductionRecord
 from rmsprop.suite.verdicts.curves import ALPHA, Fit, MatrixCell, fit_together, fits, matrix
-from rmsprop.suite.verdicts.exclusion import Exclusion, exclusions, joint_p, worth
+from rmsprop.suite.verdicts.exclusion import Exclusion, exclusions, joint_p
+from rmsprop.suite.verdicts.exclusion_words import excluded_by, not_excluded
 from rmsprop.suite.verdicts.seconds import Order, block_interval, order, sec_per_epoch
 from rmsprop.suite.verdicts.shares import exact_interval
 
@@ -35,7 +36,6 @@ Standing = Literal[
 """`reproduced` is said of digits alone. `consistent`: a draw that the program could have given, which
 excludes little by itself. `placed`: a loss of another program, which has a percentile here and no verdict."""
 HOLDS: tuple[Standing, ...] = ("reproduced", "consistent")
-_EVIDENCE = {"loss": "the final losses exclude", "curve": "the curves", "all": "all evidence together"}
 FAILS: tuple[Standing, ...] = ("not reproduced", "not consistent")
 
 
@@ -137,12 +137,7 @@ class Judgement:
     @property
     def nothing_excludes(self) -> str:
         """A sentence that names the other programs which no evidence excludes; empty where none was tried."""
-        if not self.exclusions:
-            return ""
-        left = [exclusion.change for exclusion in self.exclusions if not exclusion.excluded]
-        if not left:
-            return f"Each of the {len(self.exclusions)} other programs is excluded by something."
-        return f"Not excluded by anything that the book prints: {'; '.join(left)}."
+        return not_excluded(self.exclusions)
 
     @property
     def pairs(self) -> tuple[MatrixCell, ...]:
@@ -166,22 +161,19 @@ class Judgement:
         losses = [v for v in self.deciding if v.claim.quantity == "loss"]
         judged = [fit for fit in self.fits if fit.status != "not judged"]
         together = fit_together(self.fits)
+        trained = any(v.status != "not run" for v in losses)
+        rows = " on the surrogate rows" if trained and self.record.data.source == "surrogate" else ""
         said = [
             _held([v for v in ends if v not in noisy], "reproduced", "printed coordinates to the last digit"),
             _held(noisy, "consistent", "coordinates of a noisy trace consistent"),
-            _held(losses, "consistent", "final losses consistent"),
+            _held(losses, "consistent", f"final losses consistent{rows}"),
             _held(judged, "fits", "printed curves as their own program draws them")
             + ("" if together is None else f" (together p = {max(together, 1e-4):.2g})"),
         ]
         if self.fits and not judged:
             said.append(f"no curve is judged ({self.fits[0].words})")
         if self.exclusions:
-            excluded_by = ", ".join(
-                f"{_EVIDENCE[one.kind]} {one.excluded} of {one.tried}"
-                for one in worth(self.exclusions)
-                if one.kind in _EVIDENCE
-            )
-            said.append(f"of other programs in the place of RMSProp, {excluded_by}")
+            said.append(excluded_by(self.exclusions, rows))
         if self.record.section == CHAPTER and self.pairs:
             apart = sum(cell.status == "excluded" for cell in self.pairs)
             said.append(f"{apart} of {len(self.pairs)} pairs of a printed curve and another program excluded")

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from rmsprop import __version__
 from rmsprop.errors import UserError
+from rmsprop.suite.cli import gate_options, options
 from rmsprop.suite.cli import main as cli
-from rmsprop.suite.cli import options
 from rmsprop.suite.gate.formats import format_of
 from rmsprop.suite.records.export import FORMS
 
@@ -24,6 +24,24 @@ WRONG = {
     "run --optimizer nowhere:Nothing": "there is no module 'nowhere'",
     "bench --size many": "1e5",
     "bench --threads 3": "1, all",
+    "bench --threads 0": "choose one of 1, all",
+    "bench --output a-file": "cannot write to a-file",
+    "run --results a-file": "cannot write to a-file",
+    "run --output a-file": "cannot write to a-file",
+    "run --data none.csv": "'none.csv': there is no such file",
+    "reproduce --output a-file": "cannot write to a-file",
+    "reproduce --data none.csv": "expected the path of airfoil_self_noise.dat",
+    "peers --data none.csv": "there is no such file",
+    "peers --output a-file": "cannot write to a-file",
+    "sweep --data none.csv": "there is no such file",
+    "sweep --output a-file": "cannot write to a-file",
+    "report --results . --output a-file": "cannot write to a-file",
+    "report --results . --output a-file/in": "a-file: File exists",
+    "report --results . --readme none.md": "none.md cannot be read",
+    "report --results . --readme a-file": "a-file must hold one",
+    "gate --base none": "git knows no commit 'none' here",
+    "gate --base none --budget abc": "expected a time such as 8m",
+    "gate --base none --aim 200%": "expected a slowdown such as 3%",
     "bench --layout round": "gpt2",
     "reproduce --dtype float31": "bfloat16, float16",
     "reproduce --device tpu": "cpu, cuda, mps",
@@ -77,12 +95,15 @@ print(json.dumps([answers, heavy]))
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory):
     """Exit code and message of each wrong command line, and the heavy packages that all of them loaded."""
+    folder = tmp_path_factory.mktemp("empty")
+    (folder / "a-file").touch()
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     done = subprocess.run(
         [sys.executable, "-c", EACH, json.dumps([*WRONG])],
         capture_output=True,
         text=True,
         check=True,
-        cwd=tmp_path_factory.mktemp("empty"),
+        cwd=folder,
     )
     return json.loads(done.stdout)
 
@@ -138,11 +159,11 @@ def test_options_are_frozen_and_every_one_is_explained():
 
 def test_the_formats_that_the_options_name_are_those_that_there_are():
     assert set(options.EXPORT_FORMATS) == set(FORMS)
-    for name in options.GATE_FORMATS:
+    for name in gate_options.GATE_FORMATS:
         format_of(name)
     with pytest.raises(UserError) as refused:
         format_of("unknown")
-    assert str(refused.value).endswith(", ".join(options.GATE_FORMATS))
+    assert str(refused.value).endswith(", ".join(gate_options.GATE_FORMATS))
 
 
 def test_a_repeated_option_reaches_the_command_as_a_tuple(monkeypatch):

@@ -87,6 +87,11 @@ def test_the_three_sentences_answer_the_three_questions(inputs):
     assert changed == "What changed? 1 change point in 1 series over commits."
 
 
+def test_the_book_s_answer_names_machine_date_and_commit_as_the_speed_does(inputs):
+    holds = overview.sentences(inputs)[0]
+    assert holds.endswith(". Run on example-2cpu, 2026-01-02 03:04 UTC, commit 012345678, torch 2.13.0.")
+
+
 def test_a_history_too_short_for_a_change_point_is_not_called_unchanged(inputs):
     one = series()
     short = replace(one, commits=one.commits[:7], times=one.times[:7], values=one.values[:7])
@@ -262,6 +267,46 @@ def test_in_somebody_elses_repository_the_report_is_about_their_cases(tmp_path, 
     assert page.all("h1")[0].get_text() == "Benchmarks: is anything slower than it was?"
     [row] = page.table("Other benchmarks")
     assert row == ["parsing.time_parse", "–", "100 ms", "m", "asv", "2026-11-23 04:08 UTC", "030303030"]
+
+
+def leads_with(tmp_path, page_of):
+    """Build the report; the questions of its sentences, its page, and the names of its files."""
+    report = build_report(tmp_path / "results", tmp_path / "reports")
+    sentences = [sentence.partition(":")[0].partition("?")[0] for sentence in report.sentences]
+    return sentences, page_of(tmp_path / "reports"), {path.name for path in report.paths}
+
+
+def test_in_somebody_elses_repository_their_optimizer_comes_first_and_no_book(tmp_path, put, page_of):
+    put("builtin-loop", 4e-4, commit=None, dirty=None)
+    put("package.module:Mine", 2e-4, commit=None, dirty=None)
+    put("builtin-loop", 3e-5, size="6", layout="book", commit=None, dirty=None, samples={"loss": (0.24,)})
+    sentences, page, names = leads_with(tmp_path, page_of)
+    assert sentences == ["package.module", "How fast is a step", "What changed"]
+    assert page.all("h1")[0].get_text() == "Your optimizer: is it right, and how fast is a step?"
+    assert "hold" not in page.text
+    assert page.table("example-2cpu, cpu, float32")
+    assert "author.html" in {link["href"] for link in page.all("a")}
+    assert "reproduction.html" not in names
+
+
+def test_an_installed_wheel_that_only_measured_says_nothing_of_the_book(tmp_path, put, page_of):
+    put("builtin-loop", 4e-4, commit=None, dirty=None)
+    sentences, page, _ = leads_with(tmp_path, page_of)
+    assert sentences == ["How fast is a step", "What changed"]
+    assert "hold" not in page.text
+
+
+def test_a_checkout_that_only_measured_is_told_how_to_reproduce_the_book(tmp_path, put, page_of):
+    put("builtin-loop", 4e-4)
+    assert leads_with(tmp_path, page_of)[0] == ["Does the book hold", "How fast is a step", "What changed"]
+
+
+def test_with_a_record_of_the_book_its_answer_stays_beside_an_own_optimizer(
+    tmp_path, put, make_record, page_of
+):
+    write_reproduction(tmp_path / "results", make_record())
+    put("package.module:Mine", 2e-4, commit=None, dirty=None)
+    assert leads_with(tmp_path, page_of)[0][0] == "Does the book hold"
 
 
 def test_after_a_run_the_sentences_speak_of_that_run_alone(tmp_path, put, make_record):

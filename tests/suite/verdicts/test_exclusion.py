@@ -7,6 +7,7 @@ import pytest
 
 from rmsprop.book.claims import Claim, Curve, claims
 from rmsprop.book.programs import PROGRAMS
+from rmsprop.book.wrong import CHANGES
 from rmsprop.suite.records.reproduction import CurveRank, WrongRecord
 from rmsprop.suite.verdicts.curves import ALPHA, fit_together, fits, matrix
 from rmsprop.suite.verdicts.exclusion import (
@@ -111,11 +112,49 @@ def test_a_program_that_diverged_is_kept_and_told(make_record):
 def test_what_nothing_excludes_is_named(make_record):
     record = replace(make_record(), wrong=(wrong("far", 0.3), wrong("the same", 0.2443)))
     judgement = judge(record)
-    assert judgement.nothing_excludes == "Not excluded by anything that the book prints: the same."
+    assert judgement.nothing_excludes.startswith("Not excluded by the final losses: the same. ")
     assert judgement.headline.endswith(
         "; of other programs in the place of RMSProp, the final losses exclude 1 of 2, all evidence together "
         "1 of 2"
     )
+
+
+@pytest.fixture
+def digits_alone(make_record):
+    """A record as `rmsprop run` leaves it: other programs were run in two dimensions alone."""
+    ends = {change.name: (1.0, 1.0) for change in CHANGES if change.trace}
+    surrogate = replace(make_record().data, source="surrogate")
+    return replace(make_record(), data=surrogate, wrong_traces=ends)
+
+
+def test_where_only_digits_were_tried_the_headline_names_the_digits(digits_alone):
+    judgement = judge(digits_alone)
+    assert judgement.headline.endswith(
+        "in the place of RMSProp, the digits of the 2-D trace exclude 31 of 31"
+    )
+    assert judgement.nothing_excludes == (
+        "Each of the 31 other programs that were tried is excluded by the digits of the 2-D trace. "
+        "24 more were not tried."
+    )
+    assert [one.kind for one in worth(judgement.exclusions)] == ["trace"]
+
+
+def test_the_surrogate_is_named_with_the_evidence_that_used_its_rows_alone(digits_alone):
+    assert "2 of 2 final losses consistent on the surrogate rows;" in judge(digits_alone).headline
+    assert judge(digits_alone).headline.count("on the surrogate rows") == 1
+    trained = judge(replace(digits_alone, wrong=(wrong("Adam lr 0.01", 0.3),)))
+    assert "the final losses on the surrogate rows exclude 1 of 1, all evidence together" in trained.headline
+    programs = {name: replace(measured, ensemble=None) for name, measured in digits_alone.programs.items()}
+    interrupted = judge(replace(digits_alone, programs=programs, interrupted=True))
+    assert "on the surrogate rows" not in interrupted.headline
+
+
+def test_programs_that_stay_are_named_with_what_was_tried(digits_alone):
+    same = digits_alone.traces["rmsprop_2d"][-1]
+    stays = replace(digits_alone, wrong_traces=digits_alone.wrong_traces | {"Adam lr 0.01": same})
+    assert "Not excluded by the digits of the 2-D trace: Adam lr 0.01. " in judge(stays).nothing_excludes
+    both = judge(replace(stays, wrong=(wrong("Adam lr 0.01", 0.2443),)))
+    assert "Not excluded by the digits of the 2-D trace or the final losses: " in both.nothing_excludes
 
 
 def test_two_curves_that_exclude_nothing_alone_exclude_together_by_fishers_sum(make_record):

@@ -36,8 +36,7 @@ _ROWS = 60
 
 def pages(inputs: Inputs) -> Iterable[Page]:
     """One page, where an optimizer that is not the suite's own was measured, skipped or failed."""
-    rows = inputs.runs.rows
-    names = [name for name in inputs.runs.implementations if name not in IMPLEMENTATIONS]
+    names = _optimizers(inputs.runs)
     if not names:
         return
     styles = styles_of(inputs.runs.implementations)
@@ -51,19 +50,40 @@ def pages(inputs: Inputs) -> Iterable[Page]:
         )
     ]
     for name in names[:_OPTIMIZERS]:
-        machines = set(rows.loc[rows["implementation"] == name, "machine"])
-        machine = next(machine for machine in inputs.runs.machines if machine in machines)
-        blocks += _section(inputs.runs, name, machine, styles)
+        blocks += _section(inputs.runs, name, _last_machine(inputs.runs, name), styles)
     if (more := len(names) - _OPTIMIZERS) > 0:
         blocks.append(paragraph(f"{count(more, 'further optimizer')} stand on the page of the times alone."))
     yield Page(PATH, "Your optimizer", tuple(blocks), nav="Your optimizer", in_markdown=False)
+
+
+def answers(runs: Runs) -> tuple[str, ...]:
+    """A sentence for each optimizer that is not the suite's own: whether it is right."""
+    return tuple(
+        _answer(name, _own_steps(runs, name, _last_machine(runs, name)))
+        for name in _optimizers(runs)[:_OPTIMIZERS]
+    )
+
+
+def _optimizers(runs: Runs) -> list[str]:
+    return [name for name in runs.implementations if name not in IMPLEMENTATIONS]
+
+
+def _last_machine(runs: Runs, name: str) -> str:
+    """The machine that measured the optimizer last."""
+    machines = set(runs.rows.loc[runs.rows["implementation"] == name, "machine"])
+    return next(machine for machine in runs.machines if machine in machines)
+
+
+def _own_steps(runs: Runs, name: str, machine: str) -> pd.DataFrame:
+    rows = runs.on(machine)
+    return rows[(rows["implementation"] == name) & rows["latest"] & (rows["quantity"] == "step")]
 
 
 def _section(runs: Runs, name: str, machine: str, styles: Styles) -> Iterator[Block]:
     """All that is known of one optimizer on the machine that measured it last."""
     rows = runs.on(machine)
     own = rows[(rows["implementation"] == name) & rows["latest"]]
-    steps = own[own["quantity"] == "step"]
+    steps = _own_steps(runs, name, machine)
     turns = [turn for turn in _turns(rows) if _has(turn, name)]
     yield Heading(name, anchor=f"optimizer-{slug(name)}")
     yield headline(sentence(name, [check_of(row) for row in as_rows(steps)]))

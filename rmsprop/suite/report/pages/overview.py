@@ -29,6 +29,7 @@ from rmsprop.suite.report.page import (
     warning,
 )
 from rmsprop.suite.report.pages import (
+    author,
     gate,
     history,
     performance,
@@ -37,22 +38,28 @@ from rmsprop.suite.report.pages import (
     reproduction,
 )
 from rmsprop.suite.report.pages.history_tables import alerts_table
-from rmsprop.suite.report.pages.reproduction_claims import answer, claim_sentences, claims_table, origin
+from rmsprop.suite.report.pages.reproduction_claims import (
+    answer,
+    claim_sentences,
+    claims_table,
+    origin,
+    run_on,
+)
 from rmsprop.suite.report.pages.reproduction_evidence import worth_table
 from rmsprop.suite.verdicts.gate_words import headline as gate_answer
 from rmsprop.suite.verdicts.ratios import LEAST_PROCESSES
 from rmsprop.suite.verdicts.reproduction import Judgement
-from rmsprop.suite.verdicts.speed import Run, as_rows, first_of, measured_steps
+from rmsprop.suite.verdicts.speed import Run, first_of, measured_steps
 from rmsprop.suite.verdicts.turns import compare, row_of
-from rmsprop.suite.words import commit_name, count, duration, factor, when, with_unit
+from rmsprop.suite.words import count, duration, factor, when
 
 TITLE = "RMSProp: does the book hold, and how fast is a step?"
 _TITLE_ELSEWHERE = "Benchmarks: is anything slower than it was?"
+_TITLE_OF_AUTHOR = "Your optimizer: is it right, and how fast is a step?"
 _HEADLINES = 4
 """Tables of speed-ups, one for each machine and device."""
 _IMPLEMENTATIONS = 30
 _ALERTS_LISTED = 10
-_BENCHMARKS_LISTED = 200
 
 
 def pages(inputs: Inputs) -> Iterable[Page]:
@@ -62,24 +69,29 @@ def pages(inputs: Inputs) -> Iterable[Page]:
 
 def title(inputs: Inputs) -> str:
     """Of the page and of the Markdown file."""
-    return _TITLE_ELSEWHERE if _is_elsewhere(inputs) else TITLE
+    if not inputs.elsewhere:
+        return TITLE
+    return _TITLE_OF_AUTHOR if author.answers(inputs.runs) else _TITLE_ELSEWHERE
 
 
 def sentences(inputs: Inputs) -> tuple[str, ...]:
     """Does the book hold; how fast is a step; what changed, and what is unreliable.
 
-    In a repository that has neither the book's nor our implementations' records, only the last is said.
+    In somebody else's repository no book is spoken of, and their own optimizers come first.
     """
-    if _is_elsewhere(inputs):
-        return (f"What changed? {_changed(inputs)}",)
+    changed = f"What changed? {_changed(inputs)}"
+    found = next(_headline_runs(inputs), None)
+    fast = f"How fast is a step? {_fast(inputs, found)}"
+    if inputs.elsewhere:
+        return (*author.answers(inputs.runs), *((fast,) if found else ()), changed)
     best = _reproduction(inputs)
     holds = "No reproduction is on record. The command rmsprop reproduce makes one."
     if inputs.invocation:
         holds = "This run did not reproduce the section."
     return (
-        f"Does the book hold? {answer(best) if best else holds}",
-        f"How fast is a step? {_fast(inputs, next(_headline_runs(inputs), None))}",
-        f"What changed? {_changed(inputs)}",
+        f"Does the book hold? {f'{answer(best)} {run_on(best.record)}' if best else holds}",
+        fast,
+        changed,
     )
 
 
@@ -107,7 +119,7 @@ def excerpt(inputs: Inputs) -> tuple[Block, ...]:
 
 
 def _blocks(inputs: Inputs) -> Iterator[Block]:
-    if not _is_elsewhere(inputs):
+    if not inputs.elsewhere:
         yield paragraph(
             "RMSProp is an optimizer for neural networks. This report says whether ",
             Link("section 7.6 of Dive into Deep Learning", reproduction.BOOK),
@@ -115,11 +127,15 @@ def _blocks(inputs: Inputs) -> Iterator[Block]:
             f"costs. {performance.WHAT_IS_REFERENCE}",
         )
     yield Sentences(sentences(inputs), large=True)
-    if not _is_elsewhere(inputs):
+    if not inputs.elsewhere:
         yield from _book(inputs)
+    elif author.answers(inputs.runs):
+        words = " has the checks, the speed against each implementation, the training and the memory."
+        yield paragraph(Link("Your optimizer", author.PATH), words)
+    if len(inputs.runs.rows) or not inputs.elsewhere:
         yield from _speed(inputs)
     yield from _changes(inputs)
-    theirs = _their_benchmarks(inputs.frame)
+    theirs = performance_tables.their_benchmarks(inputs.frame)
     if theirs.rows:
         yield theirs
     yield from _gate(inputs)
@@ -191,33 +207,6 @@ def _gate(inputs: Inputs) -> Iterator[Block]:
         yield Heading("Is head slower than base?")
         words = f": {gate_answer(newest.record, newest.verdict)} ({when(newest.record.environment.started)})"
         yield paragraph(Link("The newest run of the gate", gate.PATH), words)
-
-
-def _their_benchmarks(frame: pd.DataFrame) -> Table:
-    """The newest row of each benchmark that is none of our cases."""
-    rows = frame[frame["implementation"].isna() & (frame["status"] == "measured")]
-    keys = ["machine", "runner", "benchmark", "parameters"]
-    newest = as_rows(rows.sort_values("started", kind="stable").drop_duplicates(keys, keep="last"))
-    cells = [
-        (
-            row["benchmark"],
-            row["parameters"] or "–",
-            Cell(with_unit(row["median"], row["unit"]), row["median"]),
-            row["machine"],
-            row["runner"],
-            when(row["started"]),
-            commit_name(row["commit"], row["dirty"]),
-        )
-        for row in newest
-    ]
-    columns = ("Benchmark", "Parameters", "Median", "Machine", "Measured by", "When", "Commit")
-    return capped("Other benchmarks, as they were measured last", columns, cells, _BENCHMARKS_LISTED)
-
-
-def _is_elsewhere(inputs: Inputs) -> bool:
-    """Whether there are records, and none of the book's or of an implementation of RMSProp."""
-    theirs = inputs.gates or inputs.history.series or len(inputs.frame)
-    return bool(theirs) and not inputs.reproductions and inputs.runs.rows.empty
 
 
 def _reproduction(inputs: Inputs) -> Judgement | None:

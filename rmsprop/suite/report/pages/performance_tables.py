@@ -8,7 +8,17 @@ from rmsprop.suite.case import REFERENCE
 from rmsprop.suite.records.frame import Row
 from rmsprop.suite.report.page import Cell, Table, capped, marked
 from rmsprop.suite.verdicts.speed import CASE, POINT, Run, Runs, as_rows, measured_steps
-from rmsprop.suite.words import commit_name, count, duration, each_warning, factor, size_of, slug, when
+from rmsprop.suite.words import (
+    commit_name,
+    count,
+    duration,
+    each_warning,
+    factor,
+    size_of,
+    slug,
+    when,
+    with_unit,
+)
 
 PATH = "performance.html"
 MAX_IMPLEMENTATIONS = 12
@@ -16,6 +26,8 @@ MAX_IMPLEMENTATIONS = 12
 _ROWS = 40
 _RUNS_LISTED = 60
 _MACHINES_LISTED = 100
+_THEIRS = 200
+"""Benchmarks of others in the table."""
 _COSTS = {
     ("peak", None): "Extra memory",
     ("epoch", "book"): "Book epoch",
@@ -215,3 +227,24 @@ def _time_cell(step: Row | None) -> str | Cell:
 def machine_anchor(machine: str) -> str:
     """Where the machine's section stands on the page."""
     return f"machine-{slug(machine)}"
+
+
+def their_benchmarks(frame: pd.DataFrame) -> Table:
+    """The newest row of each benchmark that is none of our cases."""
+    rows = frame[frame["implementation"].isna() & (frame["status"] == "measured")]
+    keys = ["machine", "runner", "benchmark", "parameters"]
+    newest = as_rows(rows.sort_values("started", kind="stable").drop_duplicates(keys, keep="last"))
+    cells = [
+        (
+            row["benchmark"],
+            row["parameters"] or "–",
+            Cell(with_unit(row["median"], row["unit"]), row["median"]),
+            row["machine"],
+            row["runner"],
+            when(row["started"]),
+            commit_name(row["commit"], row["dirty"]),
+        )
+        for row in newest
+    ]
+    columns = ("Benchmark", "Parameters", "Median", "Machine", "Measured by", "When", "Commit")
+    return capped("Other benchmarks, as they were measured last", columns, cells, _THEIRS)

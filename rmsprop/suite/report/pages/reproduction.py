@@ -40,10 +40,13 @@ _DISAGREE = 0.001
 
 
 def pages(inputs: Inputs) -> Iterable[Page]:
-    """One page, of the record that is shown and of every implementation's run of the book's job."""
+    """One page, of the record that is shown and of every implementation's run of the book's job.
+
+    None in somebody else's repository, where nobody asked for the book.
+    """
     best = shown(inputs.reproductions)
     jobs = jobs_table(inputs)
-    if best is None and not jobs.rows:
+    if best is None and (inputs.elsewhere or not jobs.rows):
         return
     blocks: list[Block] = []
     if best is None:

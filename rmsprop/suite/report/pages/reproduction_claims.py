@@ -31,8 +31,7 @@ MARKS = {
 def answer(one: Judgement) -> str:
     """One sentence: does the book hold?"""
     holds = "Yes" if one.holds else "Not in everything" if one.decides else "Not known yet"
-    rows = "" if one.record.data.source == "real" else ", on the surrogate rows"
-    return f"{holds}: {one.headline}{rows}."
+    return f"{holds}: {one.headline}."
 
 
 def claim_sentences(one: Judgement, page: str = "") -> Sentences:
@@ -74,6 +73,15 @@ def origin(record: ReproductionRecord) -> str:
         f"{rows} airfoil rows, {record.device} {record.dtype}, torch {machine.versions['torch']}, "
         f"{machine.processor or 'unknown processor'} with {machine.threads} threads, "
         f"{when(machine.started)}, commit {commit_of(record)}."
+    )
+
+
+def run_on(record: ReproductionRecord) -> str:
+    """The same in fewer words, as the sentence on the speed of a step says it."""
+    machine = record.environment
+    return (
+        f"Run on {machine.machine}, {when(machine.started)}, commit {commit_of(record)}, "
+        f"torch {machine.versions['torch']}."
     )
 
 

@@ -59,7 +59,7 @@ def excluded(best: Judgement) -> Iterator[Block]:
         return
     yield Heading("What the printed values exclude", anchor="excluded")
     yield paragraph(
-        "Each other program was trained in the place of RMSProp. A value excludes it when fewer than 1% of "
+        "Each other program was run in the place of RMSProp. A value excludes it when fewer than 1% of "
         "its own runs stand where the value stands (p). The power is the share of the other program’s runs "
         "that would have excluded RMSProp: a power of 1% is that of a guess. Several pieces of evidence "
         "together exclude a program when the least p, times the number of pieces, is below 1%."
