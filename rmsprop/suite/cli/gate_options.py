@@ -94,9 +94,10 @@ class GateOptions:
             )
 
     def check_here(self) -> None:
-        """Refuse a revision that git does not know.
+        """Refuse a revision that git does not know; the request refuses one that is blank.
 
         Other forms than the table are for programs, which are told by the command itself, in that form.
         """
         if self.form == "table" and not (self.record or self.init):
-            check_revisions(Path.cwd(), [self.base, self.head])
+            named = [one for one in (self.base, self.head) if one is None or one.strip()]
+            check_revisions(Path.cwd(), named)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from rmsprop.suite.case import Case
-from rmsprop.suite.history.series import read_history
+from rmsprop.suite.history.reading import read_history
 from rmsprop.suite.records.bench import BenchRecord, Measurement
 from rmsprop.suite.records.frame import COLUMNS, read_frame
 from rmsprop.suite.records.store import read_bench, write_bench

@@ -86,7 +86,7 @@ def _section(runs: Runs, name: str, machine: str, styles: Styles) -> Iterator[Bl
     steps = _own_steps(runs, name, machine)
     turns = [turn for turn in _turns(rows) if _has(turn, name)]
     yield Heading(name, anchor=f"optimizer-{slug(name)}")
-    yield headline(sentence(name, [check_of(row) for row in as_rows(steps)]))
+    yield headline(_answer(name, steps))
     yield paragraph(f"Measured on {machine}. The letter of a run is that of the page Performance.")
     yield _checks(steps)
     if not turns:
@@ -101,6 +101,10 @@ def _section(runs: Runs, name: str, machine: str, styles: Styles) -> Iterator[Bl
     memory = _memory(rows, own, name)
     if memory.rows:
         yield memory
+
+
+def _answer(name: str, steps: pd.DataFrame) -> str:
+    return sentence(name, [check_of(row) for row in as_rows(steps)])
 
 
 def _turns(rows: pd.DataFrame) -> list[pd.DataFrame]:
