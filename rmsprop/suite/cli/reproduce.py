@@ -259,7 +259,7 @@ def _editions_table(verdicts: tuple[Verdict, ...]) -> Table:
             loss, seconds = row[program, "loss"], row[program, "sec_per_epoch"]
             style = _STYLES.get(loss.status, "default")
             percentile = "-" if loss.percentile is None else f"[{style}]{loss.percentile:.1f}[/]"
-            ratio = "-" if seconds.here is None else f"{seconds.here / seconds.claim.value:.2f}"
+            ratio = "-" if seconds.ratio is None else f"{seconds.ratio:.2f}"
             cells += [loss.claim.printed, percentile, ratio]
         table.add_row(label, *cells)
     return table

@@ -26,7 +26,6 @@ from rmsprop.suite.records.store import write_reproduction
 from rmsprop.suite.report.build import BuiltReport, build_report
 from rmsprop.suite.report.inputs import Invocation
 from rmsprop.suite.verdicts import correctness
-from rmsprop.suite.verdicts.reproduction import judge
 from rmsprop.suite.words import count, printable
 
 StageProgress = Callable[[str, int, str], None]
@@ -169,7 +168,6 @@ def carry_out(plan: Plan, results: Path, reports: Path, rows: Airfoil, progress:
     )
     reproduced = write_reproduction(results, record)
     measured: list[BenchRecord] = []
-    good = judge(record).holds
     interrupted = record.interrupted
     if not interrupted:
         try:
@@ -182,7 +180,7 @@ def carry_out(plan: Plan, results: Path, reports: Path, rows: Airfoil, progress:
     invocation = Invocation(reproduced, measured[0].run if measured else None)
     report = build_report(results, reports, invocation=invocation)
     progress("report", 1, "")
-    good = good and all(record.status != "failed" for record in measured)
+    good = bool(report.holds) and all(record.status != "failed" for record in measured)
     return RunOutcome(report, good, interrupted, tuple(remarks), tuple(_checks(measured)))
 
 

@@ -19,7 +19,7 @@ from scipy import stats
 from rmsprop.suite.children import deaf_children
 from rmsprop.suite.history.series import LAUNCHES, History, Series
 from rmsprop.suite.records.gate import Policy
-from rmsprop.suite.verdicts.changepoints import SMALLEST, ChangePoint, find_change_points
+from rmsprop.suite.verdicts.changepoints import SMALLEST, ChangePoint, find_in_each
 from rmsprop.suite.verdicts.creep import creep
 
 FOLLOWED = ("seconds", "bytes")
@@ -35,6 +35,9 @@ _WINDOW = 48
 """Most commits whose ratios are multiplied: a creep that is older is a matter of releases."""
 
 _MANY_POINTS = 200_000
+
+_TOGETHER = 200
+"""Series that one process searches at once."""
 
 _UNDONE = 0.25
 """The part of a change, in logs, that may be left where it counts as undone."""
@@ -185,17 +188,18 @@ def _change_points(
 ) -> dict[int, tuple[ChangePoint, ...]]:
     """The change points of each series by its identity; of thousands, in processes side by side."""
     values = [one.values for one in series]
-    found = []
-    asked: Iterable[tuple[ChangePoint, ...]] = map(find_change_points, values)
+    parts = [values[first : first + _TOGETHER] for first in range(0, len(values), _TOGETHER)]
+    found: list[tuple[ChangePoint, ...]] = []
+    asked: Iterable[list[tuple[ChangePoint, ...]]] = map(find_in_each, parts)
     with ExitStack() as stack:
         if sum(map(len, values)) >= _MANY_POINTS:
             # Threads that show progress may be at work: a fork would take their locks along.
             pool = stack.enter_context(ProcessPoolExecutor(mp_context=get_context("spawn")))
             with deaf_children(resource_tracker.ensure_running):
-                asked = pool.map(find_change_points, values, chunksize=16)
-        for points in asked:
-            found.append(points)
-            progress(1)
+                asked = pool.map(find_in_each, parts)
+        for of_part in asked:
+            found += of_part
+            progress(len(of_part))
     return {id(one): points for one, points in zip(series, found, strict=True)}
 
 

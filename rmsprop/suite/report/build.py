@@ -25,11 +25,14 @@ class BuiltReport:
         Each with its reason.
     sentences
         Does the book hold; how fast is a step; what changed, and what is unreliable.
+    holds
+        Whether the book holds by the record of the invocation; None without one.
     """
 
     paths: tuple[Path, ...]
     problems: tuple[Problem, ...]
     sentences: tuple[str, ...]
+    holds: bool | None
 
 
 def build_report(
@@ -52,7 +55,8 @@ def build_report(
     if readme and excerpt:
         write_atomically(readme, excerpt)
         paths = (*paths, readme)
-    return BuiltReport(paths, inputs.problems, overview.sentences(inputs))
+    holds = inputs.reproduced.holds if inputs.reproduced else None
+    return BuiltReport(paths, inputs.problems, overview.sentences(inputs), holds)
 
 
 def files_of(inputs: Inputs) -> dict[str, str]:

@@ -21,7 +21,8 @@ of a hosted runner's noise, and the end of a change that was reported before. No
 """
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -111,11 +112,32 @@ def find_change_points(
     points that followed. Fewer than `SHORTEST` points hold none. ValueError where a value is not positive
     and finite.
     """
+    [found] = find_in_each([values], significant=significant, smallest=smallest)
+    return found
+
+
+def find_in_each(
+    series: Iterable[Sequence[float] | Floats],
+    *,
+    significant: float = SIGNIFICANT,
+    smallest: float = SMALLEST,
+) -> list[tuple[ChangePoint, ...]]:
+    """The same of several series, whose looks are taken together: of hundreds in half the time."""
+    each = [_logs(values) for values in series]
+    cuts = _side_by_side([_cuts(logs, significant, smallest) for logs in each])
+    return [_found(logs, _placed(logs, of_one), smallest) for logs, of_one in zip(each, cuts, strict=True)]
+
+
+def _logs(values: Sequence[float] | Floats) -> Floats:
     levels = np.asarray(values, dtype=float)
     if levels.ndim != 1 or not np.all(np.isfinite(levels) & (levels > 0)):
         raise ValueError("expected a row of positive finite values; leave out what was not measured")
-    logs = np.log(levels)
-    cuts = _placed(logs, _cuts(logs, significant, smallest))
+    logs: Floats = np.log(levels)
+    return logs
+
+
+def _found(logs: Floats, cuts: Sequence["_Cut"], smallest: float) -> tuple[ChangePoint, ...]:
+    """The cuts whose change lasted, with its size."""
     ends = [0, *(cut.index for cut in cuts), logs.size]
     found = []
     for cut, start, end in zip(cuts, ends, ends[2:], strict=False):
@@ -138,7 +160,40 @@ class _Cut:
     known: bool = False
 
 
-def _cuts(logs: Floats, significant: float, smallest: float) -> list[_Cut]:
+_Search = Generator[list[Floats], list[tuple[int, float, float]], list[_Cut]]
+"""Asks for looks at rows, is told the clearest split of each with its p-value and phi, and ends with cuts."""
+
+
+def _side_by_side(searches: Sequence[_Search]) -> list[list[_Cut]]:
+    """Carry out all searches. What they ask for at the same time is looked at together, length by length."""
+    ends: dict[int, list[_Cut]] = {}
+    asked: dict[int, list[Floats]] = {}
+
+    def go_on(number: int, told: list[tuple[int, float, float]] | None) -> None:
+        try:
+            asked[number] = next(searches[number]) if told is None else searches[number].send(told)
+        except StopIteration as end:
+            ends[number] = end.value
+
+    for number in range(len(searches)):
+        go_on(number, None)
+    while asked:
+        places: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for number, rows in asked.items():
+            for place, row in enumerate(rows):
+                places[row.size].append((number, place))
+        told: dict[int, dict[int, tuple[int, float, float]]] = {number: {} for number in asked}
+        for those in places.values():
+            looks = clearest(np.array([asked[number][place] for number, place in those]))
+            for (number, place), split, p_value, phi in zip(those, *looks, strict=True):
+                told[number][place] = int(split), float(p_value), float(phi)
+        asked = {}
+        for number, answers in told.items():
+            go_on(number, [answers[place] for place in range(len(answers))])
+    return [ends[number] for number in range(len(searches))]
+
+
+def _cuts(logs: Floats, significant: float, smallest: float) -> _Search:
     """Every change of level, changes between modes included, in the order of time."""
     windows = _all_windows(logs, significant)
     flat = np.empty_like(logs)
@@ -148,7 +203,7 @@ def _cuts(logs: Floats, significant: float, smallest: float) -> list[_Cut]:
         if seen - last < SHORT + AFTER:
             seen = last + SHORT + AFTER
             continue
-        looks = _young_looks(logs, flat, last, seen) if seen - last < _YOUNG else []
+        looks = (yield from _young_looks(logs, flat, last, seen)) if seen - last < _YOUNG else []
         looks += [look for size, look in windows.get(seen, ()) if size <= seen - last]
         cut = min(looks, key=lambda look: look.p_value, default=None)
         if cut and cut.p_value <= significant:
@@ -226,7 +281,7 @@ def _all_windows(logs: Floats, significant: float) -> dict[int, list[tuple[int, 
     return found
 
 
-def _young_looks(logs: Floats, flat: Floats, last: int, seen: int) -> list[_Cut]:
+def _young_looks(logs: Floats, flat: Floats, last: int, seen: int) -> _Search:
     """Looks at a stretch that began at `last`: at itself, and with what came before at its level."""
     stretch = logs[last:seen]
     rows = [(stretch, BEFORE)] if stretch.size >= SHORTEST else []
@@ -234,12 +289,12 @@ def _young_looks(logs: Floats, flat: Floats, last: int, seen: int) -> list[_Cut]
     if start < last:
         level = np.median(stretch[: max(BEFORE, stretch.size // 2)])
         rows.append((np.concatenate([flat[start:last], stretch - level]), SHORT))
+    told = yield [row for row, _ in rows]
     looks = []
-    for row, fewest in rows:
-        splits, p_values, phis = clearest(row[None])
-        index = seen - row.size + int(splits[0])
+    for (row, fewest), (split, p_value, phi) in zip(rows, told, strict=True):
+        index = seen - row.size + split
         if index - last >= fewest:
-            looks.append(_Cut(index, float(p_values[0]), float(phis[0]), seen))
+            looks.append(_Cut(index, p_value, phi, seen))
     return looks
 
 

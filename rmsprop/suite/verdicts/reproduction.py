@@ -71,6 +71,11 @@ class Verdict:
         return "" if self.here is None else f"{self.here:.{digits}f}"
 
     @property
+    def ratio(self) -> float | None:
+        """Here over printed; None where nothing was measured here."""
+        return None if self.here is None else self.here / self.claim.value
+
+    @property
     def decides(self) -> bool:
         """Whether this verdict counts for the exit code: the primary edition's digits and losses."""
         return self.claim.edition == PRIMARY and self.claim.quantity != "sec_per_epoch"

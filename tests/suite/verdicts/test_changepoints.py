@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmsprop.suite.verdicts.changepoints import find_change_points
+from rmsprop.suite.verdicts.changepoints import find_change_points, find_in_each
 from rmsprop.suite.verdicts.looks import SHORTEST
 from studies.changepoint_series import MODES, NULLS, UNEVEN, SeriesSetting, draw, noise, staircase, young
 from studies.changepoints import find, score
@@ -245,3 +245,16 @@ def test_the_detector_draws_nothing_at_random():
     values = stepped(100, 60, 1.1)
     assert find_change_points(values) == find_change_points(values)
     assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
+
+
+def test_series_that_are_searched_together_have_the_change_points_that_each_has_alone():
+    rng = np.random.default_rng(7)
+    logs = [0.02 * rng.standard_normal(length) for length in (0, 5, 11, 40, 200, 200, 90)]
+    for row in logs[3:]:
+        for at in range(17, row.size, 25):
+            row[at:] += rng.uniform(-0.1, 0.1)
+    series = [np.exp(row) for row in logs]
+    alone = [find_change_points(values) for values in series]
+    assert sum(map(len, alone)) > 10
+    assert find_in_each(series) == alone
+    assert find_in_each([]) == []

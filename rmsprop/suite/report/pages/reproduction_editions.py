@@ -32,7 +32,6 @@ def _editions_table(one: Judgement, program: str) -> Table:
         verdicts_on(one, program, "loss"), verdicts_on(one, program, "sec_per_epoch"), strict=True
     ):
         alike = seconds.claim.timed_alike
-        ratio = None if seconds.here is None else seconds.here / seconds.claim.value
         rows.append(
             (
                 loss.claim.label,
@@ -40,7 +39,7 @@ def _editions_table(one: Judgement, program: str) -> Table:
                 Cell(_with_interval(loss.percentile, loss, 1), loss.percentile),
                 Cell(f"{MARKS[loss.status]} {loss.status}", status=loss.status),
                 Cell(marked(seconds.claim.printed, alike), seconds.claim.value),
-                Cell(marked(_with_interval(ratio, seconds, 2), alike), ratio),
+                Cell(marked(_with_interval(seconds.ratio, seconds, 2), alike), seconds.ratio),
             )
         )
     return Table(
