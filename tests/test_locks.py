@@ -65,6 +65,8 @@ def test_all_that_an_extra_installs_is_pinned(extra, lock):
     found = needed([f"rmsprop-bench[{extra}]"], set())
     assert {"torch", "numpy"} <= found
     installed = {name for name in found if _installed(name)}
+    if importlib.metadata.version("torch").partition("+")[0] != pinned["torch"]:
+        installed -= needed(["torch"], set()) - {"torch"}  # another build, which brings others
     assert installed - set(pinned) == set()
 
 
@@ -87,7 +89,8 @@ def test_each_pin_lies_in_the_projects_range(lock):
 
 def test_both_lists_of_pins_differ_in_torch_alone():
     one, other = (pins(lock) for lock in CONSTRAINTS)
-    assert {name for name in {*one, *other} if one.get(name) != other.get(name)} <= {"torch", "triton"}
+    differing = {name for name in {*one, *other} if one.get(name) != other.get(name)}
+    assert {name for name in differing if not name.startswith(("nvidia-", "cuda-"))} <= {"torch", "triton"}
 
 
 @pytest.mark.parametrize("lock", [".ci/judging-lock.txt", ".ci/audit-lock.txt"])

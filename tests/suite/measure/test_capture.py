@@ -30,7 +30,7 @@ def test_a_wheel_inside_a_foreign_repository_has_no_commit(tmp_path, monkeypatch
 
 def test_versions_and_threads_are_this_process():
     captured = capture_environment()
-    assert captured.versions["torch"] == torch.__version__
+    assert torch.__version__.startswith(captured.versions["torch"])  # which may leave out the build
     assert captured.threads == torch.get_num_threads()
     assert captured.started.endswith("+00:00")
 
