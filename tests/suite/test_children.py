@@ -80,9 +80,14 @@ def test_the_processes_of_a_sweep_do_not_hear_them():
     assert all(found >= SENT for found in in_processes(2, range(4), blocked_there))
 
 
+def blocked_in_each(series):
+    return [blocked_there(one) for one in series]
+
+
 def test_the_processes_that_search_long_histories_do_not_hear_them(monkeypatch):
     monkeypatch.setattr(alerts, "_MANY_POINTS", 0)
-    monkeypatch.setattr(alerts, "find_change_points", blocked_there)
+    monkeypatch.setattr(alerts, "_TOGETHER", 1)
+    monkeypatch.setattr(alerts, "find_in_each", blocked_in_each)
     series = [SimpleNamespace(values=(1.0, 2.0)) for _ in range(3)]
     found = alerts._change_points(series)
     assert len(found) == 3
