@@ -101,7 +101,7 @@ def test_both_pages_show_the_steps_and_the_warnings_and_the_site_what_was_left_o
         assert "500 µs, 2.00×" in text
         assert "busy: other processes took 51% of the processors; end them and measure again (3 cases" in text
         assert "measure again on a quieter machine (3 cases, such as scratch, cpu" in text
-        assert "wide: the 95% interval of the speed-up 0.250 is 0.0447 to 1.40; measure again" in text
+        assert "wide: the 95% interval of the speed-up 0.250 is 0.0317 to 1.97; measure again" in text
     assert "3 cases skipped: capturable runs on CUDA alone (such as builtin-capturable, cpu" in page
     assert "1 case skipped: no device: no mps here (such as builtin-loop, mps float32, 1e6, one" in page
     assert "1 case failed: NaN in <x> at 3" in page
