@@ -110,14 +110,6 @@ def test_the_tree_that_the_architecture_draws_is_the_one_that_is_there():
         folders[depth + 1 :] = [folders[depth] / names[0]]
 
 
-def test_the_pinned_sets_differ_in_torch_and_its_triton_alone():
-    first, *more = (path.read_text().splitlines()[1:] for path in sorted(CHECKOUT.glob("constraints*.txt")))
-    assert more
-    for pins in more:
-        different = {line.partition("=")[0] for line in {*first} ^ {*pins}}
-        assert different == {"torch", "triton"}
-
-
 def test_the_readme_shows_figures_that_the_report_has():
     figures = [target for target in links(READMES[0]) if target.startswith("reports/figures/")]
     assert len(figures) >= 2
