@@ -138,11 +138,11 @@ def _sync(path: Path) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Raise a UserError now rather than after a minute of work."""
-    with _explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+    """Raise a UserError now rather than after a minute of work; a folder that is not there is not made."""
+    path = folder.absolute()
+    there = next(one for one in (path, *path.parents) if os.path.lexists(one))
+    with _explained(folder), tempfile.TemporaryFile(dir=there):
+        pass
 
 
 @contextmanager

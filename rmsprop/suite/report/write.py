@@ -44,7 +44,7 @@ def write_site(reports: Path, files: Mapping[str, str]) -> tuple[Path, ...]:
         _refuse_foreign(reports, files)
         building = own_path(site.parent, prefix)
         try:
-            building.mkdir()
+            building.mkdir(parents=True)
             _fill(building, files)
             if site.exists():
                 _exchange(building, site)

@@ -36,7 +36,7 @@ WRONG = {
     "sweep --data none.csv": "there is no such file",
     "sweep --output a-file": "cannot write to a-file",
     "report --results . --output a-file": "cannot write to a-file",
-    "report --results . --output a-file/in": "a-file: File exists",
+    "report --results . --output a-file/in": "a-file: Not a directory",
     "report --results . --readme none.md": "none.md cannot be read",
     "report --results . --readme a-file": "a-file must hold one",
     "gate --base none": "git knows no commit 'none' here",
