@@ -20,7 +20,7 @@ from rmsprop.suite.gate.plan import LEAST_SCREEN, Noise, make_plan, promises, se
 from rmsprop.suite.gate.prepare import Prepared, prepare
 from rmsprop.suite.gate.request import GateRequest
 from rmsprop.suite.gate.trees import Trees, prepared_trees, run_in_each
-from rmsprop.suite.gate.turns import Launched, LaunchJob, run_launch, sample_of
+from rmsprop.suite.gate.turns import Launched, LaunchJob, phases, run_launch, sample_of
 from rmsprop.suite.gate.worker_client import Arm, StoppedError
 from rmsprop.suite.measure.capture import capture_environment
 from rmsprop.suite.records.environment import Environment
@@ -267,9 +267,9 @@ class Session:
         left: queue.SimpleQueue[LaunchJob] = queue.SimpleQueue()
         dear = frozenset(name for name in names if self._cases[name].dear)
         rare = frozenset(one.name for one in self._hypotheses or () if one.rare)
-        for i in range(launches):
-            seed = random.SystemRandom().randrange(2**32)
-            left.put(LaunchJob(stage, seed, steps, turns, dear, rare, (i, launches)))
+        draw = random.SystemRandom()
+        for phase in phases(launches, draw.random()):
+            left.put(LaunchJob(stage, draw.randrange(2**32), steps, turns, dear, rare, phase))
         self.show.begin(stage, launches * len(steps))
         done: list[Launched] = []
 

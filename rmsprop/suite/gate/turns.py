@@ -50,8 +50,8 @@ class LaunchJob:
         The cases that are.
     rare
         The cases whose sums are confirmed.
-    place
-        Which launch of how many it is: where its share of `PHASE` is drawn from.
+    phase
+        The share of `PHASE` steps that come before the turns, from 0 to less than 1.
     """
 
     stage: Stage
@@ -60,7 +60,7 @@ class LaunchJob:
     turns: int
     dear: frozenset[str] = frozenset()
     rare: frozenset[str] = frozenset()
-    place: tuple[int, int] = (0, 1)
+    phase: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -163,9 +163,7 @@ def take_turns(workers: Mapping[str, WorkerClient], case: str, job: LaunchJob, d
             raise WorkerError(f"{name}: {case} could be measured before, and cannot be any more: {why}")
     steps = job.steps[case]
     warm = [worker.ask(do="turn", steps=steps)["seconds"] for worker in workers.values()]
-    # By a share that is drawn, so that the seed alone decides all other draws.
-    launch, launches = job.place
-    if ahead := int((launch + draw.random()) / launches * phase_steps(steps, max(warm) / steps)):
+    if ahead := int(job.phase * phase_steps(steps, max(warm) / steps)):
         for worker in workers.values():
             worker.ask(do="turn", steps=ahead)
     turns: Turns = {name: [] for name in workers}
@@ -189,6 +187,14 @@ def turns_of(turns: int, *, dear: bool, rare: bool) -> int:
     """The turns of a case in a launch of so many."""
     turns = max(turns, RARE_TURNS) if rare else turns
     return max(1, turns // DEAR) if dear else turns
+
+
+def phases(launches: int, first: float) -> list[float]:
+    """Shares of `PHASE` at even distances, one a launch, of which the first is `first` of a distance.
+
+    However `first` is drawn, as many launches meet a rare step as can be expected, rounded down at worst.
+    """
+    return [(i + first) / launches for i in range(launches)]
 
 
 def phase_steps(steps: int, seconds: float) -> int:

@@ -7,6 +7,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rmsprop.suite.gate.prepare import prepare
 from rmsprop.suite.gate.trees import prepared_trees
@@ -15,6 +17,7 @@ from rmsprop.suite.gate.turns import (
     LaunchJob,
     log_ratio,
     phase_steps,
+    phases,
     run_launch,
     sample_of,
     take_turns,
@@ -80,23 +83,27 @@ def test_a_sample_holds_medians_of_a_step_and_both_ratios():
     assert (sample.base_sum, sample.head_sum, sample.again_sum) == (5.0, 5.5, 4.5)
 
 
-def test_steps_ahead_of_the_turns_are_drawn_for_each_launch_where_a_turn_is_few_steps():
-    def ahead(seed, seconds=1e-3, place=(0, 1)):
-        log = []
-        workers = {name: Client(name, log, seconds) for name in ("base", "head")}
+def test_steps_ahead_of_the_turns_come_where_a_turn_is_few_steps():
+    def ahead(seconds):
+        workers = {name: Client(name, [], seconds) for name in ("base", "head")}
         asked = []
         for worker in workers.values():
             worker.tell = lambda **request: asked.append(request.get("steps"))
-        take_turns(workers, "a", LaunchJob("screen", seed, {"a": 1}, 4, place=place), random.Random(seed))
+        take_turns(workers, "a", LaunchJob("screen", 1, {"a": 1}, 4, phase=0.75), random.Random(1))
         return max(steps for steps in asked if steps)
 
-    drawn = {ahead(seed) for seed in range(20)}
-    assert len(drawn) > 10
-    assert max(drawn) <= PHASE
-    quarters = [[ahead(seed, place=(i, 4)) * 4 // PHASE for i in range(4)] for seed in range(1, 20)]
-    assert quarters == [[0, 1, 2, 3]] * 19  # no chance decides how many launches meet a rare step
-    assert ahead(1, seconds=1.0) == 1  # a long step
+    assert ahead(1e-3) == 0.75 * PHASE
+    assert ahead(1.0) == 1  # a long step
     assert phase_steps(100, 1e-5) == 1  # each turn meets a slow step anyway
+
+
+@given(st.floats(0, 1, exclude_max=True), st.integers(0, PHASE - 1), st.sampled_from([16, 64, 100]))
+def test_no_draw_hides_a_rare_step_from_the_launches_that_can_be_expected_to_meet_it(first, before, turns):
+    """Every hundredth step is slow, wherever the turns begin."""
+    launches = 12
+    starts = [before + int(phase * PHASE) for phase in phases(launches, first)]
+    meet = sum((start + turns) // PHASE > start // PHASE for start in starts)
+    assert abs(meet - launches * turns / PHASE) < 1
 
 
 @pytest.fixture
