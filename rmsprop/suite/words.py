@@ -91,6 +91,11 @@ def each_warning(joined: str | None) -> list[str]:
     return _WARNING.split(joined) if joined else []
 
 
+def kind(warning: str) -> str:
+    """The keyword that a warning begins with."""
+    return warning.partition(":")[0]
+
+
 def unstable(medians: Sequence[float]) -> str | None:
     """The warning of processes that gave different times; None where they agree, or there is only one."""
     apart = (max(medians) - min(medians)) / statistics.median(medians)

@@ -1,6 +1,6 @@
 """`rmsprop bench`: what a step costs, case by case."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,8 @@ from rmsprop.suite.measure.subject import skip_reason
 from rmsprop.suite.records.bench import BenchRecord
 from rmsprop.suite.records.files import check_writable
 from rmsprop.suite.verdicts.ratios import SpeedUp, speed_ups
-from rmsprop.suite.words import duration, factor
+from rmsprop.suite.verdicts.usual import usual_warnings
+from rmsprop.suite.words import duration, factor, kind
 
 
 def run(options: BenchOptions) -> None:
@@ -111,19 +112,22 @@ def show_bench(records: list[BenchRecord], results: Path) -> None:
     console = Console()
     measured = [record for record in records if record.measurement]
     faster = speed_ups(measured)
+    usual = usual_warnings([record.warnings for record in measured])
     if measured:
-        show_table(console, _bench_table(measured, faster))
+        show_table(console, _bench_table(measured, faster, usual))
     said: dict[str, list[tuple[str, str]]] = {}
     for record in records:
         remarks = {note: f"note: {note}" for note in record.notes}
         if record.reason:
             remarks[record.reason] = f"{record.status}: {record.reason}"
         # The numbers in warnings of one kind differ: one of them stands for all.
-        remarks |= {warning.partition(":")[0]: warning for warning in _warnings(record, faster)}
-        for kind, remark in remarks.items():
-            said.setdefault(kind, []).append((remark, record.axes.id))
-    for (remark, first), *others in said.values():
+        remarks |= {kind(warning): warning for warning in _warnings(record, faster)}
+        for about, remark in remarks.items():
+            said.setdefault(about, []).append((remark, record.axes.id))
+    for about, ((remark, first), *others) in said.items():
         cases = f"{len(others) + 1} cases, such as {first}" if others else first
+        if about in usual:
+            cases = f"most times here have it, so it is not marked above: {cases}"
         console.print(f"{escape(remark)} ({escape(cases)})", soft_wrap=True)
     for folder in dict.fromkeys((one.environment.machine, one.run or "") for one in records):
         console.print(f"records: {escape(str(results.joinpath('bench', *folder)))}", soft_wrap=True)
@@ -142,7 +146,8 @@ def _reach(ratio: SpeedUp) -> str:
     return f" ±{max(ratio.reach, 0.01):.0%}" if ratio.reach < 1 else f" ×÷{1 + ratio.reach:.2g}"
 
 
-def _bench_table(measured: list[BenchRecord], faster: dict[Case, SpeedUp]) -> Table:
+def _bench_table(measured: list[BenchRecord], faster: dict[Case, SpeedUp], usual: Container[str]) -> Table:
+    """A row for each case; `usual` are the kinds of warnings that most times have."""
     table = Table(
         title="One step: time, speed-up over builtin-loop, share of ceiling, extra memory",
         box=box.SIMPLE_HEAD,
@@ -171,6 +176,8 @@ def _bench_table(measured: list[BenchRecord], faster: dict[Case, SpeedUp]) -> Ta
             "" if ratio is None else f"{factor(ratio.ratio)}{_reach(ratio)}",
             "" if ceiling is None else f"{ceiling / step:.0%}",
             "" if peak is None else f"{peak[0] / 2**20:.2f}",
-            ", ".join(f"[yellow]{warning.partition(':')[0]}[/]" for warning in _warnings(record, faster)),
+            ", ".join(
+                f"[yellow]{found}[/]" for found in map(kind, _warnings(record, faster)) if found not in usual
+            ),
         )
     return table

@@ -43,11 +43,12 @@ MAX_BYTES = 2_000_000
 """Of a page. Page modules cap what they show, and say what they left out."""
 
 MARK = "†"
-"""Stands beside each number that a warning speaks against; the page says so."""
+"""Stands beside a number that a warning speaks against; the page says so."""
 RATIO_MARK = (
-    f"{MARK} Of a time: a warning speaks against it. Of a ratio: its interval reaches further than {WIDE:.0%}"
-    " from it, its samples are few or the timer too coarse; or it has no interval, and a warning speaks"
-    " against one of the two times."
+    f"{MARK} Of a time: a warning speaks against it that most times of its run do not have: those that most"
+    " have stand in the table of runs on the page Performance. Of a ratio: its interval reaches further than"
+    f" {WIDE:.0%} from it, its samples are few or the timer too coarse; or it has no interval, and a warning"
+    " speaks against one of the two times."
 )
 """For pages that mark times and ratios."""
 

@@ -12,7 +12,7 @@ from scipy import stats
 
 from rmsprop.suite.case import REFERENCE, Case
 from rmsprop.suite.records.bench import BenchRecord, Measurement
-from rmsprop.suite.words import each_warning, factor
+from rmsprop.suite.words import each_warning, factor, kind
 
 LEAST_PROCESSES = 3
 """Fewer say nothing of how much processes differ."""
@@ -69,7 +69,7 @@ class SpeedUp:
         What slows both down, in turns, leaves the ratio as it is, and what does not makes its interval wider.
         So such warnings count only where there is no interval.
         """
-        kinds = {one.partition(":")[0] for joined in warnings for one in each_warning(joined)}
+        kinds = {kind(one) for joined in warnings for one in each_warning(joined)}
         return not kinds if self.interval is None else self.warning is None and kinds <= _OF_BOTH
 
 

@@ -19,7 +19,8 @@ import pandas as pd
 from rmsprop.suite.case import AXES, DEVICES, IMPLEMENTATIONS, ITEMSIZE, LAYOUTS, REFERENCE, Case
 from rmsprop.suite.records.frame import Row
 from rmsprop.suite.verdicts.ratios import speed_up
-from rmsprop.suite.words import commit_name, when
+from rmsprop.suite.verdicts.usual import usual_warnings
+from rmsprop.suite.words import commit_name, each_warning, kind, when
 
 RUNNERS = ("bench", "pytest-benchmark", "asv")
 """The best first: asv keeps neither ceilings nor warnings."""
@@ -53,6 +54,8 @@ class Run:
         When its first and its last turn began; None where no file says.
     cases
         How many cases of it are shown.
+    usual
+        The kinds of warnings that most of its steps' times have, in alphabetical order.
     """
 
     label: str
@@ -66,6 +69,7 @@ class Run:
     started: datetime | None
     ended: datetime | None
     cases: int
+    usual: tuple[str, ...]
 
     @property
     def words(self) -> str:
@@ -84,6 +88,7 @@ class Runs:
         Every row of each turn that holds the latest row of some case, in the order of the tables. Beside the
         frame's columns: `turn` and `run`, numbers that tell them apart; the run's `run_id` and `label`;
         `latest`, whether it is the last of its case; `trusted`, whether no warning speaks against it;
+        `usual`, the usual kinds of warnings of its run; `typical`, whether all of its own are among them;
         `elements` as a number, NaN where unknown; `place`, such as `cpu, all threads`; `point`, such as
         `1e5, one tensor, all threads`. For steps alone: `ratio`, `low` and `high` as in `SpeedUp`, NaN where
         the turn lacks the reference, `ratio_trusted` as `SpeedUp.is_trusted` says, and `ratio_warning`, empty
@@ -113,6 +118,9 @@ class Runs:
         labels = {number: run.label for number, run in runs}
         rows = rows.assign(label=rows["run"].map(labels).astype(str))
         rows = _ordered(_described(_with_ratios(rows)))
+        rows["usual"] = rows["run"].map({number: frozenset(run.usual) for number, run in runs})
+        kinds = [set(map(kind, each_warning(joined))) for joined in rows["warnings"].fillna("")]
+        rows["typical"] = [found <= usual for found, usual in zip(kinds, rows["usual"], strict=True)]
         times = rows.groupby("machine", sort=True)["started"].max().map(_seconds)
         machines = sorted(times.index, key=lambda machine: (-times[machine], machine))
         names = in_order(rows["implementation"], IMPLEMENTATIONS)
@@ -213,7 +221,11 @@ def _runs(rows: pd.DataFrame) -> Iterable[tuple[int, Run]]:
         known = {name: newest[name] for name in _SOFTWARE}
         started, ended = first_of(run, "started")["started"], newest["started"]
         cases = len(run.loc[run["latest"], CASE].drop_duplicates())
-        one = Run("", newest["run_id"], **known, started=started, ended=ended, cases=cases)
+        said = measured_steps(run)["warnings"].fillna("")
+        usual = sorted(usual_warnings([each_warning(joined) for joined in said]))
+        one = Run(
+            "", newest["run_id"], **known, started=started, ended=ended, cases=cases, usual=tuple(usual)
+        )
         found.append((int(str(number)), one))
     found.sort(key=lambda one: (one[1].machine, -_seconds(one[1].ended), one[0]))
     seen: dict[str, int] = defaultdict(int)

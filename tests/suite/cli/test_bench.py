@@ -49,6 +49,14 @@ def test_a_speed_up_has_its_interval_and_each_kind_of_warning_stands_once_in_ful
     )
 
 
+def test_a_warning_of_most_times_stands_below_the_table_and_at_none_of_them(shown):
+    names = ("fused", "scratch", "builtin_foreach", "builtin_capturable", "builtin_compiled")
+    out = shown(120, builtin_loop=LOOP, **dict.fromkeys(names, (1e-4, 2e-4, 4e-4)))
+    table, _, below = out.partition("unstable:")
+    assert "wide" in table
+    assert "most times here have it, so it is not marked above: 5 cases, such as fused-cpu" in below
+
+
 def test_the_table_of_all_warnings_fits_eighty_columns(shown):
     out = shown(builtin_loop=(1.235e-3,) * 3, builtin_compiled=(27e-6, 30.5e-6, 34.5e-6))
     assert "x loop:" not in out  # the listing of a narrower terminal has a line for each cell

@@ -231,6 +231,14 @@ def test_what_cannot_be_trusted_is_hollow(drawn):
     assert drawn("time-example-2cpu-cpu-1-thread").inline.count('style="fill-opacity: 0') == 3
 
 
+def test_a_figure_names_the_warning_that_hollows_none_of_its_marks(tmp_path, put):
+    for size in ("1e3", "1e4", "1e5", "1e6", "1e7"):
+        put("scratch", size=size, warnings=("busy: others",))
+    [time] = [one for one in section(tmp_path).drawings if one.name.startswith("time-")]
+    assert "Most times of a run here have the warning busy." in time.caption
+    assert "fill-opacity: 0" not in time.inline
+
+
 def test_a_figure_says_who_is_the_fastest_where(drawn):
     alt = drawn("time-example-2cpu-cpu-1-thread").alt
     assert "builtin-foreach at 1,000,000 elements with 500 µs" in alt

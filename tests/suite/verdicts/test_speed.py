@@ -152,6 +152,16 @@ def test_a_reference_of_one_process_that_cannot_be_trusted_marks_each_ratio_agai
     assert not found["ratio_trusted"].any()
 
 
+def test_a_warning_that_most_times_of_a_run_have_is_the_runs_and_marks_none_of_them(tmp_path, put):
+    for size in ("1e3", "1e4", "1e5", "1e6"):
+        put("scratch", size=size, run="20260101T000000Z-a", warnings=("busy: others",))
+    put("fused", run="20260101T000000Z-a", warnings=("busy: others", "clock: it fell to 80%"))
+    runs = Runs.of(read_frame(tmp_path / "results")[0])
+    assert [run.usual for run in runs.runs] == [("busy",)]
+    assert not runs.rows["trusted"].any()
+    assert runs.rows.loc[~runs.rows["typical"], "implementation"].to_list() == ["fused"]
+
+
 def test_bandwidth_is_that_of_five_passes_over_the_elements(tmp_path, put):
     put("builtin-loop", 1e-3, size="1e6", dtype="bfloat16", ceiling=5e-4)
     found = steps(tmp_path).loc["builtin-loop"]

@@ -29,7 +29,6 @@ from rmsprop.suite.words import duration, factor
 
 _DASHES: dict[str, Any] = {"color": INK, "linestyle": "--", "linewidth": 1.2}
 _LIMIT = "five passes over memory"
-_HOLLOW = "A hollow mark: a warning says that the number is unreliable."
 
 
 def draw_times(name: str, steps: pd.DataFrame, of: str, styles: Styles) -> Drawing:
@@ -47,7 +46,7 @@ def draw_times(name: str, steps: pd.DataFrame, of: str, styles: Styles) -> Drawi
             f"Time of one step against size, {of}",
             f"Time of one step against elements, both logarithmic, {of}: {_fastest(steps)}.",
             f"Median time of one step, {of}. The dashed line is what the same run needs for five passes over "
-            f"as much memory. {_HOLLOW}{_runs(steps)}",
+            f"as much memory. {_hollow(steps)}{_runs(steps)}",
         )
 
 
@@ -70,7 +69,7 @@ def draw_bandwidth(name: str, steps: pd.DataFrame, of: str, styles: Styles) -> D
             f"{best['bandwidth']:.3g} GB/s by {best['implementation']} at {best['elements']:,.0f} elements"
             f"{_in_run(best, steps)}.",
             f"Bytes of five passes over the parameters, the least a step can move, over its time, {of}. "
-            f"The dashed line is the same run’s plain passes. {_HOLLOW}{_runs(steps)}",
+            f"The dashed line is the same run’s plain passes. {_hollow(steps)}{_runs(steps)}",
         )
 
 
@@ -125,7 +124,7 @@ def draw_layouts(name: str, steps: pd.DataFrame, of: str, styles: Styles) -> Dra
             mine = scaled[scaled["implementation"] == implementation]
             offset = 0.5 * ((number + 0.5) / len(names) - 0.5)
             for step in mine.to_dict("records"):
-                fill = "full" if step["trusted"] else "none"
+                fill = "full" if step["typical"] else "none"
                 mark = styles[implementation] | {"linestyle": "none", "fillstyle": fill, "markersize": 5.5}
                 row = rows.index((step["layout"], step["size"], step["label"]))
                 axes.plot(step["nanoseconds"], row + offset, **mark)
@@ -148,7 +147,7 @@ def draw_layouts(name: str, steps: pd.DataFrame, of: str, styles: Styles) -> Dra
             name,
             f"Time per element by layout, {of}",
             f"Nanoseconds per element of a step by layout, logarithmic, {of}; the fastest: {words}.",
-            f"Median time of one step per element, by layout of the parameters, {of}. {_HOLLOW}",
+            f"Median time of one step per element, by layout of the parameters, {of}. {_hollow(steps)}",
         )
 
 
@@ -156,6 +155,15 @@ def _layout_label(layout: str, size: str, label: str, *, several: bool) -> str:
     name = LAYOUTS.get(layout, layout)
     words = f"{name}, {size}" if layout == "single" else name
     return f"{words}, run {label}" if several else words
+
+
+def _hollow(steps: pd.DataFrame) -> str:
+    """What a hollow mark means, and which warnings most marks would have."""
+    usual = sorted(frozenset().union(*steps["usual"]))
+    words = f" Most times of a run here have the warning {' or '.join(usual)}." if usual else ""
+    return (
+        f"A hollow mark: a warning speaks against the number that most times of its run do not have.{words}"
+    )
 
 
 def _runs(steps: pd.DataFrame) -> str:
@@ -181,8 +189,8 @@ def _lines(axes: Axes, steps: pd.DataFrame, column: str, styles: Styles) -> dict
         line = steps[steps["implementation"] == name]
         for _, run in line.groupby("label"):
             axes.plot(run["elements"], run[column], **style | {"marker": ""}, linewidth=1.3)
-        for trusted, fill in ((True, "full"), (False, "none")):
-            marks = line[line["trusted"] == trusted]
+        for typical, fill in ((True, "full"), (False, "none")):
+            marks = line[line["typical"] == typical]
             markers = style | {"linestyle": "none", "fillstyle": fill}
             axes.plot(marks["elements"], marks[column], markersize=5.5, **markers)
         legend[name] = Line2D([], [], markersize=5.5, **style)

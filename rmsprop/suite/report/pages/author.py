@@ -153,7 +153,7 @@ def _speeds(turns: Sequence[pd.DataFrame], name: str) -> Table:
 
 def _speed(turn: pd.DataFrame, name: str, others: Sequence[str]) -> tuple[str | Cell, ...]:
     own = row_of(turn, name)
-    cells: list[str | Cell] = [Cell(marked(duration(own["median"]), own["trusted"]), own["median"])]
+    cells: list[str | Cell] = [Cell(marked(duration(own["median"]), own["typical"]), own["median"])]
     for other in others:
         if other not in set(turn["implementation"]):
             cells.append("–")

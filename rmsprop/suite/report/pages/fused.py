@@ -85,10 +85,10 @@ def rivals_table(turns: list[pd.DataFrame]) -> Table:
             (
                 f"{own['dtype']}, {own['point']}",
                 own["label"],
-                Cell(marked(duration(own["median"]), own["trusted"]), own["median"]),
+                Cell(marked(duration(own["median"]), own["typical"]), own["median"]),
                 _ratio(default),
                 "–" if nearest is None else _ratio(nearest, f"{nearest.other}: "),
-                Cell(marked(share, own["trusted"])),
+                Cell(marked(share, own["typical"])),
             )
         )
     columns = ("Case", "Run", "Step", f"Times {REFERENCE}", "Times the fastest other", "Memory limit")

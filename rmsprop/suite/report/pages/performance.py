@@ -150,7 +150,8 @@ def pages(inputs: Inputs) -> Iterable[Page]:
             note(
                 "Each device at the one point that most machines measured. Memory limit: the bytes a "
                 "second of five plain passes over the same memory in the same run; a step reads three "
-                f"arrays and writes two, and cannot move less. {MARK} A warning speaks against this number."
+                f"arrays and writes two, and cannot move less. {MARK} A warning speaks against this number "
+                "that most times of its run do not have."
             ),
         ]
     for section in sections:

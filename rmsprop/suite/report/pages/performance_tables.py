@@ -14,6 +14,7 @@ from rmsprop.suite.words import (
     duration,
     each_warning,
     factor,
+    kind,
     size_of,
     slug,
     when,
@@ -80,14 +81,14 @@ def _step_row(turn: pd.DataFrame, names: list[str]) -> tuple[str | Cell, ...]:
     limit: str | Cell = "–"
     if best is not None and best["median"] and best["ceiling"]:
         share = best["ceiling"] / best["median"]
-        limit = Cell(f"{marked(f'{share:.0%}', best['trusted'])} ({best['implementation']})", share)
+        limit = Cell(f"{marked(f'{share:.0%}', best['typical'])} ({best['implementation']})", share)
     cells: list[str | Cell] = []
     for name in names:
         case = cases.get(name)
         if case is None or case["status"] != "measured":
             cells.append("–" if case is None else case["status"])
             continue
-        cell = marked(duration(case["median"]), case["trusted"])
+        cell = marked(duration(case["median"]), case["typical"])
         if case["ratio"] is not None and name != REFERENCE:
             ratio = f"{factor(case['ratio'])}×"
             cell += f", {marked(ratio, case['ratio_trusted'])}"
@@ -120,7 +121,7 @@ def _cost_table(place: str, others: pd.DataFrame, names: Iterable[str]) -> Table
 def _cost(row: Row) -> Cell:
     """The warnings are of the processor and the clock; they say nothing against bytes or a loss."""
     if row["unit"] == "seconds":
-        words = marked(duration(row["median"]), row["trusted"])
+        words = marked(duration(row["median"]), row["typical"])
     else:
         words = size_of(row["median"]) if row["unit"] == "bytes" else f"{row['median']:.6f}"
     return Cell(words, row["median"])
@@ -133,7 +134,7 @@ def warning_sentences(rows: pd.DataFrame) -> Iterator[str]:
     said += [(case["ratio_warning"], case) for case in as_rows(rows[rows["ratio_warning"] != ""])]
     kinds: dict[str, list[tuple[str, str]]] = {}
     for warning, case in said:
-        kinds.setdefault(warning.partition(":")[0], []).append((warning, _id(case)))
+        kinds.setdefault(kind(warning), []).append((warning, _id(case)))
     for found in kinds.values():
         warning, example = found[0]
         yield f"{warning} ({count(len(found), 'case')}, such as {example})"
@@ -173,11 +174,22 @@ def runs_table(runs: Iterable[Run], caption: str, machine: bool = False) -> Tabl
             run.torch or "unknown",
             run.python or "unknown",
             f"{run.cases:,}",
+            ", ".join(run.usual) or "–",
         )
         for run in runs
     ]
     machines = ("Machine",) if machine else ()
-    columns = ("Run", *machines, "Began", "Measured by", "Commit", "torch", "Python", "Cases shown")
+    columns = (
+        "Run",
+        *machines,
+        "Began",
+        "Measured by",
+        "Commit",
+        "torch",
+        "Python",
+        "Cases shown",
+        "Warnings of most times",
+    )
     return capped(caption, columns, rows, _RUNS_LISTED)
 
 
@@ -221,7 +233,7 @@ def _machine_row(machine: str, device: str, steps: list[Row], names: Iterable[st
 
 
 def _time_cell(step: Row | None) -> str | Cell:
-    return "–" if step is None else Cell(marked(duration(step["median"]), step["trusted"]), step["median"])
+    return "–" if step is None else Cell(marked(duration(step["median"]), step["typical"]), step["median"])
 
 
 def machine_anchor(machine: str) -> str:
