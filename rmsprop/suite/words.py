@@ -77,6 +77,8 @@ def slug(name: str) -> str:
     return f"{plain[: LONGEST_SLUG - 9]}-{hashlib.sha256(plain.encode()).hexdigest()[:8]}"
 
 
+_ALL_BITS = 17
+"""Digits of a float64, and more than a float32 has."""
 APART = 0.10
 """Distance of the processes' medians, over their median, that is too much."""
 SCATTERED = 0.10
@@ -113,6 +115,13 @@ def scattered(q25: float, median: float, q75: float) -> str | None:
     if spread <= SCATTERED:
         return None
     return f"unstable: quartiles {spread:.0%} of the median apart; measure again, and trust no smaller change"
+
+
+def digits_in_words(digits: float | None, unknown: str = "–") -> str:
+    """To how many digits two numbers agree, such as `6.9`, or that all bits are equal; `unknown` for None."""
+    if digits is None:
+        return unknown
+    return "all bits" if digits >= _ALL_BITS else f"{digits:.1f}"
 
 
 def percent(share: float | None) -> str:

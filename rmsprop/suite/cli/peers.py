@@ -14,6 +14,7 @@ from rmsprop.suite.peers.compare import compare
 from rmsprop.suite.records.files import check_writable
 from rmsprop.suite.records.peers import PeersRecord
 from rmsprop.suite.records.store import write_peers
+from rmsprop.suite.words import digits_in_words
 
 
 def run(options: Peers) -> None:
@@ -46,19 +47,17 @@ def show_peers(record: PeersRecord) -> None:
         one = seen.get(("torch", facts.name, "dense", "float32"))
         if one:
             said = "; ".join(one.reasons) if one.arguments is None else _call(one.arguments)
-            table.add_row(facts.name, facts.version or "", digits_in_words(one.plain), escape(said))
+            table.add_row(
+                facts.name,
+                facts.version or "",
+                digits_in_words(one.plain, "nothing to compare"),
+                escape(said),
+            )
     if table.rows:
         show_table(console, table)
     for facts in record.peers:
         if facts.absent:
             console.print(f"{facts.name}: absent, {escape(facts.absent)}", soft_wrap=True)
-
-
-def digits_in_words(digits: float | None) -> str:
-    """Such as `6.9`, or that all bits are equal."""
-    if digits is None:
-        return "nothing to compare"
-    return "all bits" if digits >= 17 else f"{digits:.1f}"
 
 
 def _call(arguments: dict[str, float | bool]) -> str:

@@ -93,7 +93,7 @@ class Runs:
         `1e5, one tensor, all threads`. For steps alone: `ratio`, `low` and `high` as in `SpeedUp`, NaN where
         the turn lacks the reference, `ratio_trusted` as `SpeedUp.is_trusted` says, and `ratio_warning`, empty
         where there is none; `bandwidth` and `ceiling_bandwidth`, bytes a second
-        of five passes in its time and in the ceiling's.
+        of five passes in its time and in the ceiling's; `share`, the first over the second.
     machines
         Those with rows, the most recently measured first.
     implementations
@@ -284,6 +284,7 @@ def _described(rows: pd.DataFrame) -> pd.DataFrame:
         point=[case.description for case in cases],
         bandwidth=(moved / rows["median"]).where(step),
         ceiling_bandwidth=(moved / rows["ceiling"]).where(step & (rows["ceiling"] > 0)),
+        share=(rows["ceiling"] / rows["median"]).where(step & (rows["ceiling"] > 0)),
     )
 
 

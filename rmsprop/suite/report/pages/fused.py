@@ -80,7 +80,7 @@ def rivals_table(turns: list[pd.DataFrame]) -> Table:
         default = compare(turn, NAME, REFERENCE)
         rivals = [name for name in turn["implementation"] if name not in {NAME, REFERENCE, "scratch"}]
         nearest = min((compare(turn, NAME, name) for name in rivals), key=lambda one: one.ratio, default=None)
-        share = "–" if own["ceiling"] is None else f"{own['ceiling'] / own['median']:.0%}"
+        share = "–" if own["share"] is None else f"{own['share']:.0%}"
         rows.append(
             (
                 f"{own['dtype']}, {own['point']}",

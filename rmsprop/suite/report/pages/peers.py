@@ -1,7 +1,6 @@
 """The page of the other packages' RMSProp: what their calls mean, who agrees with whom, NaN, seconds."""
 
-import statistics
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from rmsprop.suite.records.peers import Agreement, Health, PeerFacts, PeersRecord
 from rmsprop.suite.report.inputs import Inputs
@@ -18,7 +17,8 @@ from rmsprop.suite.report.page import (
     note,
     paragraph,
 )
-from rmsprop.suite.words import commit_name, duration, factor, when
+from rmsprop.suite.verdicts.peers import EQUAL, PeersVerdict, judge_peers
+from rmsprop.suite.words import commit_name, digits_in_words, duration, factor, when
 
 PATH = "peers.html"
 FIELDS = {
@@ -34,9 +34,6 @@ FIELDS = {
     "weight_decay": "weight decay",
     "decay_form": "form of it",
 }
-EQUAL = 5.0
-"""Digits of float32 from which two calls are said to agree. Rounding of 20 steps leaves about 6, at times a
-little less; another place of ε or another first state leaves less than 1."""
 
 
 def pages(inputs: Inputs) -> Iterable[Page]:
@@ -50,13 +47,12 @@ def _blocks(record: PeersRecord) -> Iterator[Block]:
     here = [facts for facts in record.peers if not facts.absent]
     names = [facts.name for facts in here]
     dense = [one for one in record.agreements if (one.kind, one.dtype) == ("dense", "float32")]
-    equal = {one.target for one in dense if one.source == "torch" and (one.plain or 0) >= EQUAL}
-    can = {one.target for one in dense if one.source == "torch" and one.arguments is not None}
+    found = judge_peers(record)
     yield headline(
-        f"With the same lr, decay and ε, {len(equal)} of {len(names) - 1} other calls agree with "
+        f"With the same lr, decay and ε, {len(found.agree)} of {found.others} other calls agree with "
         f"torch.optim.RMSprop to {EQUAL:g} digits or more on dense float32 gradients: "
-        f"{', '.join(sorted(equal)) or 'none'}. "
-        f"{len(can)} can express torch's call: {', '.join(sorted(can)) or 'none'}."
+        f"{', '.join(found.agree) or 'none'}. "
+        f"{len(found.express)} can express torch's call: {', '.join(found.express) or 'none'}."
     )
     environment = record.environment
     yield Facts(
@@ -95,7 +91,7 @@ def _blocks(record: PeersRecord) -> Iterator[Block]:
     )
     yield _nan(record)
     yield Heading("Seconds of a step")
-    yield _speed(record)
+    yield _speed(found, record.untimed)
     yield Heading("The book's job")
     yield Table(
         "Final loss with seed 0, 1, 2, and digits of w and b against torch's; float32",
@@ -104,7 +100,7 @@ def _blocks(record: PeersRecord) -> Iterator[Block]:
             (
                 one.peer,
                 ", ".join(f"{loss:.6f}" for loss in one.losses),
-                ", ".join(_digits(value) for value in one.digits),
+                ", ".join(digits_in_words(value) for value in one.digits),
             )
             for one in record.book
         ),
@@ -121,12 +117,6 @@ def _semantics(facts: PeerFacts) -> tuple[str | Cell, ...]:
     return facts.call, facts.version or "absent", *cells
 
 
-def _digits(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return "all bits" if value >= 17 else f"{value:.1f}"
-
-
 def _matrix(caption: str, names: list[str], dense: list[Agreement], *, translated: bool) -> Table:
     found = {
         (one.source, one.target): one.translated if translated else one.plain
@@ -137,7 +127,9 @@ def _matrix(caption: str, names: list[str], dense: list[Agreement], *, translate
         (
             row,
             *(
-                Cell(_digits(found[row, column]), found[row, column]) if (row, column) in found else ""
+                Cell(digits_in_words(found[row, column]), found[row, column])
+                if (row, column) in found
+                else ""
                 for column in names
             ),
         )
@@ -155,7 +147,7 @@ def _by_kind(record: PeersRecord, names: list[str]) -> Table:
     for dtype in dict.fromkeys(one.dtype for one in record.agreements):
         for kind in record.kinds:
             cells = [
-                _digits(found[kind, dtype, name]) if (kind, dtype, name) in found else ""
+                digits_in_words(found[kind, dtype, name]) if (kind, dtype, name) in found else ""
                 for name in names
                 if name != "torch"
             ]
@@ -189,23 +181,21 @@ def _order(one: Health) -> tuple[str, bool, str, str]:
     return one.peer, one.centered, one.dtype, one.kind
 
 
-def _speed(record: PeersRecord) -> Table:
-    by_peer: dict[str, dict[int, float]] = {}
-    for one in record.speed:
-        by_peer.setdefault(one.peer, {})[one.elements] = statistics.median(one.samples)
-    sizes = sorted({one.elements for one in record.speed})
+def _speed(found: PeersVerdict, untimed: Mapping[str, str]) -> Table:
+    sizes = sorted({size for steps in found.steps.values() for size in steps})
     rows = []
-    for name, medians in by_peer.items():
+    for name, steps in found.steps.items():
         cells: list[str | Cell] = []
-        for size in sizes:
-            ratio = medians[size] / by_peer["torch"][size] if "torch" in by_peer else None
-            cells.append(Cell(duration(medians[size]), medians[size]))
-            cells.append("" if ratio is None else factor(ratio))
+        for step in map(steps.get, sizes):
+            cells.append("" if step is None else Cell(duration(step.seconds), step.seconds))
+            cells.append("" if step is None or step.of_torchs is None else factor(step.of_torchs))
         rows.append((name, *cells))
-    rows += [(name, *([why] + [""] * (2 * len(sizes) - 1))) for name, why in record.untimed.items()]
+    rows += [(name, *([why] + [""] * (2 * len(sizes) - 1))) for name, why in untimed.items()]
     columns = [column for size in sizes for column in (f"{size:,} elements", "of torch's")]
     return Table(
-        "Median of samples in turns; float32, one tensor, one thread", ("Package", *columns), tuple(rows)
+        "Median of samples in turns, in one process, so without intervals; float32, one tensor, one thread",
+        ("Package", *columns),
+        tuple(rows),
     )
 
 

@@ -79,9 +79,9 @@ def _step_row(turn: pd.DataFrame, names: list[str]) -> tuple[str | Cell, ...]:
     measured = [row for row in cases.values() if row["status"] == "measured"]
     best = min(measured, key=lambda row: row["median"], default=None)
     limit: str | Cell = "–"
-    if best is not None and best["median"] and best["ceiling"]:
-        share = best["ceiling"] / best["median"]
-        limit = Cell(f"{marked(f'{share:.0%}', best['typical'])} ({best['implementation']})", share)
+    if best is not None and best["share"]:
+        share = marked(f"{best['share']:.0%}", best["typical"])
+        limit = Cell(f"{share} ({best['implementation']})", best["share"])
     cells: list[str | Cell] = []
     for name in names:
         case = cases.get(name)
