@@ -118,7 +118,7 @@ def cases(
 
     `others` are implementations beyond `IMPLEMENTATIONS`: other people's. Each filter, named after an axis,
     keeps the values that it holds (all if it is empty).
-    UserError lists the known values of an unknown one.
+    UserError lists the known values of an unknown one, and names a known one that no case has.
     """
     known: dict[str, tuple[str | float, ...]] = {
         "implementation": tuple(dict.fromkeys((*IMPLEMENTATIONS, *others))),
@@ -143,10 +143,12 @@ def cases(
         if block.compiled or name != "builtin-compiled"
         if _kept(case := Case(name, device, dtype, size, layout, threads, momentum), wanted)
     ]
-    if not listed:
-        asked = "; ".join(
-            f"{axis} {', '.join(map(str, values))}" for axis, values in wanted.items() if values
-        )
+    asked = "; ".join(
+        f"{axis} {', '.join(map(str, missing))}"
+        for axis, values in wanted.items()
+        if (missing := [value for value in values if all(getattr(case, axis) != value for case in listed)])
+    )
+    if asked:
         raise UserError(
             f"profile {profile} has no case with {asked}; loosen a filter, or ask for profile full"
         )

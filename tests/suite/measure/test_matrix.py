@@ -80,6 +80,11 @@ def test_filters_that_leave_nothing_say_which():
         cases("smoke", layout=["gpt2"])
 
 
+def test_one_value_of_a_filter_that_no_case_has_is_named_beside_one_that_some_have():
+    with pytest.raises(UserError, match=r"profile smoke has no case with size 1e3; "):
+        cases("smoke", size=["1e5", "1e3"])
+
+
 @pytest.mark.slow
 def test_the_list_needs_no_torch_and_importing_benchmarks_does_not_start_cuda():
     program = (
