@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shlex
 import statistics
 from collections.abc import Sequence
 from datetime import datetime
@@ -60,6 +61,19 @@ def count(number: int, noun: str) -> str:
 def commit_name(commit: str | None, dirty: bool | None = False) -> str:
     """The first nine characters, and whether there were local changes."""
     return (commit or "an installed wheel")[: 9 if commit else None] + " with local changes" * bool(dirty)
+
+
+def command(name: str, **options: object) -> str:
+    """What to type, such as `rmsprop bench --output runs/results`; an option of several values is repeated.
+
+    Whoever advises a command names the folders of the run that is spoken of: the defaults of most commands
+    are the folders of the published results.
+    """
+    words = ["rmsprop", name]
+    for option, given in options.items():
+        for value in given if isinstance(given, tuple) else (given,):
+            words += [f"--{option}", str(value)]
+    return printable(shlex.join(words))
 
 
 LONGEST_SLUG = 60

@@ -1,9 +1,12 @@
+import shlex
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from rmsprop.suite.words import (
     LONGEST_SLUG,
+    command,
     commit_name,
     count,
     duration,
@@ -52,6 +55,14 @@ def test_a_ratio_keeps_three_digits_noughts_too(ratio, words):
 )
 def test_memory_has_a_unit(number, words):
     assert size_of(number) == with_unit(number, "bytes") == words
+
+
+def test_a_command_can_be_typed_as_it_is_advised():
+    typed = command("bench", profile="smoke", optimizer=("a:A", "b:B"), output=Path("it's mine/results"))
+    assert shlex.split(typed) == [
+        *("rmsprop", "bench", "--profile", "smoke", "--optimizer", "a:A", "--optimizer", "b:B"),
+        *("--output", "it's mine/results"),
+    ]
 
 
 def test_what_is_missing_has_words():

@@ -34,10 +34,11 @@ from rmsprop.suite.measure.matrix import GROUP, PROFILES, SIZES, cases
 from rmsprop.suite.records.files import check_writable
 from rmsprop.suite.report.excerpt import split_readme
 from rmsprop.suite.report.write import check_site
+from rmsprop.suite.words import command
 
 DTYPES = tuple(ITEMSIZE)
 RUN_PROFILES = ("smoke", "regular")
-"""The profiles of the matrix that `rmsprop run` offers."""
+"""The profiles of the matrix that `rmsprop run` offers, each with more cases than the one before."""
 THREADS = ("1", "all")
 EXPORT_FORMATS = ("parquet", "csv", "json")
 
@@ -244,7 +245,7 @@ class ReportOptions:
 
     def __post_init__(self) -> None:
         """Check the folder."""
-        folder_there("--results", self.results, "run `rmsprop run` or `rmsprop reproduce` first")
+        folder_there("--results", self.results, f"run `{command('reproduce', output=self.results)}` first")
 
     def check_here(self) -> None:
         """Refuse a folder that cannot be written, and a README without its markers."""
@@ -268,7 +269,7 @@ class ExportOptions:
     def __post_init__(self) -> None:
         """Check format and folder."""
         one_of("--format", self.form, EXPORT_FORMATS)
-        folder_there("--results", self.results, "run `rmsprop bench` first")
+        folder_there("--results", self.results, f"run `{command('bench', output=self.results)}` first")
 
 
 @dataclass(frozen=True)

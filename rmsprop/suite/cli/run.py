@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -12,7 +12,7 @@ from rich.markup import escape
 from rmsprop.book.airfoil import Airfoil
 from rmsprop.book.claims import claims
 from rmsprop.suite.case import IMPLEMENTATIONS, Case
-from rmsprop.suite.cli.options import RunOptions
+from rmsprop.suite.cli.options import RUN_PROFILES, RunOptions
 from rmsprop.suite.cli.progress import bars
 from rmsprop.suite.cli.rows import load_rows
 from rmsprop.suite.measure.matrix import cases
@@ -26,7 +26,7 @@ from rmsprop.suite.records.store import write_reproduction
 from rmsprop.suite.report.build import BuiltReport, build_report
 from rmsprop.suite.report.inputs import Invocation
 from rmsprop.suite.verdicts import correctness
-from rmsprop.suite.words import count, printable
+from rmsprop.suite.words import command, count, printable
 
 StageProgress = Callable[[str, int, str], None]
 """Called with a stage, what was just finished of it, and what is at work."""
@@ -117,11 +117,24 @@ def _next(options: RunOptions, outcome: RunOutcome) -> str:
     """What the user can do now."""
     page = f"Next: open {options.output / 'index.html'} in a browser."
     if outcome.interrupted:
-        return f"{page} What was not finished is not known yet: `rmsprop run` begins again."
-    more = f"{page} `rmsprop run --profile regular` measures more cases, in a quarter of an hour."
-    if options.optimizer:
-        return more
-    return f"{more} `rmsprop run --optimizer package.module:Class` measures your own optimizer too."
+        return f"{page} What was not finished is not known yet: `{_command(options)}` begins again."
+    said = [page]
+    for longer in RUN_PROFILES[RUN_PROFILES.index(options.profile) + 1 :][:1]:
+        said.append(f"`{_command(options, profile=longer)}` takes longer and measures more cases.")
+    if not options.optimizer:
+        own = _command(options, optimizer="package.module:Class")
+        said.append(f"`{own}` measures your own optimizer too.")
+    return " ".join(said)
+
+
+def _command(options: RunOptions, **changed: str) -> str:
+    """The command as it was given, but for what is changed."""
+    given = {
+        field.name: value
+        for field in fields(options)
+        if (value := changed.get(field.name, getattr(options, field.name))) != field.default
+    }
+    return command("run", **given)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from rmsprop.suite.report.inputs import Inputs, Invocation, read_inputs
 from rmsprop.suite.report.page import drawings_of
 from rmsprop.suite.report.pages import MODULES, overview
 from rmsprop.suite.report.write import write_site
+from rmsprop.suite.words import command
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,10 @@ def build_report(
     """
     if not results.is_dir():
         raise UserError(
-            f"there is no folder {results}; run `rmsprop reproduce` here, or name one with --results"
+            f"there is no folder {results}; run `{command('reproduce', output=results)}`, or name one with "
+            "--results"
         )
-    inputs = read_inputs(results, asv_site=(reports / "asv" / "index.html").is_file(), invocation=invocation)
+    inputs = read_inputs(results, reports, invocation=invocation)
     excerpt = _excerpt(readme, inputs) if readme else None
     paths = write_site(reports, files_of(inputs))
     if readme and excerpt:
@@ -74,7 +76,8 @@ def _excerpt(readme: Path, inputs: Inputs) -> str:
     """The text of `readme` with claims and speed, and a figure of each, between its markers."""
     blocks = overview.excerpt(inputs)
     if not blocks:
-        raise UserError(f"{readme} is left as it is: there is no record to show; run `rmsprop reproduce`")
+        made_by = command("reproduce", output=inputs.results)
+        raise UserError(f"{readme} is left as it is: there is no record to show; run `{made_by}`")
     before, after = split_readme(readme)
     text = markdown.render(blocks, figures="reports/figures")
     return f"{before}\n\n{text}{after}"

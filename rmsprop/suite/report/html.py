@@ -95,9 +95,7 @@ def _block(block: Block) -> Markup:  # noqa: PLR0911 (one for each kind of block
 def _table(table: Table) -> Markup:
     left_out = Markup()
     if table.left_out:
-        left_out = Markup(
-            " ({:,} further rows are left out here; <code>rmsprop export</code> has all)"
-        ).format(table.left_out)
+        left_out = Markup(" ({:,} further rows are left out here)").format(table.left_out)
     heads = Markup().join(
         Markup('<th scope="col">{}</th>').format(_breakable(column)) for column in table.columns
     )

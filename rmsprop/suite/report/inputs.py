@@ -44,8 +44,8 @@ class Inputs:
 
     Attributes
     ----------
-    results
-        The folder itself, for names relative to it.
+    results, pages
+        The folders of the records, for names relative to it, and of the pages.
     reproductions, gates
         Records with their verdicts, the oldest first. Of a record of the whole chapter, section 7.6.
     chapters
@@ -73,6 +73,7 @@ class Inputs:
     """
 
     results: Path
+    pages: Path
     reproductions: tuple[Judgement, ...]
     frame: pd.DataFrame
     gates: tuple[JudgedRun, ...]
@@ -103,7 +104,9 @@ class Inputs:
         return anything and not of_book and (theirs or not ours.any())
 
 
-def read_inputs(results: Path, *, asv_site: bool = False, invocation: Invocation | None = None) -> Inputs:
+def read_inputs(
+    results: Path, pages: Path = Path("reports"), *, invocation: Invocation | None = None
+) -> Inputs:
     """Everything below `results`. No checkout is asked: the same records give the same inputs."""
     found_here, unread = read_folder(results / "reproduction", lambda path: (path, read_reproduction(path)))
     found_here.sort(key=lambda one: one[1].environment.started)
@@ -122,6 +125,7 @@ def read_inputs(results: Path, *, asv_site: bool = False, invocation: Invocation
     compared = tuple(one for one in found.series if len(one.commits) > 1 or one.long_enough)
     return Inputs(
         results=results,
+        pages=pages,
         reproductions=tuple(one for _, one in judged),
         chapters=tuple(judge(record) for _, record in found_here if record.section == CHAPTER),
         frame=frame,
@@ -133,7 +137,7 @@ def read_inputs(results: Path, *, asv_site: bool = False, invocation: Invocation
         peers=tuple(peers),
         sweeps=tuple(sweeps),
         commit_url=commit_url(results),
-        asv_site=asv_site,
+        asv_site=(pages / "asv" / "index.html").is_file(),
         invocation=invocation,
         reproduced=reproduced,
     )

@@ -78,7 +78,7 @@ def _table(table: Table) -> str:
     shown += [[_cell(cell) for cell in row] for row in table.rows[:_ROWS]]
     lines = [f"**{_text(table.caption)}**", "", *(f"| {' | '.join(row)} |" for row in shown)]
     if left_out := table.left_out + len(table.rows[_ROWS:]):
-        lines += ["", f"{left_out:,} further rows are left out here; `rmsprop export` has all."]
+        lines += ["", f"{left_out:,} further rows are left out here."]
     return "\n".join(lines)
 
 

@@ -203,7 +203,7 @@ class Table:
     rows
         Each as long as `columns`.
     left_out
-        Rows that there were beyond these; `rmsprop export` has them all.
+        How many rows there were beyond these.
     """
 
     caption: str

@@ -10,6 +10,7 @@ import sys
 from contextlib import redirect_stdout
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ import typer
 from rmsprop.book.airfoil import load_airfoil
 from rmsprop.suite.case import Case
 from rmsprop.suite.cli import run as runner
-from rmsprop.suite.cli.options import RunOptions
+from rmsprop.suite.cli.options import RUN_PROFILES, RunOptions
 from rmsprop.suite.cli.run import Plan, RunOutcome, carry_out, plan_of
 from rmsprop.suite.measure.capture import capture_environment
 from rmsprop.suite.measure.session import Effort
@@ -203,11 +204,32 @@ def test_an_implementation_of_ours_is_named_where_it_fails_and_only_there(make_e
     ]
 
 
+def advised(interrupted=False, **options):
+    """The commands that a run ends with, each with the options that it had."""
+    outcome = RunOutcome(report=None, good=True, interrupted=interrupted, remarks=())
+    return re.findall("`(.*?)`", runner._next(RunOptions(**options), outcome))
+
+
 @pytest.mark.parametrize("optimizer", [(), ("tests.authors:Right",)])
 def test_the_tip_to_measure_ones_own_optimizer_is_for_those_who_did_not(optimizer):
-    outcome = RunOutcome(report=None, good=True, interrupted=False, remarks=())
-    said = runner._next(RunOptions(optimizer=optimizer), outcome)
-    assert ("--optimizer" in said) == (not optimizer)
+    own = "rmsprop run --optimizer package.module:Class"
+    assert (own in advised(optimizer=optimizer)) == (not optimizer)
+
+
+@pytest.mark.parametrize(("profile", "longer"), [*pairwise(RUN_PROFILES), (RUN_PROFILES[-1], None)])
+def test_the_tip_names_the_next_profile_and_nothing_after_the_longest(profile, longer):
+    named = advised(profile=profile, optimizer=("tests.authors:Right",))
+    expected = f"rmsprop run --profile {longer} --optimizer tests.authors:Right"
+    assert named == ([expected] if longer else [])
+
+
+def test_what_a_run_advises_keeps_its_folders_and_rows():
+    given = {"data": "surrogate", "results": Path("my runs/results"), "output": Path("pages")}
+    options = "--data surrogate --results 'my runs/results' --output pages"
+    assert advised(interrupted=True, **given) == [f"rmsprop run {options}"]
+    longer, own = advised(**given)
+    assert longer == f"rmsprop run --profile regular {options}"
+    assert own == f"rmsprop run {options} --optimizer package.module:Class"
 
 
 OF_COMMITTED = ("777 ms", "11.1 ms", "70.0×", "c0ffc0ff")
@@ -283,9 +305,11 @@ def test_older_records_beside_those_of_a_run_stand_apart_with_machine_commit_and
 def test_in_a_checkout_the_plan_has_the_profiles_cases(monkeypatch):
     monkeypatch.chdir(CHECKOUT)
     monkeypatch.syspath_prepend(str(CHECKOUT))
-    smoke, regular = plan_of("smoke"), plan_of("regular")
-    assert 0 < len(smoke.cases) < len(regular.cases)
-    assert (smoke.stages["cases"], regular.seeds) == (len(smoke.cases), 10_000)
+    plans = [plan_of(profile) for profile in RUN_PROFILES]
+    numbers = [len(plan.cases) for plan in plans]
+    assert numbers[0] > 0
+    assert all(fewer < more for fewer, more in pairwise(numbers))
+    assert (plans[0].stages["cases"], plans[-1].seeds) == (numbers[0], 10_000)
 
 
 @pytest.mark.slow

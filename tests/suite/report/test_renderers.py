@@ -87,7 +87,7 @@ its caption
 | a | 2 ms |
 | b | – |
 
-1 further rows are left out here; `rmsprop export` has all.
+1 further rows are left out here.
 
 """
     )

@@ -31,7 +31,7 @@ from rmsprop.suite.report.page import (
 from rmsprop.suite.report.pages.history_tables import alerts_table, groups_table
 from rmsprop.suite.verdicts.looks import SHORTEST
 from rmsprop.suite.verdicts.speed import in_order
-from rmsprop.suite.words import count, slug, with_unit
+from rmsprop.suite.words import command, count, slug, with_unit
 
 PATH = "history.html"
 _FIGURES = 24
@@ -99,7 +99,7 @@ def _blocks(inputs: Inputs) -> Iterator[Block]:
         yield groups_table(inputs, _GROUPS_LISTED)
         yield alerts_table(inputs, _ALERTS_LISTED, path="")
         yield note(
-            Code("rmsprop alerts"),
+            Code(command("alerts", results=inputs.results)),
             " prints them so, too. It asks the checkout for the order of commits; here, dates tell it.",
         )
     yield Heading("Cases over commits")

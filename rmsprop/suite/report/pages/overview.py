@@ -14,7 +14,6 @@ from rmsprop.suite.report.page import (
     RATIO_MARK,
     Block,
     Cell,
-    Code,
     Detail,
     Figures,
     Heading,
@@ -51,7 +50,7 @@ from rmsprop.suite.verdicts.ratios import LEAST_PROCESSES
 from rmsprop.suite.verdicts.reproduction import Judgement
 from rmsprop.suite.verdicts.speed import Run, first_of, measured_steps
 from rmsprop.suite.verdicts.turns import compare, row_of
-from rmsprop.suite.words import count, duration, factor, when
+from rmsprop.suite.words import command, count, duration, factor, when
 
 TITLE = "RMSProp: does the book hold, and how fast is a step?"
 _TITLE_ELSEWHERE = "Benchmarks: is anything slower than it was?"
@@ -85,7 +84,8 @@ def sentences(inputs: Inputs) -> tuple[str, ...]:
     if inputs.elsewhere:
         return (*author.answers(inputs.runs), *((fast,) if found else ()), changed)
     best = _reproduction(inputs)
-    holds = "No reproduction is on record. The command rmsprop reproduce makes one."
+    to_make = command("reproduce", output=inputs.results)
+    holds = f"No reproduction is on record. The command {to_make} makes one."
     if inputs.invocation:
         holds = "This run did not reproduce the section."
     return (
@@ -150,7 +150,7 @@ def _book(inputs: Inputs) -> Iterator[Block]:
     best = _reproduction(inputs) or reproduction.shown(inputs.reproductions)
     if best is None:
         yield paragraph("Nothing says so yet.")
-        yield reproduction.TO_REPRODUCE
+        yield reproduction.to_show(inputs, "reproduce")
         return
     if best is not _reproduction(inputs):
         yield warning("This run did not reproduce the section. What follows was recorded before.")
@@ -164,13 +164,8 @@ def _speed(inputs: Inputs) -> Iterator[Block]:
     yield Heading("How fast is each implementation?")
     tables = list(_speed_tables(inputs))
     if not tables and not inputs.runs.runs:
-        yield paragraph(
-            "Nothing was measured yet. In a checkout, run ",
-            Code("rmsprop bench --profile smoke"),
-            ", which takes one or two minutes, then ",
-            Code("rmsprop report"),
-            " again.",
-        )
+        yield paragraph("Nothing was measured yet.")
+        yield reproduction.to_show(inputs, "bench", profile="smoke")
         return
     yield from tables
     if tables:
@@ -196,7 +191,7 @@ def _changes(inputs: Inputs) -> Iterator[Block]:
     elif inputs.history.series:
         yield paragraph(f"{history.changed(inputs)}.")
     else:
-        yield paragraph(f"{history.changed(inputs)}. ", Code("asv run"), " makes one.")
+        yield paragraph(f"{history.changed(inputs)}. A case has one when two commits were measured.")
     if inputs.history.series:
         yield paragraph(Link("History", history.PATH), " has each series, of all runs on record.")
 
@@ -264,8 +259,8 @@ def _fast(inputs: Inputs, found: Headline | None) -> str:
         if inputs.invocation:
             return "This run measured no step."
         return (
-            "No run of rmsprop bench is on record, which alone measures in turns. In a checkout, the command "
-            "rmsprop bench --profile smoke makes one."
+            "No run of rmsprop bench is on record, which alone measures in turns. The command "
+            f"{command('bench', profile='smoke', output=inputs.results)} makes one."
         )
     point = max(found.points, key=lambda rows: (rows["layout"].iloc[0] == "single", rows["elements"].iloc[0]))
     best = first_of(point, "median")

@@ -49,7 +49,7 @@ from rmsprop.suite.verdicts.speed import (
     last_of,
     measured_steps,
 )
-from rmsprop.suite.words import count, slug
+from rmsprop.suite.words import command, count, slug
 
 WHAT_IS_REFERENCE = (
     f"{REFERENCE} is torch.optim.RMSprop as people use it on a CPU; on a GPU torch’s default is "
@@ -169,7 +169,7 @@ def pages(inputs: Inputs) -> Iterable[Page]:
     selection = paragraph(
         "For each case on each machine the page shows the newest row. A row of a table holds what one run "
         "measured in turns, and each ratio is taken within such a row alone. ",
-        Code("rmsprop export"),
+        Code(command("export", results=inputs.results)),
         " gives every row.",
     )
     blocks.append(Detail((Heading("Where the rows come from"), sources, selection)))

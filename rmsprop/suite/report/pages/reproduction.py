@@ -14,6 +14,7 @@ from rmsprop.suite.report.page import (
     Heading,
     Link,
     Page,
+    Paragraph,
     Table,
     capped,
     headline,
@@ -28,7 +29,7 @@ from rmsprop.suite.report.pages.reproduction_jobs import blocks_of, jobs_table
 from rmsprop.suite.report.pages.reproduction_seconds import ensemble_speed, seconds_and_counts
 from rmsprop.suite.verdicts.reproduction import Judgement
 from rmsprop.suite.verdicts.seconds import COMPARED
-from rmsprop.suite.words import count, when
+from rmsprop.suite.words import command, count, when
 
 PATH = "reproduction.html"
 BOOK = "https://github.com/ShusenTang/Dive-into-DL-PyTorch/blob/master/docs/chapter07_optimization/7.6_rmsprop.md"
@@ -50,7 +51,10 @@ def pages(inputs: Inputs) -> Iterable[Page]:
         return
     blocks: list[Block] = []
     if best is None:
-        blocks += [headline("There is no record of the reproduction to show yet."), TO_REPRODUCE]
+        blocks += [
+            headline("There is no record of the reproduction to show yet."),
+            to_show(inputs, "reproduce"),
+        ]
     else:
         blocks += _evidence(best, [one.record for one in inputs.reproductions])
     if jobs.rows:
@@ -62,13 +66,15 @@ def pages(inputs: Inputs) -> Iterable[Page]:
     yield Page(PATH, "Reproduction: does section 7.6 still hold?", tuple(blocks), nav="Reproduction")
 
 
-TO_REPRODUCE = paragraph(
-    "Run ",
-    Code("rmsprop reproduce"),
-    ", which takes under a minute, then ",
-    Code("rmsprop report"),
-    " again.",
-)
+def to_show(inputs: Inputs, measuring: str, **options: str) -> Paragraph:
+    """What to run, so that these pages get what they lack."""
+    return paragraph(
+        "Run ",
+        Code(command(measuring, **options, output=inputs.results)),
+        ", then ",
+        Code(command("report", results=inputs.results, output=inputs.pages)),
+        ".",
+    )
 
 
 def shown(reproductions: Sequence[Judgement]) -> Judgement | None:
