@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -36,6 +37,30 @@ class WrongResultError(Exception):
     """The first steps are wrong; the message names the worst element, what was found and what expected."""
 
 
+@dataclass(frozen=True)
+class _Steps:
+    """The steps that are checked: from which parameters, by which gradients of each step, and how."""
+
+    initial: Sequence[Tensor]
+    sets: Sequence[Sequence[Tensor]]
+    hyperparameters: dict[str, float]
+
+    def error(self, found: Tensor, right: Tensor) -> Tensor:
+        """Of each element, as the tolerances are told; infinite where it is no number."""
+        move = _largest_move(**self.hyperparameters)
+        return ((found - right).abs() / (right.abs() + move)).nan_to_num(nan=torch.inf)
+
+    def distance(self, found: Sequence[Tensor], right: Sequence[Tensor]) -> float:
+        """The largest error."""
+        return max(float(self.error(a, b).max()) for a, b in zip(found, right, strict=True))
+
+    def formula(self, index: int, start: int, where: torch.device, *, inside: bool) -> Tensor:
+        """What our formula gives for a part of a tensor."""
+        gradients = [_part(one[index], start, where) for one in self.sets]
+        before = _part(self.initial[index], start, where)
+        return _formula(before, gradients, inside=inside, **self.hyperparameters)
+
+
 def check_unchanged(found: Sequence[Tensor], initial: Sequence[Tensor]) -> None:
     """WrongResultError if a parameter has another shape or dtype than it had initially."""
     for index, (now, before) in enumerate(zip(found, initial, strict=True)):
@@ -54,65 +79,65 @@ def check(
     """Compare the parameters `found` after `STEPS` steps with what float64 gives from `initial`.
 
     Step i took set i of the gradients, modulo their number. WrongResultError if an element is off or not
-    finite, or if no parameter has moved. By the author's formula, an optimizer that is wrong is told from one
-    that amplifies rounding: the second equals the formula in float64, and rounding alone moves these steps as
-    far (`_by_rounding`). The answer says what a reader of the times must know of the check; None where our
-    own formula held.
+    finite, or if no parameter has moved. Somebody's optimizer, held against the author's formula or else
+    against itself, may be wrong in this dtype, or amplify rounding: of the second, rounding alone moves the
+    steps in float64 as far (`_by_rounding`). The answer says what a reader of the times must know of the
+    check; None where our own formula held.
     """
     sets = [gradients[step % len(gradients)] for step in range(STEPS)]
+    steps = _Steps(initial, sets, hyperparameters)
     inside = implementation.eps_inside_sqrt
     if all(torch.equal(now.detach().cpu(), before) for now, before in zip(found, initial, strict=True)):
         raise WrongResultError(f"no parameter has moved after {STEPS} steps")
     itself = author = None
     if inside is None:
-        itself = _run_itself(implementation, initial, sets, hyperparameters)
-        author = _author(implementation, itself, initial, sets, hyperparameters)
-    off, worst = _worst(found, author or itself, initial, sets, inside, hyperparameters)
+        itself = _run_itself(implementation, steps)
+        author = _author(implementation, itself, steps)
+    right = author or itself
+    off, worst = _worst(found, right, steps, inside)
     dtype = str(initial[0].dtype).removeprefix("torch.")
     tolerance = EXACT if author is not None and dtype == "float64" else TOLERANCE[dtype]
     ill = ""
     if off > tolerance:
         said = f"{worst} after {STEPS} steps"
-        if author is None or itself is None:
-            if itself is not None:
-                said += ", as it gives itself in float64: wrong in this dtype, or it amplifies rounding"
+        if right is None or itself is None:
             raise WrongResultError(f"{said} (relative error {off:.1e}, at most {tolerance:g} allowed)")
-        rounding = _by_rounding(implementation, author, initial, sets, hyperparameters)
+        rounding = _by_rounding(implementation, right, steps)
         if not math.isfinite(off) or off > ROUNDINGS * rounding:
             said += f"; off by {off:.1e}, and rounding moves it by {rounding:.1e}"
-            raise WrongResultError(f"right in float64, wrong in {dtype}: {said}")
-        ill = f": {ILL}, right in float64 and off by {off:.1e} in this dtype, as far as rounding moves it"
+            if author:
+                raise WrongResultError(f"right in float64, wrong in {dtype}: {said}")
+            unseen = "or it amplifies rounding within an operation"
+            raise WrongResultError(f"wrong in {dtype} by its own steps in float64, {unseen}: {said}")
+        known = "right in float64 and " if author else ""
+        ill = f": {ILL}, {known}off by {off:.1e} in this dtype, as far as rounding moves it"
     if inside is not None:
         return None
     if author is not None:
         return BY_AUTHOR + ill
-    return f"{BY_ITSELF}, {_compared(itself, initial, sets, hyperparameters)}" if itself else BY_SHAPE
+    return f"{BY_ITSELF}, {_compared(itself, steps)}{ill}" if itself else BY_SHAPE
 
 
 def _worst(
     found: Sequence[Tensor],
     right: Sequence[Tensor] | None,
-    initial: Sequence[Tensor],
-    sets: Sequence[Sequence[Tensor]],
+    steps: _Steps,
     inside: bool | None,
-    hyperparameters: dict[str, float],
 ) -> tuple[float, str]:
     """The largest error, and the element that has it: held against `right`, or else against our formula."""
     # Where the tensors are, if there is float64: a GPU compares a hundred million elements in no time.
     where = found[0].device if found[0].is_cuda else torch.device("cpu")
-    move = _largest_move(**hyperparameters)
     worst = (0.0, "")
-    for index, (now, before) in enumerate(zip(found, initial, strict=True)):
+    for index, now in enumerate(found):
         for start in range(0, now.numel(), CHUNK):
             values = _part(now, start, where)
             if right is not None:
                 expected = _part(right[index], start, where)
             elif inside is not None:
-                parts = [_part(gradients[index], start, where) for gradients in sets]
-                expected = _formula(_part(before, start, where), parts, inside=inside, **hyperparameters)
+                expected = steps.formula(index, start, where, inside=inside)
             else:
                 expected = values  # only what is not finite differs from itself
-            error = ((values - expected).abs() / (expected.abs() + move)).nan_to_num(nan=torch.inf)
+            error = steps.error(values, expected)
             at = int(error.argmax())
             if error[at] > worst[0]:
                 place = [int(i) for i in torch.unravel_index(torch.tensor(start + at), now.shape)]
@@ -126,65 +151,44 @@ def _worst(
     return worst
 
 
-def _by_rounding(
-    implementation: Any,
-    right: Sequence[Tensor],
-    initial: Sequence[Tensor],
-    sets: Sequence[Sequence[Tensor]],
-    hyperparameters: dict[str, float],
-) -> float:
+def _by_rounding(implementation: Any, right: Sequence[Tensor], steps: _Steps) -> float:
     """How far the steps in float64 move if each result is rounded to the measured dtype, as errors are told.
 
-    The farther of the optimizer's own steps and those of the author's formula, whose operations are seen
-    where the optimizer is one kernel. 0 where neither gives finite numbers.
+    The farther of the optimizer's own steps and those of the author's formula, if there is one, whose
+    operations are seen where the optimizer is one kernel. 0 where neither gives finite numbers.
     """
     rounded: list[list[Tensor] | None] = []
-    with suppress(Exception), Rounding(initial[0].dtype):  # neither raised without it
-        rounded.append(_run_itself(implementation, initial, sets, hyperparameters))
-        rounded.append(_run_formula(implementation.formula, initial, sets, hyperparameters))
-    moved = (_distance(params, right, hyperparameters) for params in rounded if params is not None)
+    with suppress(Exception), Rounding(steps.initial[0].dtype):  # neither raised without it
+        rounded.append(_run_itself(implementation, steps))
+        rounded.append(_run_formula(implementation, steps))
+    moved = (steps.distance(params, right) for params in rounded if params is not None)
     return max((one for one in moved if math.isfinite(one)), default=0.0)
 
 
-def _compared(
-    itself: Sequence[Tensor],
-    initial: Sequence[Tensor],
-    sets: Sequence[Sequence[Tensor]],
-    hyperparameters: dict[str, float],
-) -> str:
+def _compared(itself: Sequence[Tensor], steps: _Steps) -> str:
     """Whether the steps that an unknown optimizer takes in float64 equal one of RMSProp's two formulas.
 
     A few steps with one set of hyperparameters say nothing of others, and the answer names them.
     """
-    move = _largest_move(**hyperparameters)
     errors = {"torch.optim.RMSprop": 0.0, "the book's RMSProp (ε inside the root)": 0.0}
     cpu = torch.device("cpu")
-    for index, (now, before) in enumerate(zip(itself, initial, strict=True)):
+    for index, now in enumerate(itself):
         for start in range(0, now.numel(), CHUNK):
-            gradients = [_part(one[index], start, cpu) for one in sets]
             for inside, name in enumerate(errors):
-                right = _formula(_part(before, start, cpu), gradients, inside=bool(inside), **hyperparameters)
-                error = (_part(now, start, cpu) - right).abs() / (right.abs() + move)
+                right = steps.formula(index, start, cpu, inside=bool(inside))
+                error = steps.error(_part(now, start, cpu), right)
                 errors[name] = max(errors[name], float(error.max()))
-    given = ", ".join(f"{name} {value:g}" for name, value in hyperparameters.items())
+    given = ", ".join(f"{name} {value:g}" for name, value in steps.hyperparameters.items())
     nearest = min(errors, key=errors.__getitem__)
     if errors[nearest] <= EXACT:
         return f"but its first {STEPS} steps equal those of {nearest} with {given}"
     return f"and its first {STEPS} steps differ from those of {' and of '.join(errors)} with {given}"
 
 
-def _author(
-    implementation: Any,
-    itself: Sequence[Tensor] | None,
-    initial: Sequence[Tensor],
-    sets: Sequence[Sequence[Tensor]],
-    hyperparameters: dict[str, float],
-) -> list[Tensor] | None:
+def _author(implementation: Any, itself: Sequence[Tensor] | None, steps: _Steps) -> list[Tensor] | None:
     """What the author's formula gives in float64, if there is one; WrongResultError if `itself` differs."""
-    if implementation.formula is None:
-        return None
-    params = _run_formula(implementation.formula, initial, sets, hyperparameters)
-    if itself is not None and (error := _distance(itself, params, hyperparameters)) > EXACT:
+    params = _run_formula(implementation, steps)
+    if params and itself and (error := steps.distance(itself, params)) > EXACT:
         raise WrongResultError(
             f"wrong also in float64, by the author's reference_step: relative error {error:.1e} after "
             f"{STEPS} steps, at most {EXACT:g} allowed"
@@ -192,26 +196,15 @@ def _author(
     return params
 
 
-def _run_formula(
-    formula: Any,
-    initial: Sequence[Tensor],
-    sets: Sequence[Sequence[Tensor]],
-    hyperparameters: dict[str, float],
-) -> list[Tensor]:
-    params = _in_float64(initial)
+def _run_formula(implementation: Any, steps: _Steps) -> list[Tensor] | None:
+    """The parameters that the author's formula gives in float64, if there is one."""
+    if implementation.formula is None:
+        return None
+    params = _in_float64(steps.initial)
     state: dict[str, Any] = {}
-    for gradients in sets:
-        formula(params, _in_float64(gradients), state, **hyperparameters)
+    for gradients in steps.sets:
+        implementation.formula(params, _in_float64(gradients), state, **steps.hyperparameters)
     return params
-
-
-def _distance(found: Sequence[Tensor], right: Sequence[Tensor], hyperparameters: dict[str, float]) -> float:
-    """The largest error, relative to what the tolerances are relative to."""
-    move = _largest_move(**hyperparameters)
-    return max(
-        float(((a - b).abs() / (b.abs() + move)).nan_to_num(nan=torch.inf).max())
-        for a, b in zip(found, right, strict=True)
-    )
 
 
 def _part(tensor: Tensor, start: int, where: torch.device) -> Tensor:
@@ -243,23 +236,19 @@ def _largest_move(*, lr: float, alpha: float, momentum: float = 0.0, **_eps: flo
     return lr * moves / math.sqrt(1 - alpha)
 
 
-def _run_itself(
-    implementation: Any,
-    initial: Sequence[Tensor],
-    sets: Sequence[Sequence[Tensor]],
-    hyperparameters: dict[str, float],
-) -> list[Tensor] | None:
+def _run_itself(implementation: Any, steps: _Steps) -> list[Tensor] | None:
     """The parameters that the implementation itself gives in float64 on the CPU, if it can."""
-    params = [nn.Parameter(p) for p in _in_float64(initial)]
+    params = [nn.Parameter(p) for p in _in_float64(steps.initial)]
     try:
-        optimizer = implementation.make(list(params), **hyperparameters)
-        for gradients in sets:
+        optimizer = implementation.make(list(params), **steps.hyperparameters)
+        for gradients in steps.sets:
             for p, g in zip(params, _in_float64(gradients), strict=True):
                 p.grad = g
             optimizer.step()
     except Exception:  # what it raises for its own case is told there
         return None
-    same = all(p.shape == q.shape and bool(p.isfinite().all()) for p, q in zip(params, initial, strict=True))
+    pairs = zip(params, steps.initial, strict=True)
+    same = all(p.shape == q.shape and bool(p.isfinite().all()) for p, q in pairs)
     return [p.detach() for p in params] if same else None
 
 

@@ -13,7 +13,7 @@ MEANINGS: dict[Answer, str] = {
     "wrong": "is wrong",
     "failed": "raises an error",
     "ill-conditioned": "equals its formula in float64, and amplifies rounding",
-    "not known": "agrees with itself in float64, and whether its formula is right is not known",
+    "not known": "shows no error, and whether its formula is right is not known",
     "right": "equals its formula",
     "skipped": "did not run",
 }
@@ -29,8 +29,8 @@ class Check:
     answer
         right: it equals a formula in this dtype. ill-conditioned: it equals the author's formula in float64
         alone, and rounding explains the rest. not known: no formula is known, and the optimizer equals itself
-        in float64. wrong: it differs from its formula or from itself, is not finite, or moves nothing.
-        failed: it raised. skipped: it did not run.
+        in float64, as far as rounding lets it, or has no float64. wrong: it differs from its formula or from
+        itself, is not finite, or moves nothing. failed: it raised. skipped: it did not run.
     why
         What it was held against; of a case without a time, the reason.
     """

@@ -11,7 +11,7 @@ from rmsprop.suite.case import Case
 from rmsprop.suite.measure.registry import load_optimizer
 from rmsprop.suite.measure.rounding import Rounding
 from rmsprop.suite.measure.workload import CaseFailedError, Workload
-from rmsprop.suite.words import BY_AUTHOR
+from rmsprop.suite.words import BY_AUTHOR, BY_ITSELF
 from tests import authors
 
 CASE = Case("theirs", "cpu", "float32", "1e5", "single", 1)
@@ -67,6 +67,11 @@ def off_in(dtype, by, base=authors.Right):
     return Off
 
 
+def unknown(found):
+    """The same optimizer, whose author gives no formula."""
+    return type(found.__name__, (found,), {"reference_step": None})
+
+
 @pytest.fixture
 def checked(monkeypatch):
     """What is said of an optimizer's check."""
@@ -83,6 +88,38 @@ def checked(monkeypatch):
 @pytest.mark.parametrize("found", [authors.IllConditioned, Shifted])
 def test_what_amplifies_rounding_is_ill_conditioned(checked, found, dtype):
     assert checked(found, dtype).startswith(f"{BY_AUTHOR}: ill-conditioned, right in float64 and off by")
+
+
+@pytest.mark.parametrize("dtype", NARROW)
+@pytest.mark.parametrize("found", [authors.IllConditioned, Shifted])
+def test_without_a_formula_what_amplifies_rounding_is_told_by_its_own_steps_in_float64(checked, found, dtype):
+    said = checked(unknown(found), dtype)
+    assert said.startswith(f"{BY_ITSELF}, but its first 3 steps equal those of torch.optim.RMSprop")
+    assert ": ill-conditioned, off by " in said
+
+
+@pytest.mark.parametrize(
+    ("dtype", "by"), [("float32", 1e-3), ("bfloat16", 0.3), ("float16", 0.3), ("float32", -2)]
+)
+@pytest.mark.parametrize("base", [authors.Right, authors.Doubled])
+def test_without_a_formula_what_is_off_in_one_dtype_is_wrong_there_and_in_no_other(checked, base, dtype, by):
+    found = unknown(off_in(dtype, by, base))
+    with pytest.raises(CaseFailedError, match=f"wrong in {dtype} by its own steps in float64") as failed:
+        checked(found, dtype)
+    assert "and rounding moves it by" in str(failed.value)
+    for other in {"float64", *NARROW} - {dtype}:
+        assert checked(found, other).startswith(BY_ITSELF)
+        assert "ill-conditioned" not in checked(found, other)
+
+
+def test_without_a_formula_what_amplifies_rounding_and_is_off_by_far_more_is_wrong(checked):
+    with pytest.raises(CaseFailedError, match="wrong in float32 by its own steps in float64"):
+        checked(unknown(off_in("float32", -2, Shifted)))
+
+
+def test_without_a_formula_nobody_sees_the_rounding_within_a_kernel_and_the_reason_says_so(checked):
+    with pytest.raises(CaseFailedError, match="or it amplifies rounding within an operation"):
+        checked(unknown(Opaque))
 
 
 def test_a_kernel_of_ones_own_is_ill_conditioned_where_its_formula_is(checked):
