@@ -37,15 +37,17 @@ def run(options: BenchOptions) -> None:
         return
     check_present(options.device)
     check_writable(options.output)
-    with bench_progress(len(chosen)) as progress:
+    effort = EFFORTS[options.profile]
+    with bench_progress(len(chosen) * effort.processes) as progress:
         try:
             done = bench(
                 chosen,
                 options.output,
-                EFFORTS[options.profile],
+                effort,
                 profile=options.profile,
                 again=options.again,
-                progress=progress.update,
+                progress=progress.keep,
+                count=progress.count,
             )
             if done.continued:
                 typer.echo(f"went on with the run {done.folder.name}, which was interrupted", err=True)
@@ -74,7 +76,7 @@ def _list(cases: list[Case], optimizers: Sequence[str]) -> None:
 
 @dataclass
 class BenchProgress:
-    """A bar over cases; keeps the records, also when it is interrupted.
+    """A bar over the measurements, of each case in each of its processes; keeps the records.
 
     Attributes
     ----------
@@ -91,20 +93,23 @@ class BenchProgress:
     records: list[BenchRecord] = field(default_factory=list)
     interrupted: bool = False
 
-    def update(self, case: Case, record: BenchRecord | None) -> None:
-        """Show the case at work, or count the one that ended."""
+    def keep(self, case: Case, record: BenchRecord | None) -> None:
+        """Keep the record of a case that ended, or show that the first case of a point is at work."""
         if record is None:
-            self.bars.update(self.task, description=escape(case.id))
+            self.count(case, 0)
         else:
             self.records.append(record)
-            self.bars.advance(self.task)
+
+    def count(self, case: Case, ended: int) -> None:
+        """Show the case at work, and count measurements that ended."""
+        self.bars.update(self.task, description=escape(f"measurements: {case.id}"), advance=ended)
 
 
 @contextmanager
-def bench_progress(cases: int) -> Iterator[BenchProgress]:
-    """A bar over the cases, with the one at work and the time that remains."""
+def bench_progress(measurements: int) -> Iterator[BenchProgress]:
+    """A bar over the measurements, with the case at work and the time that remains."""
     with bars() as shown:
-        yield BenchProgress(shown, shown.add_task("cases", total=cases))
+        yield BenchProgress(shown, shown.add_task("measurements", total=measurements))
 
 
 def show_bench(records: list[BenchRecord], results: Path) -> None:

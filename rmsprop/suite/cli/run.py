@@ -60,7 +60,7 @@ class Plan:
         return {
             "sequential runs": self.runs,
             "seeds": 2 * self.seeds,
-            "cases": len(self.cases),
+            "measurements": len(self.cases) * EFFORTS[self.profile].processes,
             "report": 1,
         }
 
@@ -216,6 +216,14 @@ def _bench(plan: Plan, results: Path, progress: StageProgress, measured: list[Be
     def show(case: Case, record: BenchRecord | None) -> None:
         if record is not None:
             measured.append(record)
-        progress("cases", 0 if record is None else 1, case.id)
+        progress("measurements", 0, case.id)
 
-    bench(plan.cases, results, EFFORTS[plan.profile], profile=plan.profile, again=True, progress=show)
+    bench(
+        plan.cases,
+        results,
+        EFFORTS[plan.profile],
+        profile=plan.profile,
+        again=True,
+        progress=show,
+        count=lambda case, ended: progress("measurements", ended, case.id),
+    )

@@ -58,6 +58,22 @@ class PointTask:
 
 
 @dataclass(frozen=True)
+class Doing:
+    """What a process tells before a case is given control.
+
+    Attributes
+    ----------
+    number
+        Of the case in the task; -1 for the five passes.
+    ended
+        So many of the task's cases, from the first on, have nothing more to do in this process.
+    """
+
+    number: int
+    ended: int
+
+
+@dataclass(frozen=True)
 class Part:
     """What one process measured of one case.
 
@@ -107,15 +123,20 @@ class Parts:
     rounds: int
 
 
-def measure_point(task: PointTask, at: Callable[[int], None] = lambda number: None) -> Parts:
+def measure_point(task: PointTask, at: Callable[[Doing], None] = lambda doing: None) -> Parts:
     """Each case timed, or skipped or failed with its reason; what it raises is its own failure.
 
     The first process of a point checks each case before it times it: to check 25 million elements takes as
-    long as their samples. `at` is called with the number of a case before the case is given control.
+    long as their samples. `at` is called before a case is given control.
     """
     first = task.rounds is None
-    runs = [_Run(case, number, at, first) for number, case in enumerate(task.cases)]
-    passes = _Run(task.cases[0], -1, at, first, five_passes)
+    ended = 0
+
+    def control(number: int) -> None:
+        at(Doing(number, ended))
+
+    runs = [_Run(case, number, control, first) for number, case in enumerate(task.cases)]
+    passes = _Run(task.cases[0], -1, control, first, five_passes)
     with ExitStack() as workloads:
         for run in runs:
             run.attempt(run.enter, workloads)
@@ -127,7 +148,7 @@ def measure_point(task: PointTask, at: Callable[[int], None] = lambda number: No
         if task.job_runs:
             for run in runs:
                 run.beside("peak memory", run.peak)
-    for run in runs:
+    for ended, run in enumerate(runs):  # noqa: B007 (`control` tells it)
         if not task.job_runs or run.case.momentum:  # the book has none
             continue
         if run.case.layout == "digits":

@@ -7,6 +7,7 @@ each case is measured in several processes, and what they differ by is what a st
 import logging
 import multiprocessing
 import signal
+from collections.abc import Callable
 from contextlib import ExitStack
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
@@ -16,7 +17,7 @@ from typing import Self
 from torch._logging._internal import set_logs
 
 from rmsprop.suite.children import deaf_children
-from rmsprop.suite.measure.point import Parts, PointTask, measure_point
+from rmsprop.suite.measure.point import Doing, Parts, PointTask, measure_point
 
 _END_SECONDS = 2.0
 
@@ -50,20 +51,24 @@ class Processes:
             for process, connection in self._living:
                 ends.callback(_end, process, connection)
 
-    def measure(self, number: int, task: PointTask) -> Parts:
-        """Have the process of that number do the task; DiedError if it dies, and another takes its place."""
+    def measure(self, number: int, task: PointTask, at: Callable[[Doing], None]) -> Parts:
+        """Have the process of that number do the task; DiedError if it dies, and another takes its place.
+
+        `at` is called with what the process tells.
+        """
         process, connection = self._living[number]
-        at = None
+        blamed = None
         try:
             connection.send(task)
             while not isinstance(answer := connection.recv(), Parts):
-                at = answer
+                blamed = answer.number
+                at(answer)
         except (EOFError, OSError) as error:
             process.join()
             self._living[number] = _start()
             code = process.exitcode or 0
             how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            raise DiedError(at, f"the process that measured it died ({how})") from error
+            raise DiedError(blamed, f"the process that measured it died ({how})") from error
         return answer
 
 

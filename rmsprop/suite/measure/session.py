@@ -16,7 +16,7 @@ from statistics import median
 from rmsprop.suite.case import IMPLEMENTATIONS, REFERENCE, Case
 from rmsprop.suite.measure.capture import capture_environment
 from rmsprop.suite.measure.known import load_average
-from rmsprop.suite.measure.point import Part, Parts, PointTask
+from rmsprop.suite.measure.point import Doing, Part, Parts, PointTask
 from rmsprop.suite.measure.processes import DiedError, Processes
 from rmsprop.suite.measure.subject import memory_available, memory_kept, memory_needed
 from rmsprop.suite.measure.trust import Spent, warnings_of
@@ -28,6 +28,9 @@ from rmsprop.suite.records.store import begin_run, last_run, read_bench, write_b
 _log = logging.getLogger(__name__)
 CaseProgress = Callable[[Case, BenchRecord | None], None]
 """Called with a case and None before it is measured, and with its record when that is on disk."""
+Count = Callable[[Case, int], None]
+"""Called with the case at work, and how many measurements have ended since the last call: one is of one case
+in one of its processes. One that is lost, because its process died, is taken back."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ def bench(
     profile: str = "",
     again: bool = False,
     progress: CaseProgress = lambda case, record: None,
+    count: Count = lambda case, ended: None,
 ) -> Benched:
     """Measure the cases as one run; the records of one point are on disk before the next begins.
 
@@ -118,10 +122,11 @@ def bench(
             if continued and (kept := _measured(folder, of_point)) is not None:
                 for case, record in zip(of_point, kept, strict=True):
                     keep(case, record)
+                count(of_point[-1], len(of_point) * effort.processes)
                 continue
             for together, shown in _fitting(of_point):
                 progress(together[0], None)
-                measured = measure(together, environment, effort, processes)
+                measured = measure(together, environment, effort, processes, shown, count)
                 for case, found in measured.items():
                     record = replace(found, run=folder.name)
                     write_bench(folder / f"{_name(case)}.json", record)
@@ -131,18 +136,40 @@ def bench(
 
 
 def measure(
-    cases: Sequence[Case], environment: Environment, effort: Effort, processes: Processes
+    cases: Sequence[Case],
+    environment: Environment,
+    effort: Effort,
+    processes: Processes,
+    shown: Sequence[Case],
+    count: Count,
 ) -> dict[Case, BenchRecord]:
-    """Cases of one point in turns, in each process: each checked, timed, or skipped or failed."""
+    """Cases of one point in turns, in each process: each checked, timed, or skipped or failed.
+
+    Those that are `shown` are counted.
+    """
     environment = replace(environment, started=_now(), load=load_average())
     parts: dict[Case, list[Part]] = {case: [] for case in cases}
     failed: dict[Case, BenchRecord] = {}
     answers: list[Parts] = []
+    told = 0
+    seen: set[tuple[int, Doing]] = set()
+
+    def at(doing: Doing) -> None:
+        nonlocal told
+        # In its turns a case is given control every few milliseconds: to tell that would disturb the next.
+        if doing.number < 0 or (number, doing) in seen:
+            return
+        seen.add((number, doing))
+        over = playing[: doing.ended]
+        ended = sum(effort.processes if case in failed else number + (case in over) for case in shown)
+        count(playing[doing.number], ended - told)
+        told = ended
+
     for number in range(effort.processes):
         answer = None
         while answer is None and (playing := [case for case in cases if case not in failed]):
             try:
-                answer = processes.measure(number, _task(playing, effort, answers))
+                answer = processes.measure(number, _task(playing, effort, answers), at)
             except DiedError as died:
                 blamed = playing if died.at is None or died.at < 0 else [playing[died.at]]
                 for case in blamed:
@@ -156,6 +183,7 @@ def measure(
                 if part.trace:
                     _log.debug("%s failed:\n%s", case.id, part.trace)
                 failed[case] = BenchRecord(environment, case, *part.ended, None, (), ())
+    count(shown[-1], len(shown) * effort.processes - told)
     return {case: failed.get(case) or _record(environment, case, parts[case], answers) for case in cases}
 
 

@@ -137,7 +137,7 @@ def test_the_stages_of_a_plan_are_what_is_counted_down(tmp_path):
     plan = Plan("smoke", seeds=300, runs=2, cases=())
     carry_out(plan, tmp_path / "results", tmp_path / "reports", load_airfoil("surrogate"), count)
     assert done == {"sequential runs": 2, "seeds": 600, "report": 1}
-    assert plan.stages == done | {"cases": 0}
+    assert plan.stages == done | {"measurements": 0}
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def test_a_run_says_of_each_optimizer_of_ones_own_whether_it_is_right_and_names_
     failed = [f"tests.authors:{name}-{LOOP.point}" for name in ("WrongInFloat32", "StepRaises")]
     assert lines[-2] == f"2 cases failed: {', '.join(failed)}."
     assert lines[-1].startswith("Next: ")
-    assert "--optimizer" not in lines[-1]
+    assert "package.module:Class" not in lines[-1]
 
 
 @pytest.mark.slow
@@ -309,7 +309,7 @@ def test_in_a_checkout_the_plan_has_the_profiles_cases(monkeypatch):
     numbers = [len(plan.cases) for plan in plans]
     assert numbers[0] > 0
     assert all(fewer < more for fewer, more in pairwise(numbers))
-    assert (plans[0].stages["cases"], plans[-1].seeds) == (numbers[0], 10_000)
+    assert (plans[0].stages["measurements"], plans[-1].seeds) == (5 * numbers[0], 10_000)
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from rmsprop.suite.case import Case
 from rmsprop.suite.measure import point
 from rmsprop.suite.measure import session as runner
 from rmsprop.suite.measure.matrix import PROFILES, cases
+from rmsprop.suite.measure.processes import DiedError
 from rmsprop.suite.measure.session import EFFORTS, Effort, bench, measure
 from rmsprop.suite.measure.workload import CaseSkippedError, Workload
 from rmsprop.suite.records import store
@@ -81,9 +82,9 @@ class Here:
     def __exit__(self, *_error):
         pass
 
-    def measure(self, number, task):
+    def measure(self, number, task, at):
         self.tasks.append((number, task))
-        return point.measure_point(task)
+        return point.measure_point(task, at)
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +95,7 @@ def one_process(request, monkeypatch):
 
 
 def measured(cases, environment, effort):
-    return measure(cases, environment, effort, Here())
+    return measure(cases, environment, effort, Here(), cases, lambda case, ended: None)
 
 
 @pytest.fixture
@@ -172,6 +173,71 @@ def test_the_records_of_a_point_are_on_disk_before_the_next_point_begins(tmp_pat
         (larger, False, 3),
         (larger, True, 4),
     ]
+
+
+@pytest.fixture
+def counted(tmp_path, clean_commit):
+    """What is told while cases are measured: the case at work, and how many measurements and cases ended."""
+
+    def count(cases, effort=QUICK):
+        told, ended = [], 0
+
+        def add(case, more):
+            nonlocal ended
+            ended += more
+            told.append((case, ended, len(list(tmp_path.rglob("*.json"))) - 1))
+
+        bench(cases, tmp_path, effort, count=add)
+        assert ended == len(cases) * effort.processes
+        assert all(0 <= number <= ended for _, number, _ in told)
+        return told
+
+    return count
+
+
+def test_each_case_is_told_in_each_process_and_counts_when_it_has_ended_there(counted):
+    skipped, larger = replace(LOOP, implementation="builtin-capturable"), replace(LOOP, size="1e5")
+    assert counted([LOOP, SCRATCH, skipped, larger]) == [
+        (LOOP, 0, 0),
+        (SCRATCH, 0, 0),
+        (skipped, 0, 0),
+        (LOOP, 4, 0),  # two of the first process, and what is skipped counts for both
+        (SCRATCH, 4, 0),
+        (skipped, 6, 0),
+        (larger, 6, 3),
+        (larger, 7, 3),
+        (larger, 8, 3),
+    ]
+
+
+def test_of_a_case_with_jobs_each_counts_when_its_own_have_ended(counted, monkeypatch):
+    monkeypatch.setattr(point._Run, "digits_job", lambda run, runs: None)
+    loop, scratch = (replace(case, size="2410", layout="digits") for case in (LOOP, SCRATCH))
+    told = counted([loop, scratch], replace(QUICK, processes=1))
+    assert told == [(loop, 0, 0), (scratch, 0, 0), (scratch, 1, 0), (scratch, 2, 0)]
+
+
+def test_what_a_process_had_measured_that_died_counts_once(counted, monkeypatch):
+    real = Here.measure
+
+    def die(self, number, task, at):
+        parts = real(self, number, task, at)
+        if number == 1 and len(task.cases) > 1:
+            at(point.Doing(1, 1))
+            raise DiedError(1, "the process that measured it died (SIGKILL)")
+        return parts
+
+    monkeypatch.setattr(Here, "measure", die)
+    numbers = [number for _, number, _ in counted([LOOP, SCRATCH])]
+    assert numbers == [0, 0, 2, 2, 3, 4]  # the first case is measured again; what killed it counts for both
+
+
+def test_a_run_that_goes_on_counts_what_was_kept(counted, tmp_path):
+    larger = replace(LOOP, size="1e5")
+    counted([LOOP, larger])
+    [path] = tmp_path.rglob(f"{larger.id}.json")
+    path.unlink()
+    assert counted([LOOP, larger])[0][:2] == (LOOP, 2)
 
 
 def test_the_implementations_of_a_point_and_the_five_passes_take_turns(monkeypatch, make_environment):
