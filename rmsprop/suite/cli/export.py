@@ -1,7 +1,5 @@
 """`rmsprop export`: every measured case as one table."""
 
-from pathlib import Path
-
 import typer
 
 from rmsprop.suite.cli.left_out import show_left_out
@@ -14,6 +12,5 @@ def run(options: ExportOptions) -> None:
     """Read all records, write the table and say how long it is."""
     frame, problems = read_frame(options.results)
     show_left_out(problems)
-    path = options.output or Path(f"rmsprop.{options.form}")
-    export_frame(frame, path, options.form)
-    typer.echo(f"{path}: {len(frame):,} rows")
+    export_frame(frame, options.path, options.form)
+    typer.echo(f"{options.path}: {len(frame):,} rows")

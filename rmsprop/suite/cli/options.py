@@ -9,6 +9,7 @@ as a folder that can be written, is checked by `check_here`, which the command l
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +32,7 @@ from rmsprop.suite.cli.option_kinds import (
     rows_there,
 )
 from rmsprop.suite.measure.matrix import GROUP, PROFILES, SIZES, cases
-from rmsprop.suite.records.files import check_writable
+from rmsprop.suite.records.files import check_replaceable, check_writable
 from rmsprop.suite.report.excerpt import split_readme
 from rmsprop.suite.report.write import check_site
 from rmsprop.suite.words import command
@@ -248,9 +249,10 @@ class ReportOptions:
         folder_there("--results", self.results, f"run `{command('reproduce', output=self.results)}` first")
 
     def check_here(self) -> None:
-        """Refuse a folder that cannot be written, and a README without its markers."""
+        """Refuse a folder or a README that cannot be written, and one without its markers."""
         check_site(self.output)
         if self.readme:
+            check_replaceable(self.readme)
             split_readme(self.readme)
 
 
@@ -266,10 +268,23 @@ class ExportOptions:
         Path | None, Option(help="The file. Without it: rmsprop.<format> in this folder.", metavar="FILE")
     ] = None
 
+    @property
+    def path(self) -> Path:
+        """Of the file that is written."""
+        return self.output or Path(f"rmsprop.{self.form}")
+
     def __post_init__(self) -> None:
         """Check format and folder."""
         one_of("--format", self.form, EXPORT_FORMATS)
         folder_there("--results", self.results, f"run `{command('bench', output=self.results)}` first")
+
+    def check_here(self) -> None:
+        """Refuse a file that cannot be written."""
+        if self.form == "parquet" and find_spec("pyarrow") is None:
+            raise UserError(
+                "parquet needs pyarrow: python -m pip install 'rmsprop-bench[parquet]', or choose csv or json"
+            )
+        check_replaceable(self.path)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -15,15 +14,10 @@ def export_frame(frame: pd.DataFrame, path: Path, form: str) -> None:
     """Write the frame to `path` as parquet, csv or json: whole, or not at all.
 
     Times are UTC. `samples` is a list of numbers in parquet and json, and its JSON text in csv; what is
-    missing is empty in csv and null elsewhere. UserError for another form, without pyarrow, or where `path`
-    cannot be written.
+    missing is empty in csv and null elsewhere. UserError for another form, or where `path` cannot be written.
     """
     if form not in FORMS:
         raise UserError(f"--format {form}: choose one of {', '.join(FORMS)}")
-    if form == "parquet" and find_spec("pyarrow") is None:
-        raise UserError(
-            "parquet needs pyarrow: python -m pip install 'rmsprop-bench[parquet]', or choose csv or json"
-        )
     with replacing(path) as partial:
         FORMS[form](frame, partial)
 

@@ -145,6 +145,13 @@ def check_writable(folder: Path) -> None:
         pass
 
 
+def check_replaceable(path: Path) -> None:
+    """The same for a file: its folder can be written, and no folder or device stands in its place."""
+    if os.path.lexists(path) and not path.is_file():
+        raise UserError(f"cannot write to {path}: it is there and is no file; choose another name")
+    check_writable(path.parent)
+
+
 @contextmanager
 def _explained(folder: Path) -> Iterator[None]:
     try:

@@ -16,6 +16,9 @@ from rmsprop.suite.records.leftovers import left_behind, own_path
 MANIFEST = "manifest.json"
 """The names of all files of the site. What it does not list is somebody else's, and stays."""
 
+ALWAYS = ("README.md", "index.html")
+"""What each site has."""
+
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
@@ -27,6 +30,7 @@ def check_site(reports: Path) -> Path:
         raise UserError(f"cannot replace {reports}: it is the current folder; choose a folder in it")
     if os.path.lexists(reports) and not reports.is_dir():
         raise UserError(f"cannot write to {reports}: it is a file; choose another folder")
+    _refuse_foreign(reports, ALWAYS)
     return site
 
 

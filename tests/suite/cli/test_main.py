@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+import tempfile
 from dataclasses import fields
+from errno import EACCES
 from importlib import import_module
 
 import pytest
@@ -37,7 +39,12 @@ WRONG = {
     "sweep --output a-file": "cannot write to a-file",
     "report --results . --output a-file": "cannot write to a-file",
     "report --results . --output a-file/in": "a-file: Not a directory",
+    "report --results . --output theirs": "theirs/README.md was not made by",
+    "run --output theirs": "theirs/README.md was not made by",
     "report --results . --readme none.md": "none.md cannot be read",
+    "report --results . --readme theirs": "theirs: it is there and is no file",
+    "export --results . --output theirs": "theirs: it is there and is no file",
+    "export --results . --output a-file/in/rows.csv": "cannot write to a-file/in: Not a directory",
     "report --results . --readme a-file": "a-file must hold one",
     "gate --base none": "git knows no commit 'none' here",
     "gate --base none --budget abc": "expected a time such as 8m",
@@ -97,6 +104,8 @@ def answers(tmp_path_factory):
     """Exit code and message of each wrong command line, and the heavy packages that all of them loaded."""
     folder = tmp_path_factory.mktemp("empty")
     (folder / "a-file").touch()
+    (folder / "theirs").mkdir()
+    (folder / "theirs" / "README.md").touch()
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     done = subprocess.run(
         [sys.executable, "-c", EACH, json.dumps([*WRONG])],
@@ -118,6 +127,27 @@ def test_a_wrong_option_is_wrong_use_and_says_what_was_expected(answers, line):
 
 def test_a_wrong_option_is_answered_before_anything_heavy_is_loaded(answers):
     assert answers[1] == []
+
+
+def test_parquet_without_pyarrow_is_refused_and_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(options, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"pip install 'rmsprop-bench\[parquet\]'"):
+        options.ExportOptions("parquet", tmp_path).check_here()
+
+
+def test_where_nothing_may_be_written_a_file_is_refused_before_the_records_are_read(tmp_path, monkeypatch):
+    def denied(**_given):
+        raise PermissionError(EACCES, "Permission denied")
+
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- made by `rmsprop report` -->\n<!-- end -->\n")
+    monkeypatch.setattr(tempfile, "TemporaryFile", denied)
+    for given in (
+        options.ExportOptions(results=tmp_path, output=tmp_path / "rows.csv"),
+        options.ReportOptions(results=tmp_path, output=tmp_path / "site", readme=readme),
+    ):
+        with pytest.raises(UserError, match=f"cannot write to {tmp_path}: Permission denied"):
+            given.check_here()
 
 
 @pytest.mark.slow

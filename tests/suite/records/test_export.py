@@ -8,9 +8,8 @@ import pytest
 
 from rmsprop.errors import UserError
 from rmsprop.suite.case import Case
-from rmsprop.suite.records import export
 from rmsprop.suite.records.bench import BenchRecord, Measurement
-from rmsprop.suite.records.export import export_frame
+from rmsprop.suite.records.export import FORMS, export_frame
 from rmsprop.suite.records.frame import COLUMNS, read_frame
 from rmsprop.suite.records.store import write_bench
 
@@ -62,13 +61,6 @@ def test_parquet_holds_every_column_type_and_number(tmp_path, frame):
     assert back["started"].tolist() == frame["started"].tolist()
 
 
-def test_parquet_without_pyarrow_is_refused_and_says_what_to_install(tmp_path, frame, monkeypatch):
-    monkeypatch.setattr(export, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"pip install 'rmsprop-bench\[parquet\]'"):
-        export_frame(frame, tmp_path / "frame.parquet", "parquet")
-    assert not (tmp_path / "frame.parquet").exists()
-
-
 def test_another_format_is_refused_with_those_that_there_are(tmp_path, frame):
     with pytest.raises(UserError, match="choose one of parquet, csv, json"):
         export_frame(frame, tmp_path / "frame.xlsx", "xlsx")
@@ -83,7 +75,7 @@ def test_a_file_that_cannot_be_written_leaves_the_former_one_and_nothing_beside_
     def full(*_args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setitem(export.FORMS, "csv", full)
+    monkeypatch.setitem(FORMS, "csv", full)
     with pytest.raises(UserError, match="No space left"):
         export_frame(frame, tmp_path / "out" / "frame.csv", "csv")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["frame.csv"]
