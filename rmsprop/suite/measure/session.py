@@ -28,7 +28,7 @@ from rmsprop.suite.records.store import begin_run, last_run, read_bench, write_b
 _log = logging.getLogger(__name__)
 CaseProgress = Callable[[Case, BenchRecord | None], None]
 """Called with a case and None before it is measured, and with its record when that is on disk."""
-Count = Callable[[Case, int], None]
+CaseCount = Callable[[Case, int], None]
 """Called with the case at work, and how many measurements have ended since the last call: one is of one case
 in one of its processes. One that is lost, because its process died, is taken back."""
 
@@ -90,7 +90,7 @@ def bench(
     profile: str = "",
     again: bool = False,
     progress: CaseProgress = lambda case, record: None,
-    count: Count = lambda case, ended: None,
+    count: CaseCount = lambda case, ended: None,
 ) -> Benched:
     """Measure the cases as one run; the records of one point are on disk before the next begins.
 
@@ -141,7 +141,7 @@ def measure(
     effort: Effort,
     processes: Processes,
     shown: Sequence[Case],
-    count: Count,
+    count: CaseCount,
 ) -> dict[Case, BenchRecord]:
     """Cases of one point in turns, in each process: each checked, timed, or skipped or failed.
 
