@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 CHECKOUT = Path(__file__).parents[1]
@@ -85,6 +86,16 @@ def test_each_pin_lies_in_the_projects_range(lock):
         name = canonicalize_name(requirement.name)
         if name in pinned:
             assert requirement.specifier.contains(pinned[name]), f"{text}: {pinned[name]}"
+
+
+def test_each_pinned_version_takes_the_oldest_python_that_the_project_takes():
+    """Debian 12 has 3.11.2, for which a pinned package that wants 3.11.5 leaves pip without an answer."""
+    oldest = PROJECT["project"]["requires-python"].removeprefix(">=") + ".0"
+    installed = [one.metadata for one in importlib.metadata.distributions()]
+    pinned = [one for one in installed if canonicalize_name(one["Name"]) in pins("constraints.txt")]
+    assert len(pinned) > 50
+    wants = {one["Name"]: one["Requires-Python"] for one in pinned if one["Requires-Python"]}
+    assert {name: want for name, want in wants.items() if not SpecifierSet(want).contains(oldest)} == {}
 
 
 def test_both_lists_of_pins_differ_in_torch_alone():
