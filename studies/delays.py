@@ -47,8 +47,8 @@ HISTORIES = (
     "https://github.com/UXARRAY/uxarray-asv",
     "https://github.com/tskit-dev/msprime-asv",
 )
-SHORT_SERIES = 40
-"""Points of the short series without a change: all of them are young."""
+SHORTER = (200, 40)
+"""Points of the shorter series without a change: those of 40 are all young."""
 STAIRCASES = ((0.0005, 0.10), (0.005, 0.05), (0.008, 0.05))
 """Standard deviation, and the rise of the last level."""
 KINDS = ("", ", to a new level", ", slower")
@@ -248,10 +248,11 @@ def study(
             few = max(series // 4, 1) if name == "2623c63" else series
             counts.append(null(name, family, few, points, seeds))
     once = [name for name in detectors if name != "2623c63"]
-    for family in track((*NULLS, *MODES), "short series without a change"):
-        for name in once:
-            few = max(series * points // SHORT_SERIES, 1)
-            counts.append(null(name, family, few, SHORT_SERIES, seeds, f"{family}, {SHORT_SERIES} points"))
+    for size in SHORTER:
+        for family in track((*NULLS, *MODES), f"series of {size} points without a change"):
+            for name in once:
+                few = max(series * points // size, 1)
+                counts.append(null(name, family, few, size, seeds, f"{family}, {size} points"))
     for sd, rise in track(STAIRCASES, "staircases"):
         for name in once:
             counts.append(

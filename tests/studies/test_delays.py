@@ -107,14 +107,14 @@ def test_the_record_has_every_family_and_detector(tmp_path, monkeypatch, capsys)
     [path] = tmp_path.glob("*/*.json")
     record = json.loads(path.read_text())
     assert {count["family"] for count in record["counts"]} == {
-        "white", "white, 40 points", "young, white", "young, uneven",
+        "white", "white, 200 points", "white, 40 points", "young, white", "young, uneven",
         "staircase +10%, sd 0.05%", "staircase +5%, sd 0.50%", "staircase +5%, sd 0.80%",
         "step +5%, sd 2%",
     }  # fmt: skip
     assert record["sources"] == {}
     table = (tmp_path / "README.md").read_text()
     assert str(path) in capsys.readouterr().out
-    assert table.count("| 2623c63, once |") == 8
+    assert table.count("| 2623c63, once |") == 9
     one = next(one for one in record["counts"] if one["changes"] and one["found"]["12"])
     assert f"| {one['family']} | {one['detector']} |" in table
     assert f"| {one['found']['12'] / one['judged']['12']:.1%} (" in table
