@@ -9,15 +9,17 @@ import json
 import math
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from rich.progress import track
 
 from rmsprop.errors import UserError
+from rmsprop.suite.history.alerts import alerts_of
 from rmsprop.suite.history.reading import read_history
+from rmsprop.suite.history.series import History, Series
 from rmsprop.suite.measure.capture import capture_environment
 from rmsprop.suite.records.files import check_writable, write_atomically, write_new
 from rmsprop.suite.verdicts.changepoints import find_change_points
@@ -45,10 +47,14 @@ HISTORIES = (
     "https://github.com/UXARRAY/uxarray-asv",
     "https://github.com/tskit-dev/msprime-asv",
 )
-SHORT_SERIES = 40
-"""Points of the short series without a change: all of them are young."""
+SHORTER = (200, 40)
+"""Points of the shorter series without a change: those of 40 are all young."""
 STAIRCASES = ((0.0005, 0.10), (0.005, 0.05), (0.008, 0.05))
 """Standard deviation, and the rise of the last level."""
+KINDS = ("", ", to a new level", ", slower")
+"""The changes of a history that are counted: all of them, and two parts of them."""
+NEAR = 3
+"""Points by which an alarm of a real history may miss the change."""
 TUNE, REPORT = 11, 12
 """First words of the seeds: thresholds were chosen on the first, the second is reported."""
 
@@ -72,6 +78,9 @@ class Count:
     again : int
         Alarms that are not the first one of their series. Noise with two modes looks like a change of level
         when the second mode is met first; what alarms later is wrong in any case.
+    alerts, turns : dict
+        Of real histories: points after the change -> changes of which `rmsprop alerts` tells by then, by an
+        alert of their own, or by one that is `back`, `lost` or `again` since then. The rest it does not tell.
     """
 
     family: str
@@ -83,6 +92,8 @@ class Count:
     found: dict[int, int]
     judged: dict[int, int]
     again: int = 0
+    alerts: dict[int, int] = field(default_factory=dict)
+    turns: dict[int, int] = field(default_factory=dict)
 
 
 def today(values: Floats) -> list[Alarm]:
@@ -146,41 +157,64 @@ def single_step(rng: np.random.Generator) -> tuple[Floats, int]:
 def public(detector: str, name: str, histories: Sequence[Floats]) -> list[Count]:
     """Clear changes of real histories as they stood after each point; changes to known levels are found.
 
-    All of them first, then those to a new level alone.
+    A count for each of `KINDS`.
     """
-    every_change = Count(name, detector, sum(map(len, histories)), 0, 0, 0, _none(), _none())
-    to_new = Count(f"{name}, to a new level", detector, every_change.points, 0, 0, 0, _none(), _none())
+    points = sum(map(len, histories))
+    counts = [Count(f"{name}{kind}", detector, points, 0, 0, 0, _none(), _none()) for kind in KINDS]
     for values in histories:
         if detector == "today":
             every = [(one.index, one.ratio > 1, one.seen) for one in find_change_points(values)]
             raised = today(values)
         else:
             every = raised = DETECTORS[detector](values)
-        every_change.alarms += len(raised)
-        every_change.slower += sum(up for _, up, _ in raised)
+        counts[0].alarms += len(raised)
+        counts[0].slower += sum(up for _, up, _ in raised)
         for at, up in clear_changes(values):
-            seen = min((s for place, u, s in every if u == up and abs(place - at) <= 3), default=math.inf)
-            for count in (every_change, to_new) if is_new(values, at) else (every_change,):
+            is_of_kind = (True, is_new(values, at), up)
+            mine = [count for count, is_mine in zip(counts, is_of_kind, strict=True) if is_mine]
+            for count in mine:
                 count.changes += 1
-                for delay in DELAYS:
-                    count.judged[delay] += at + delay <= len(values)
-                    count.found[delay] += seen <= at + delay <= len(values)
-    return [every_change, to_new]
+            seen = min((s for place, u, s in every if u == up and abs(place - at) <= NEAR), default=math.inf)
+            for delay in (delay for delay in DELAYS if at + delay <= len(values)):
+                told = told_by(values[: at + delay], at, up) if detector == "today" else None
+                for count in mine:
+                    count.judged[delay] += 1
+                    count.found[delay] += seen <= at + delay
+                    if told:
+                        kind = getattr(count, told)
+                        kind[delay] = kind.get(delay, 0) + 1
+    return counts
+
+
+def told_by(values: Floats, at: int, up: bool) -> Literal["alerts", "turns"] | None:
+    """How `rmsprop alerts` tells of a change to somebody who has measured these points; None if it does not.
+
+    An alert of its own comes before one that was undone by it, or that stands again since.
+    """
+    commits = tuple(str(place) for place in range(len(values)))
+    near = commits[max(0, at - NEAR) : at + NEAR + 1]
+    series = Series("machine", "environment", "case", "", "seconds", "asv", commits, (), values)
+    told = [(one, (one.direction == "slower") == up) for one in alerts_of(History((series,), ()))]
+    if any(one.first_bad in near and same for one, same in told):
+        return "alerts"
+    if any((one.again if same else one.recovered) in near for one, same in told):
+        return "turns"
+    return None
 
 
 def _none() -> dict[int, int]:
     return dict.fromkeys(DELAYS, 0)
 
 
-def together(counts: Sequence[Count], name: str) -> Count:
+def together(counts: Sequence[Count], family: str) -> Count:
     """The sum of the counts of one detector."""
-    total = Count(name, counts[0].detector, 0, 0, 0, 0, _none(), _none())
+    total = Count(family, counts[0].detector, 0, 0, 0, 0, _none(), _none())
     for one in counts:
-        for field in ("points", "alarms", "slower", "changes"):
-            setattr(total, field, getattr(total, field) + getattr(one, field))
-        for delay in DELAYS:
-            total.found[delay] += one.found[delay]
-            total.judged[delay] += one.judged[delay]
+        for name in ("points", "alarms", "slower", "changes"):
+            setattr(total, name, getattr(total, name) + getattr(one, name))
+        for name in ("found", "judged", "alerts", "turns"):
+            sums, more = getattr(total, name), getattr(one, name)
+            sums.update({delay: sums.get(delay, 0) + number for delay, number in more.items()})
     return total
 
 
@@ -214,10 +248,11 @@ def study(
             few = max(series // 4, 1) if name == "2623c63" else series
             counts.append(null(name, family, few, points, seeds))
     once = [name for name in detectors if name != "2623c63"]
-    for family in track((*NULLS, *MODES), "short series without a change"):
-        for name in once:
-            few = max(series * points // SHORT_SERIES, 1)
-            counts.append(null(name, family, few, SHORT_SERIES, seeds, f"{family}, {SHORT_SERIES} points"))
+    for size in SHORTER:
+        for family in track((*NULLS, *MODES), f"series of {size} points without a change"):
+            for name in once:
+                few = max(series * points // size, 1)
+                counts.append(null(name, family, few, size, seeds, f"{family}, {size} points"))
     for sd, rise in track(STAIRCASES, "staircases"):
         for name in once:
             counts.append(
@@ -246,7 +281,7 @@ def study(
     )
     return {
         "kind": "delays-study",
-        "schema": 2,
+        "schema": 3,
         "environment": asdict(capture_environment()),
         "seeds": seeds,
         "sources": sources,
@@ -264,8 +299,10 @@ def _real(folder: Path, detectors: Sequence[str]) -> tuple[dict[str, Any], list[
             counts += public(name, source, histories)
     for name in detectors:
         mine = [one for one in counts if one.detector == name]
-        counts.append(together(mine[::2], "all real histories"))
-        counts.append(together(mine[1::2], "all real histories, to a new level"))
+        counts += [
+            together(mine[number :: len(KINDS)], f"all real histories{kind}")
+            for number, kind in enumerate(KINDS)
+        ]
     return sources, counts
 
 
@@ -294,10 +331,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         stamp = environment["started"].replace("-", "").replace(":", "").removesuffix("+0000") + "Z"
         print("record:", write_new(options.output / environment["machine"], stamp, json.dumps(record) + "\n"))
     paths = sorted(options.output.glob("*/*.json"), key=lambda path: path.name)
-    newest = [json.loads(path.read_text("utf-8")) for path in paths[-2:]]
-    if not newest or newest[-1]["schema"] != 2:  # of schema 1, a record before has no `again`
-        raise UserError(f"no record of schema 2 in {options.output}; make one without --page")
-    write_atomically(options.output / "README.md", page(*newest[::-1]))
+    newest, *before = [json.loads(path.read_text("utf-8")) for path in paths[::-1]] or [{"schema": 0}]
+    if newest["schema"] != 3:  # of schema 2, a record before has no `alerts`, and of schema 1 no `again`
+        raise UserError(f"no record of schema 3 in {options.output}; make one without --page")
+    write_atomically(options.output / "README.md", page(newest, before))
     print("table:", options.output / "README.md")
 
 

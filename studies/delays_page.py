@@ -1,14 +1,18 @@
 """README.md of a record of `studies.delays`: a row for each family and detector."""
 
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 from rmsprop.suite.verdicts.shares import exact_interval
 from studies.changepoint_series import DELAYS, UNEVEN
 
+TOLD = (3, 8)
+"""Points after a change of which the page says what `rmsprop alerts` tells."""
 
-def page(record: dict[str, Any], before: dict[str, Any] | None = None) -> str:
-    """README.md of a record: a row for each family and detector, with those of the record before it."""
+
+def page(record: dict[str, Any], before: Sequence[dict[str, Any]] = ()) -> str:
+    """README.md of a record, with rows of those `before` it, newest first."""
     environment, head = record["environment"], [f"after {delay}" for delay in DELAYS]
     sources = [
         f"- {name} at {source['commit'][:9]}: {source['series']:,} series of {source['points']:,} points"
@@ -56,33 +60,67 @@ def page(record: dict[str, Any], before: dict[str, Any] | None = None) -> str:
                 f"have 10 to 25 points before the change; `{UNEVEN}` noise has a smaller change among them. "
                 "Their changes are clear ones, too, by the definition for real histories. A change is to a "
                 "new level where no earlier point lies within a quarter of the change from it. Rows of "
-                "2623c63 may be of the record before: that code and the series are the same.",
+                "2623c63 may be of a record before: that code and the series are the same.",
                 150,
             ),
             "",
             *sources,
             *([""] if sources else []),
-            *(f"| {' | '.join(row)} |" for row in table),
+            *_lines(table),
+            *_told(record["counts"]),
             "",
         )
     )
 
 
-def _with(counts: list[dict[str, Any]], before: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """The counts, each followed by what the record before has of its family.
-
-    That is what today's detector did then, and what a detector did that was not asked again: its code and
-    the seeds are the same.
-    """
-    if before is None:
-        return counts
-    now = {(one["family"], one["detector"]) for one in counts}
-    name = f"today at {(before['environment']['commit'] or 'unknown')[:9]}"
-    then = [
-        one | {"detector": name if one["detector"] == "today" else one["detector"]}
-        for one in before["counts"]
-        if one["detector"] == "today" or (one["family"], one["detector"]) not in now
+def _told(counts: list[dict[str, Any]]) -> list[str]:
+    """What `rmsprop alerts` tells of the changes of real histories; nothing where it was not asked."""
+    rows = []
+    for one in (one for one in counts if one["alerts"]):
+        for delay in map(str, TOLD):
+            judged, alerts, turns = (
+                one["judged"][delay],
+                *(one[how].get(delay, 0) for how in ("alerts", "turns")),
+            )
+            numbers = (judged, one["found"][delay], alerts, turns, judged - alerts - turns)
+            rows.append((one["family"], delay, *map(str, numbers)))
+    if not rows:
+        return []
+    head = ("history", "points after", "changes", "found", "own alert", "turn of another", "not told")
+    return [
+        "",
+        "## What `rmsprop alerts` tells of the changes of real histories",
+        "",
+        textwrap.fill(
+            "It is asked when so many points after the change are measured. A change has an alert of its "
+            "own, or it is the commit since which the change of another alert is `back`, `lost` or there "
+            "`again`, or it is not told. A change that is found and not told leads to a known level.",
+            150,
+        ),
+        "",
+        *_lines([head, ("---",) * len(head), *rows]),
     ]
+
+
+def _lines(table: Sequence[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in table]
+
+
+def _with(counts: list[dict[str, Any]], before: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The counts, each followed by what records before, newest first, have of its family.
+
+    That is what today's detector did in the one before, and what a detector did that was not asked again: its
+    code and the seeds are the same.
+    """
+    then = []
+    for record in before[:1]:
+        name = f"today at {(record['environment']['commit'] or 'unknown')[:9]}"
+        then += [one | {"detector": name} for one in record["counts"] if one["detector"] == "today"]
+    asked = {(one["family"], one["detector"]) for one in counts}
+    for one in (one for record in before for one in record["counts"] if one["detector"] != "today"):
+        if (one["family"], one["detector"]) not in asked:
+            asked.add((one["family"], one["detector"]))
+            then.append(one)
     rows = []
     for one in counts:
         rows.append(one)

@@ -5,10 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from studies import changepoint_matrix
 from studies import changepoints as study
 from studies.changepoint_series import MODES, NULLS, SeriesSetting, draw, noise, staircase
-from studies.changepoints import ScoreCell, f1, find, main, matrix, score, t_scan
+from studies.changepoints import ScoreCell, f1, find, main, score, t_scan
 
 
 @pytest.mark.parametrize("name", [name for name in NULLS if not name.startswith("spikes")])
@@ -87,21 +86,9 @@ def test_the_t_scan_alarms_on_alike_neighbours_where_the_detector_does_not():
 
 
 @pytest.mark.slow
-def test_false_alarms_of_a_whole_matrix_are_no_more_when_all_series_are_taken_together():
-    null = matrix(series=40, stepped=0, after=3, runs=10)
-    assert null.runs_with_false_alarm <= null.alone_runs_with_false_alarm <= 5
-    # The former detector, with Student's t, found 165 of 200 such steps, and 36 or more of these 40. Today's,
-    # by generalised least squares, finds the changes of young series, and 161 of these 200.
-    six = matrix(series=40, stepped=40, after=6, runs=1)
-    assert six.found == six.alone_found >= 32
-    assert matrix(series=40, stepped=40, after=12, runs=1).found >= 38
-
-
-@pytest.mark.slow
 def test_the_record_keeps_every_count_and_the_summary_names_every_detector(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(study, "RIVALS", study.RIVALS[:1])
     monkeypatch.setattr(study, "NULLS", ("white",))
-    monkeypatch.setattr(study, "matrix", lambda *numbers: changepoint_matrix.Matrix(*numbers, 0, 0, 0, 0))
     main(["--series", "2", "--output", str(tmp_path)])
     [path] = tmp_path.glob("*/*.json")
     record = json.loads(path.read_text())

@@ -9,7 +9,7 @@ import pytest
 from rmsprop.errors import UserError
 from studies import delays
 from studies.changepoint_series import UNEVEN, clear_changes, young
-from studies.delays import main, null, public, single_step, stepped, together
+from studies.delays import main, null, public, single_step, stepped, together, told_by
 
 
 def levels(*runs, sd=0.001):
@@ -26,26 +26,51 @@ def test_clear_changes_are_of_5_percent_and_six_standard_deviations():
 
 def test_a_change_counts_as_found_only_if_it_was_raised_by_then(monkeypatch):
     monkeypatch.setitem(delays.DETECTORS, "late", lambda values: [(30, True, 36)])
-    count, to_new = public("late", "x", [levels((0, 30), (0.1, 20))])
+    count, to_new, slower = public("late", "x", [levels((0, 30), (0.1, 20))])
     assert count.changes == 1
     assert count.found == {3: 0, 6: 1, 8: 1, 12: 1}
     assert count.judged == dict.fromkeys((3, 6, 8, 12), 1)
-    assert (to_new.changes, to_new.found) == (1, count.found)
+    assert (to_new.changes, to_new.found) == (slower.changes, slower.found) == (1, count.found)
 
 
 def test_what_has_not_happened_yet_is_not_judged(monkeypatch):
     monkeypatch.setitem(delays.DETECTORS, "none", lambda values: [])
-    count, _ = public("none", "x", [levels((0, 30), (0.1, 7))])
+    count, *_ = public("none", "x", [levels((0, 30), (0.1, 7))])
     assert count.judged == {3: 1, 6: 1, 8: 0, 12: 0}
 
 
 def test_a_change_to_a_level_that_one_point_had_is_none_to_a_new_level(monkeypatch):
     monkeypatch.setitem(delays.DETECTORS, "none", lambda values: [])
     histories = [levels((0, 30), (0.1, 1), (0, 20), (0.1, 12)), levels((0, 30), (0.2, 12))]
-    every, to_new = public("none", "x", histories)
+    every, to_new, _ = public("none", "x", histories)
     assert (every.changes, to_new.changes) == (2, 1)
     both = together([every, to_new], "both")
     assert (both.family, both.changes, both.judged[12]) == ("both", 3, 3)
+
+
+def test_a_change_is_told_by_its_alert_or_by_the_turn_of_another_or_not_at_all():
+    there_and_back_and_there = levels((0, 30), (0.2, 20), (0, 20), (0.2, 20), sd=0.005)
+    assert told_by(there_and_back_and_there[:38], 30, True) == "alerts"
+    assert told_by(there_and_back_and_there[:38], 30, False) is None
+    assert told_by(there_and_back_and_there[:58], 50, False) == "turns"
+    assert told_by(there_and_back_and_there[:78], 70, True) == "turns"
+    assert told_by(there_and_back_and_there[:31], 30, True) is None
+    half_back = levels((0.1, 20), (0, 20), (0.2, 20), (0.1, 20), sd=0.005)
+    assert told_by(half_back, 60, False) is None  # a known level, and half of the rise is left
+
+
+def test_the_table_says_of_how_many_changes_the_alerts_tell(tmp_path, monkeypatch):
+    history = levels((0, 30), (0.2, 20), (0, 20), (0.2, 4), sd=0.005)
+    monkeypatch.setattr(delays, "fetch", lambda _: {"theirs": ("c" * 40, [history])})
+    monkeypatch.setattr(delays, "NULLS", ())
+    monkeypatch.setattr(delays, "MODES", ())
+    monkeypatch.setattr(delays, "STAIRCASES", ())
+    arguments = ["--series", "1", "--points", "20", "--only", "today", "--fetch", str(tmp_path)]
+    main([*arguments, "--output", str(tmp_path)])
+    table = (tmp_path / "README.md").read_text()
+    assert "| theirs | 3 | 3 | 3 | 1 | 2 | 0 |" in table
+    assert "| theirs | 8 | 2 | 2 | 1 | 1 | 0 |" in table
+    assert "| all real histories, slower | 3 | 2 | 2 | 1 | 1 | 0 |" in table
 
 
 @pytest.mark.parametrize("name", ["white", "sticky 0.95", UNEVEN])
@@ -82,14 +107,14 @@ def test_the_record_has_every_family_and_detector(tmp_path, monkeypatch, capsys)
     [path] = tmp_path.glob("*/*.json")
     record = json.loads(path.read_text())
     assert {count["family"] for count in record["counts"]} == {
-        "white", "white, 40 points", "young, white", "young, uneven",
+        "white", "white, 200 points", "white, 40 points", "young, white", "young, uneven",
         "staircase +10%, sd 0.05%", "staircase +5%, sd 0.50%", "staircase +5%, sd 0.80%",
         "step +5%, sd 2%",
     }  # fmt: skip
     assert record["sources"] == {}
     table = (tmp_path / "README.md").read_text()
     assert str(path) in capsys.readouterr().out
-    assert table.count("| 2623c63, once |") == 8
+    assert table.count("| 2623c63, once |") == 9
     one = next(one for one in record["counts"] if one["changes"] and one["found"]["12"])
     assert f"| {one['family']} | {one['detector']} |" in table
     assert f"| {one['found']['12'] / one['judged']['12']:.1%} (" in table
@@ -105,9 +130,9 @@ def test_no_series_is_wrong_use(tmp_path):
 
 def test_the_table_shows_today_beside_the_record_before(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        delays, "study", lambda *_: {"schema": 2, "sources": {}, "counts": counts, **environment}
+        delays, "study", lambda *_: {"schema": 3, "sources": {}, "counts": counts, **environment}
     )
-    one = {"family": "young, white", "points": 30, "alarms": 0, "slower": 0, "changes": 4, "again": 0}
+    one = {"family": "young, white", "points": 30, "alarms": 0, "slower": 0, "changes": 4, "alerts": {}}
     for commit, found in (("a" * 40, 1), ("b" * 40, 3)):
         shares = {"found": dict.fromkeys(("3", "6", "8", "12"), found)}
         counts = [one | shares | {"judged": dict.fromkeys(("3", "6", "8", "12"), 4), "detector": "today"}]
@@ -135,6 +160,7 @@ def test_what_was_not_asked_again_is_shown_from_the_record_before(tmp_path):
     for name, schema, counts in (
         ("1", 1, [one | {"detector": "today"}, one | former]),
         ("2", 2, [one | {"detector": "today", "alarms": 2, "again": 0}]),
+        ("3", 3, [one | {"detector": "today", "alarms": 3, "again": 0, "alerts": {}}]),
     ):
         record = {"schema": schema, "sources": {}, "counts": counts, "environment": environment}
         (tmp_path / "m").mkdir(exist_ok=True)
@@ -144,9 +170,9 @@ def test_what_was_not_asked_again_is_shown_from_the_record_before(tmp_path):
         line.split(" | ") for line in (tmp_path / "README.md").read_text().splitlines() if "| white |" in line
     ]
     assert [row[1] for row in rows] == ["today", "today at ccccccccc", "2623c63"]
-    assert [row[3].split()[0] for row in rows] == ["2.00", "1.00", "9.00"]
+    assert [row[3].split()[0] for row in rows] == ["3.00", "2.00", "9.00"]
 
 
 def test_without_a_record_there_is_no_table(tmp_path):
-    with pytest.raises(UserError, match="schema 2"):
+    with pytest.raises(UserError, match="schema 3"):
         main(["--page", "--output", str(tmp_path)])

@@ -1,7 +1,6 @@
-"""Series -> alerts: change points that stand among all that were looked for.
+"""Series -> alerts: the change points of each series to a level that is new, and what became of each.
 
-With many series some look as if they had changed by chance. Of all that are found, those are alerts that
-pass Benjamini and Hochberg's procedure over the series of a runner, in each direction by itself.
+Each series is judged by itself, so that no alert depends on which other benchmarks there are.
 """
 
 import math
@@ -25,11 +24,8 @@ from rmsprop.suite.verdicts.creep import creep
 FOLLOWED = ("seconds", "bytes")
 """Units of which more is worse; of the gate's ratios it is too."""
 
-FALSE_DISCOVERIES = 0.1
-"""Share of the alerts of a direction that may be false, on average."""
-
-CERTAIN = 1e-3
-"""Largest p-value of a ratio of the gate's."""
+CERTAIN = 5e-4
+"""Largest p-value of a ratio of the gate's, or of a creep: it is of one of two directions."""
 
 _WINDOW = 48
 """Most commits whose ratios are multiplied: a creep that is older is a matter of releases."""
@@ -133,18 +129,20 @@ def searched(history: History) -> list[Series]:
 def alerts_of(
     history: History, recent: int | None = None, progress: Callable[[int], None] = lambda _series: None
 ) -> tuple[Alert, ...]:
-    """The change points of every series that stand among them all: those that last first, by size.
+    """The alerts of every series: those that fail first, then those that last, by size.
 
     With `recent`, those alone that showed, were undone or came back at one of the last so many commits: of
     the checkout, or of the measured ones where it does not have all of them. `progress` is told of each of
     the `searched` series.
     """
     found_in = _change_points(searched(history), progress)
+    positions = {commit: i for i, commit in enumerate(history.commits)}
     found = [
         alert
-        for runner in sorted({series.runner for series in history.series})
-        for alert in _of_runner(
-            [series for series in history.series if series.runner == runner], history, found_in
+        for one in history.series
+        if one.long_enough
+        for alert in (
+            _of_gate(one, positions) if one.runner == "gate" else _changes(one, found_in[id(one)], positions)
         )
     ]
     if recent is not None:
@@ -158,29 +156,6 @@ def alerts_of(
 def importance(alert: Alert) -> tuple[bool, bool, bool, float]:
     """Sorts alerts: those that fail, those that stand, what is slower, then by size."""
     return not alert.fails, not alert.stands, alert.direction != "slower", -abs(math.log(alert.ratio))
-
-
-def _of_runner(
-    series: list[Series], history: History, found_in: dict[int, tuple[ChangePoint, ...]]
-) -> list[Alert]:
-    positions = {commit: i for i, commit in enumerate(history.commits)}
-    found, looks = [], 0
-    for one in series:
-        if not one.long_enough:
-            continue
-        if one.runner == "gate":
-            alerts = [*_ratios(one, positions)]
-            alerts += _creeps(one, positions, {alert.first_bad for alert in alerts})
-            looks += 2 * len(one.commits)
-        else:
-            alerts = [*_changes(one, found_in[id(one)], positions)]
-            looks += max(len(alerts), 1)
-        found += alerts
-    return [
-        alert
-        for direction in ("slower", "faster")
-        for alert in _discoveries([alert for alert in found if alert.direction == direction], looks)
-    ]
 
 
 def _change_points(
@@ -201,17 +176,6 @@ def _change_points(
             found += of_part
             progress(len(of_part))
     return {id(one): points for one, points in zip(series, found, strict=True)}
-
-
-def _discoveries(alerts: list[Alert], looks: int) -> list[Alert]:
-    """Benjamini and Hochberg 1995, among so many looks of which the others found nothing."""
-    ordered = sorted(alerts, key=lambda alert: alert.p_value)
-    passed = [
-        rank
-        for rank, alert in enumerate(ordered, start=1)
-        if alert.p_value <= FALSE_DISCOVERIES * rank / looks
-    ]
-    return ordered[: max(passed, default=0)]
 
 
 def _changes(series: Series, found: Sequence[ChangePoint], positions: dict[str, int]) -> Iterable[Alert]:
@@ -248,11 +212,16 @@ def _turns(levels: Sequence[float], found: Sequence[ChangePoint], i: int) -> tup
     return back, again
 
 
+def _of_gate(series: Series, positions: dict[str, int]) -> list[Alert]:
+    alone = list(_ratios(series, positions))
+    return alone + list(_creeps(series, positions, {alert.first_bad for alert in alone}))
+
+
 def _ratios(series: Series, positions: dict[str, int]) -> Iterable[Alert]:
     """Ratios of `SMALLEST` or more: a t-test over the launches, against a change of the gate's margin.
 
     Two trees differ a little by where their code lies in memory, and enough launches would be sure of it.
-    One in 1,000 ratios may be a false alarm.
+    One in 1,000 ratios may be a false alarm: one in 2,000 in either direction.
     """
     margin = math.log1p(Policy().margin)
     for i, launches in enumerate(series.launches):
@@ -260,11 +229,11 @@ def _ratios(series: Series, positions: dict[str, int]) -> Iterable[Alert]:
         if d.size < LAUNCHES or abs(math.expm1(d.mean())) < SMALLEST:
             continue
         error = max(float(stats.sem(d)), 1e-12)
-        half = float(stats.t.isf(0.025, d.size - 1)) * error
-        ratio, low, high = (math.exp(d.mean() + shift) for shift in (0.0, -half, half))
         p_value = float(stats.t.sf((abs(d.mean()) - margin) / error, d.size - 1))
         if p_value > CERTAIN:
             continue
+        half = float(stats.t.isf(0.025, d.size - 1)) * error
+        ratio, low, high = (math.exp(d.mean() + shift) for shift in (0.0, -half, half))
         yield _alert(series, i, series.bases[i], positions, (ratio, low, high), p_value)
 
 

@@ -9,6 +9,7 @@ from rmsprop.suite.verdicts.changepoints import find_change_points, find_in_each
 from rmsprop.suite.verdicts.looks import SHORTEST
 from studies.changepoint_series import MODES, NULLS, UNEVEN, SeriesSetting, draw, noise, staircase, young
 from studies.changepoints import find, score
+from studies.delays import null
 
 
 def white(n, sd=0.02, seed=0):
@@ -46,13 +47,40 @@ def test_steps_up_and_back_down_are_both_found_in_order():
     assert first.ratio > 1 > second.ratio
 
 
+STICKY = [kind for kind in MODES if kind.startswith("sticky")]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", NULLS)
-def test_no_kind_of_noise_raises_more_than_two_false_alarms_in_1000_points(kind):
-    # The study counts ten times as many points; here a broken correction must show (none: 10 to 60).
-    cell = score("", find, SeriesSetting("null", kind, sd=0.04), 150, seeds=3)
-    assert cell.false_slower <= 2 * 15
-    assert cell.false_faster <= 2 * 15
+@pytest.mark.parametrize(
+    ("kind", "points"),
+    [
+        *((kind, 1000) for kind in (*NULLS, *MODES)),
+        *((kind, 40) for kind in (*NULLS, *MODES) if kind not in STICKY),
+    ],
+)
+def test_no_kind_of_noise_raises_more_than_one_false_alarm_in_1000_points(kind, points):
+    # The study counts four times as many. There, 2623c63, asked after each point, raised 9 to 35 in 1,000.
+    count = null("today", kind, 10_000 // points, points, seeds=5)
+    assert count.alarms <= count.points / 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["AR(1) 0.9", "changing 4"])
+def test_of_two_kinds_of_noise_series_of_200_points_raise_up_to_two_false_alarms_in_1000(kind):
+    # One is wanted. The stricter thresholds that were tried, and that bring it, find 41 instead of 43 clear
+    # changes of msprime after 8 points (AR(1) 0.9), or fewer steps of 2.5 standard deviations (changing 4).
+    count = null("today", kind, 50, 200, seeds=5)
+    assert count.alarms <= 2 * count.points / 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", STICKY)
+def test_short_series_that_stay_in_one_of_two_modes_alarm_at_the_first_visit_to_the_second(kind):
+    # For all that anybody can know then, it is a change of level: 12 to 14 in 1,000 points. What alarms again
+    # would be wrong in any case.
+    count = null("today", kind, 250, 40, seeds=5)
+    assert count.alarms <= 15 * count.points / 1000
+    assert count.again <= count.points / 1000
 
 
 @pytest.mark.slow
