@@ -136,9 +136,13 @@ class AsvReader:
 def _entry(content: dict[str, Any], name: str, value: Any) -> _Entry:
     read = _entry_of_2 if content["version"] == 2 else _entry_of_1
     try:
-        return read(content, name, value)
+        entry = read(content, name, value)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"not of asv's form: {type(error).__name__} {error}") from error
+    for values in (entry.params, *_list(entry.params)):
+        if not isinstance(values, list):
+            raise ValueError(f"params has {json_kind(values)} where a list is expected")
+    return entry
 
 
 def _entry_of_2(content: dict[str, Any], _name: str, values: Any) -> _Entry:
@@ -199,9 +203,11 @@ def _identity(name: str, params: list[list[Any]], known: dict[str, Any]) -> _Ide
 def _columns(entry: _Entry, identity: _Identity) -> dict[str, list[Any]]:
     """A row for each combination of the benchmark's parameters."""
     unit, count = identity.unit, len(identity.columns["benchmark"])
+    if len(entry.results) > count:
+        raise ValueError(f"{len(entry.results):,} results where its parameters make {count:,}")
     found, statuses, reasons = [], [], []
     # asv drops trailing nulls.
-    for i, result in enumerate([*entry.results, *[None] * count][:count]):
+    for i, result in enumerate([*entry.results, *[None] * (count - len(entry.results))]):
         status, reason = _status(result, unit)
         measured = status == "measured"
         found.append(_statistics(float(result), entry, i, identity.steps, unit) if measured else NOTHING)
