@@ -25,6 +25,7 @@ from rmsprop.suite.records.readers.asv_beside import (
     whole_of,
 )
 from rmsprop.suite.records.readers.rows import (
+    IMPOSSIBLE,
     NOTHING,
     Row,
     Rows,
@@ -267,11 +268,11 @@ def _status(result: Any, unit: str) -> tuple[str, str | None]:
     if result is None:
         return "failed", "asv keeps no reason"
     if value is None:
-        return "failed", f"asv's result is no number but a {type(result).__name__}"
+        return "failed", f"{IMPOSSIBLE} is no number but a {type(result).__name__}"
     if math.isnan(value):
         return "skipped", "asv keeps no reason"
     if not possible(value, unit):
-        return "failed", f"asv's result {value!r} cannot be {unit}"
+        return "failed", f"{IMPOSSIBLE} {value!r} cannot be {unit}"
     return "measured", None
 
 

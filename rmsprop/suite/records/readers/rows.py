@@ -134,6 +134,9 @@ def json_kind(value: Any) -> str:
     return kinds.get(type(value), "a number")
 
 
+IMPOSSIBLE = "asv's result"
+"""How the reason begins of a result that asv keeps and that nothing can be measured to be."""
+
 HARDWARE = ("arch", "cpu", "num_cpu", "os", "ram")
 """Facts of a machine by asv's names, as the column `hardware` lists them."""
 
