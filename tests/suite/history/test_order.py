@@ -133,6 +133,24 @@ def test_a_commit_without_a_date_that_git_does_not_know_stands_nowhere(tmp_path)
     )
 
 
+@pytest.mark.parametrize("date", ["last week", -5, float("nan"), [1], 1e300])
+def test_a_date_that_cannot_be_read_is_named_and_its_file_is_read(tmp_path, repository, date):
+    """It stands where git has it, or nowhere: never first, as if of 1970."""
+    folder, commits = repository
+    foreign(tmp_path, commits[:20], [1.0] * 20)
+    path = tmp_path / "box" / f"{commits[7][:8]}-py3.9.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"date": date}))
+    known, unknown = read_history(tmp_path, folder), read_history(tmp_path, None)
+    assert list(known.series[0].commits) == commits[:20]
+    assert known.remarks == ()
+    assert list(unknown.series[0].commits) == [*commits[:7], *commits[8:20]]
+    assert unknown.remarks[0].startswith("left out 1 measurement of 1 commit without a date")
+    for history in (known, unknown):
+        [problem] = history.problems
+        assert problem.path == path
+        assert problem.reason == f"date is {date!r}: expected a time; the rest is read"
+
+
 def test_a_commit_without_a_date_that_git_knows_stands_in_its_history(tmp_path, repository):
     folder, commits = repository
     foreign(tmp_path, commits, [1.0] * 40)

@@ -37,7 +37,7 @@ from rmsprop.suite.records.readers.rows import (
     possible,
     spread_warning,
     statistics_of,
-    time_of,
+    told_time,
 )
 
 MOST_COMBINATIONS = 10**6
@@ -108,9 +108,11 @@ class AsvReader:
                 continue
             for column, more in found.items():
                 columns[column] += more
-        return Rows(path, self._shared(path, content), dict(columns), tuple(left_out))
+        odd: list[str] = []
+        shared = self._shared(path, content, odd)
+        return Rows(path, shared, dict(columns), tuple(left_out), tuple(odd))
 
-    def _shared(self, path: Path, content: dict[str, Any]) -> Row:
+    def _shared(self, path: Path, content: dict[str, Any], odd: list[str]) -> Row:
         machine = self._machine(path.parent)
         params = content.get("params")
         commit = content["commit_hash"]
@@ -128,7 +130,7 @@ class AsvReader:
             "python": _text(content.get("python")),
             "torch": _text(torch),
             "commit": commit,
-            "committed": time_of(content.get("date")),
+            "committed": told_time("date", content.get("date"), odd),
             "dirty": False,
             "notes": "",
         }
@@ -216,7 +218,7 @@ def _columns(entry: _Entry, identity: _Identity) -> dict[str, list[Any]]:
         reasons.append(reason)
     return {
         **identity.columns,
-        "started": [_started(entry.started)] * count,
+        "started": [told_time("started_at", entry.started, [])] * count,
         "version": [entry.version] * count,
         "status": statuses,
         "reason": reasons,
@@ -288,13 +290,6 @@ def _statistics(value: float, entry: _Entry, i: int, steps: int, unit: str) -> S
         return statistics_of([value / steps])
     repeat = whole_of(_item(entry.repeat, i))
     return Statistics(value / steps, q25 / steps, q75 / steps, None, repeat, NOTHING.samples)
-
-
-def _started(value: Any) -> Any:
-    try:
-        return time_of(value)
-    except (ValueError, TypeError, OverflowError):
-        return None
 
 
 def _text(value: Any) -> str | None:
