@@ -21,6 +21,23 @@ class Right(RMSprop):
     reference_step = staticmethod(formula)
 
 
+class Forwarding(Right):
+    def __init__(self, params, **kwargs):
+        super().__init__(params, **kwargs)
+
+
+class PlainForwarding(RMSprop):
+    def __init__(self, params, **kwargs):
+        super().__init__(params, **kwargs)
+
+
+class ForwardingButOne(Right):
+    """Calls alpha by another name, and passes all others on."""
+
+    def __init__(self, params, decay=0.5, **kwargs):
+        super().__init__(params, alpha=decay, **kwargs)
+
+
 class Wrong(Right):
     def __init__(self, params, lr, alpha, eps):
         super().__init__(params, lr=1.01 * lr, alpha=alpha, eps=eps)
@@ -33,7 +50,24 @@ class Doubled(RMSprop):
 
 class OwnRate(RMSprop):
     def __init__(self, params):
-        super().__init__(params, lr=3e-3, alpha=0.9, eps=1e-8)
+        super().__init__(params, lr=3e-3, alpha=0.5, eps=1e-8)
+
+
+class RightOwnRate(OwnRate):
+    reference_step = staticmethod(formula)
+
+
+class HiddenRate(RMSprop):
+    """Has no learning rate in its groups, but one of its own."""
+
+    def __init__(self, params):
+        super().__init__(params, lr=1.0, alpha=0.9, eps=1e-8)
+        del self.param_groups[0]["lr"]
+
+    def step(self, closure=None):
+        self.param_groups[0]["lr"] = 3e-3
+        super().step()
+        del self.param_groups[0]["lr"]
 
 
 class Clamped(RMSprop):
@@ -93,6 +127,11 @@ class NeedsClosure(RMSprop):
 class Idle(RMSprop):
     def step(self, closure=None):
         pass
+
+
+def factory_with_kwargs(params, **kwargs):
+    """Whose names nobody can know."""
+    return RMSprop(params, **{"lr": 3e-3, "alpha": 0.5} | kwargs)
 
 
 def factory_of_closures(params, lr):

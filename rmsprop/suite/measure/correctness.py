@@ -44,10 +44,25 @@ class _Steps:
     initial: Sequence[Tensor]
     sets: Sequence[Sequence[Tensor]]
     hyperparameters: dict[str, float]
+    """With which each optimizer is made."""
+    known: dict[str, float]
+    """With which it steps: those that it was passed, and of the others its own, where it tells them."""
+
+    @property
+    def values(self) -> dict[str, float]:
+        """What it steps with, as far as that is known; of the rest, what it would have been passed."""
+        return self.hyperparameters | self.known
+
+    def words(self) -> str:
+        """The values, such as `lr 0.01, alpha 0.9 (not passed to it), eps 1e-08`."""
+        return ", ".join(
+            f"{name} {value:g}{'' if name in self.known else ' (not passed to it)'}"
+            for name, value in self.values.items()
+        )
 
     def error(self, found: Tensor, right: Tensor) -> Tensor:
         """Of each element, as the tolerances are told; infinite where it is no number."""
-        move = _largest_move(**self.hyperparameters)
+        move = _largest_move(**self.values)
         return ((found - right).abs() / (right.abs() + move)).nan_to_num(nan=torch.inf)
 
     def distance(self, found: Sequence[Tensor], right: Sequence[Tensor]) -> float:
@@ -58,7 +73,7 @@ class _Steps:
         """What our formula gives for a part of a tensor."""
         gradients = [_part(one[index], start, where) for one in self.sets]
         before = _part(self.initial[index], start, where)
-        return _formula(before, gradients, inside=inside, **self.hyperparameters)
+        return _formula(before, gradients, inside=inside, **self.values)
 
 
 def check_unchanged(found: Sequence[Tensor], initial: Sequence[Tensor]) -> None:
@@ -75,17 +90,19 @@ def check(
     initial: Sequence[Tensor],
     gradients: Sequence[Sequence[Tensor]],
     hyperparameters: dict[str, float],
+    known: dict[str, float],
 ) -> str | None:
     """Compare the parameters `found` after `STEPS` steps with what float64 gives from `initial`.
 
-    Step i took set i of the gradients, modulo their number. WrongResultError if an element is off or not
+    Step i took set i of the gradients, modulo their number. `known` are the hyperparameters that it steps
+    with, as far as it tells them (`Implementation.known`). WrongResultError if an element is off or not
     finite, or if no parameter has moved. Somebody's optimizer, held against the author's formula or else
     against itself, may be wrong in this dtype, or amplify rounding: of the second, rounding alone moves the
     steps in float64 as far (`_by_rounding`). The answer says what a reader of the times must know of the
     check; None where our own formula held.
     """
     sets = [gradients[step % len(gradients)] for step in range(STEPS)]
-    steps = _Steps(initial, sets, hyperparameters)
+    steps = _Steps(initial, sets, hyperparameters, known)
     inside = implementation.eps_inside_sqrt
     if all(torch.equal(now.detach().cpu(), before) for now, before in zip(found, initial, strict=True)):
         raise WrongResultError(f"no parameter has moved after {STEPS} steps")
@@ -109,8 +126,8 @@ def check(
                 raise WrongResultError(f"right in float64, wrong in {dtype}: {said}")
             unseen = "or it amplifies rounding within an operation"
             raise WrongResultError(f"wrong in {dtype} by its own steps in float64, {unseen}: {said}")
-        known = "right in float64 and " if author else ""
-        ill = f": {ILL}, {known}off by {off:.1e} in this dtype, as far as rounding moves it"
+        where = "right in float64 and " if author else ""
+        ill = f": {ILL}, {where}off by {off:.1e} in this dtype, as far as rounding moves it"
     if inside is not None:
         return None
     if author is not None:
@@ -178,7 +195,7 @@ def _compared(itself: Sequence[Tensor], steps: _Steps) -> str:
                 right = steps.formula(index, start, cpu, inside=bool(inside))
                 error = steps.error(_part(now, start, cpu), right)
                 errors[name] = max(errors[name], float(error.max()))
-    given = ", ".join(f"{name} {value:g}" for name, value in steps.hyperparameters.items())
+    given = steps.words()
     nearest = min(errors, key=errors.__getitem__)
     if errors[nearest] <= EXACT:
         return f"but its first {STEPS} steps equal those of {nearest} with {given}"
@@ -190,8 +207,8 @@ def _author(implementation: Any, itself: Sequence[Tensor] | None, steps: _Steps)
     params = _run_formula(implementation, steps)
     if params and itself and (error := steps.distance(itself, params)) > EXACT:
         raise WrongResultError(
-            f"wrong also in float64, by the author's reference_step: relative error {error:.1e} after "
-            f"{STEPS} steps, at most {EXACT:g} allowed"
+            f"wrong also in float64, by the author's reference_step with {steps.words()}: relative error "
+            f"{error:.1e} after {STEPS} steps, at most {EXACT:g} allowed"
         )
     return params
 
@@ -203,7 +220,7 @@ def _run_formula(implementation: Any, steps: _Steps) -> list[Tensor] | None:
     params = _in_float64(steps.initial)
     state: dict[str, Any] = {}
     for gradients in steps.sets:
-        implementation.formula(params, _in_float64(gradients), state, **steps.hyperparameters)
+        implementation.formula(params, _in_float64(gradients), state, **steps.known)
     return params
 
 

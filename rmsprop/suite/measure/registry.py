@@ -8,15 +8,18 @@ A package joins with an entry point in the group `rmsprop.optimizers`, whose val
 
 Without one, `package.module:MyRMSprop` itself is a name; so is a function that makes an optimizer. Either is
 called with those of the matrix's hyperparameters that its signature names: `lr`; `alpha`, else `gamma`, else
-`rho`; `eps`, else `epsilon`; and `momentum`, in cases that have one. All other arguments keep their defaults.
+`rho`; `eps`, else `epsilon`; and `momentum`, in cases that have one. A constructor with `**kwargs` gets those
+that the next constructor in the method resolution order names, too. All other arguments keep their defaults.
 
-If it has an attribute `reference_step`, the suite checks the optimizer by that formula (`ReferenceStep`).
+If it has an attribute `reference_step`, the suite checks the optimizer by that formula (`ReferenceStep`). The
+formula gets what was passed, and what was not passed as it stands in `param_groups`.
 A `step` that needs a closure gets one that returns 0 and leaves the gradients as they are.
 """
 
 import inspect
+import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -43,6 +46,7 @@ _NAMES = {
     "eps": ("eps", "epsilon"),
     "momentum": ("momentum",),
 }
+_NUMBER = (int, float, Tensor)
 
 
 class Stepper(Protocol):
@@ -95,6 +99,8 @@ class Implementation:
         Whether `make` takes `momentum` too, which it is given in cases with one alone.
     formula
         The author's.
+    passed
+        Which of the hyperparameters `make` passes on; None for all.
     """
 
     name: str
@@ -105,6 +111,21 @@ class Implementation:
     unavailable: Callable[[torch.device, torch.dtype], str | None] = _anywhere
     momentum: bool = False
     formula: ReferenceStep | None = None
+    passed: set[str] | None = None
+
+    def known(self, stepper: Stepper, given: Mapping[str, float]) -> dict[str, float]:
+        """Those of the `given` hyperparameters that were passed; of the others, the new stepper's own.
+
+        One that is not in its `param_groups` either is left out.
+        """
+        group = getattr(stepper, "param_groups", [{}])[0]
+        found = {}
+        for ours, value in given.items():
+            if self.passed is None or ours in self.passed:
+                found[ours] = value
+            elif own := [group[name] for name in _NAMES[ours] if isinstance(group.get(name), _NUMBER)]:
+                found[ours] = float(own[0])
+        return found
 
 
 class Scratch:
@@ -243,13 +264,23 @@ def _implementation(name: str, found: Any) -> Implementation:
     if not (is_class or inspect.isfunction(found)):
         what = f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
         raise UserError(f"{name!r} is no torch.optim.Optimizer subclass and no Implementation, but {what}")
-    accepted = inspect.signature(found).parameters
-    chosen = {ours: next((n for n in theirs if n in accepted), None) for ours, theirs in _NAMES.items()}
-    taken = {ours: theirs for ours, theirs in chosen.items() if theirs}
+    taken: dict[str, str] = {}
+    for accepted in _signatures(found):
+        for ours, theirs in _NAMES.items():
+            if named := [name for name in theirs if name in accepted]:
+                taken.setdefault(ours, named[0])
+    passed = set(taken)
 
     def make(params: list[Tensor], **hyperparameters: float) -> Optimizer:
-        given = {theirs: hyperparameters[ours] for ours, theirs in taken.items() if ours in hyperparameters}
-        return _with_closure(found(params, **given))
+        given = {taken[ours]: value for ours, value in hyperparameters.items() if ours in passed}
+        try:
+            return _with_closure(found(params, **given))
+        except TypeError as error:  # a constructor that forwards **kwargs may set some of them itself
+            twice = re.search(r"multiple values for (?:keyword )?argument '(\w+)'", str(error))
+            if not twice or twice[1] not in given:
+                raise
+            passed.difference_update(ours for ours, theirs in taken.items() if theirs == twice[1])
+            return make(params, **hyperparameters)
 
     summary = f"{found.__module__}.{found.__qualname__}"
     return Implementation(
@@ -259,7 +290,19 @@ def _implementation(name: str, found: Any) -> Implementation:
         eps_inside_sqrt=None,
         momentum="momentum" in taken,
         formula=getattr(found, "reference_step", None),
+        passed=passed,
     )
+
+
+def _signatures(found: Any) -> Iterator[Mapping[str, inspect.Parameter]]:
+    """What it takes; of a constructor with **kwargs then what the next one takes."""
+    if not isinstance(found, type):
+        yield inspect.signature(found).parameters
+        return
+    for constructor in (vars(one)["__init__"] for one in found.__mro__ if "__init__" in vars(one)):
+        yield (accepted := inspect.signature(constructor).parameters)
+        if all(one.kind is not one.VAR_KEYWORD for one in accepted.values()):
+            return
 
 
 def _with_closure(optimizer: Optimizer) -> Optimizer:

@@ -118,7 +118,9 @@ class Workload:
             self.step()
             reference.check_unchanged(self.params, initial)
         self._check_gradients()
-        note = reference.check(self._implementation, self.params, initial, self._sets, self._hyperparameters)
+        note = reference.check(
+            self._implementation, self.params, initial, self._sets, self._hyperparameters, self._known
+        )
         if note:
             self._note(note)
 
@@ -197,12 +199,14 @@ class Workload:
     def make(self) -> None:
         """A new optimizer over the parameters."""
         self._hyperparameters = hyperparameters(self._implementation, self.case.dtype)
-        own, eps = self._implementation.eps, self._hyperparameters["eps"]
-        if eps != own:
-            self._note(f"eps is {eps:g}: with {own:g} a small gradient has no defined step in float16")
         if self.case.momentum:
             self._hyperparameters["momentum"] = self.case.momentum
-        self.step = self._implementation.make(list(self.params), **self._hyperparameters).step
+        optimizer = self._implementation.make(list(self.params), **self._hyperparameters)
+        self._known = self._implementation.known(optimizer, self._hyperparameters)
+        self.step = optimizer.step
+        own, eps = self._implementation.eps, self._hyperparameters["eps"]
+        if eps != own and self._known.get("eps") == eps:
+            self._note(f"eps is {eps:g}: with {own:g} a small gradient has no defined step in float16")
 
     def _initial(self, index: int) -> Tensor:
         return self._normal(self.case.shapes[index], 0.02, 0, index)

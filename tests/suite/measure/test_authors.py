@@ -24,20 +24,28 @@ DIFFER = (
     "its first 3 steps differ from those of torch.optim.RMSprop and of the book's RMSProp "
     f"(ε inside the root) with {HYPER}"
 )
+OWN = "but its first 3 steps equal those of torch.optim.RMSprop with lr 0.003, alpha 0.5, eps 1e-08"
+HIDDEN = HYPER.replace("lr 0.01", "lr 0.01 (not passed to it)")
 GOOD = {
     "Plain": f"no formula is known, but {EQUAL}",
     "Doubled": f"no formula is known, and {DIFFER}",
-    "OwnRate": f"no formula is known, and {DIFFER}",
+    "OwnRate": f"no formula is known, {OWN}",
+    "RightOwnRate": "checked by the author's reference_step",
+    "HiddenRate": f"{DIFFER.removesuffix(HYPER)}{HIDDEN}",
     "Clamped": f"no formula is known, but {EQUAL}",
     "Right": "checked by the author's reference_step",
+    "Forwarding": "checked by the author's reference_step",
+    "ForwardingButOne": "checked by the author's reference_step",
+    "PlainForwarding": EQUAL,
     "IllConditioned": "ill-conditioned, right in float64 and off by",
     "NeedsClosure": EQUAL,
     "factory": EQUAL,
+    "factory_with_kwargs": OWN,
     "factory_of_closures": "checked against itself in float64",
 }
 """Those that get a time, and what is said of the check."""
 BAD = {
-    "Wrong": "wrong also in float64, by the author's reference_step",
+    "Wrong": f"wrong also in float64, by the author's reference_step with {HYPER}: relative error",
     "WrongInFloat32": "right in float64, wrong in float32: tensor 0, element",
     "NotFinite": "found nan, expected a finite number",
     "ConstructorRaises": "no such rate",

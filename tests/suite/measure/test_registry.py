@@ -99,6 +99,56 @@ def test_a_class_gets_those_hyperparameters_that_its_signature_names(plug_ins):
     assert load("other_people:Both").make([parameter()], lr=0.01, alpha=0.9, eps=1e-8).seen == (0.5, 0.9)
 
 
+FORWARDING = """
+import torch
+
+class Ours(torch.optim.RMSprop):
+    def __init__(self, params, gamma=0.5, **kwargs):
+        super().__init__(params, alpha=gamma, **kwargs)
+
+class Theirs(Ours):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+
+class Own(torch.optim.RMSprop):
+    def __init__(self, params, decay=0.5, **kwargs):
+        super().__init__(params, alpha=decay, **kwargs)
+
+class Closed(Theirs):
+    def __init__(self, params, eps):
+        super().__init__(params, eps=eps)
+
+def function(params, **kwargs):
+    return Ours(params, **kwargs)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("Ours", {"lr": 0.03, "alpha": 0.8, "eps": 1e-3}),
+        ("Theirs", {"lr": 0.03, "alpha": 0.8, "eps": 1e-3}),
+        ("Own", {"lr": 0.03, "alpha": 0.5, "eps": 1e-3}),
+        ("Closed", {"lr": 0.01, "alpha": 0.5, "eps": 1e-3}),
+        ("function", {"lr": 0.01, "alpha": 0.5, "eps": 1e-8}),
+    ],
+)
+def test_kwargs_take_the_names_of_the_next_constructor_and_what_was_not_passed_is_its_own(
+    plug_ins, tmp_path, name, known
+):
+    (tmp_path / "other_people.py").write_text(FORWARDING)
+    found, given = load(f"other_people:{name}"), {"lr": 0.03, "alpha": 0.8, "eps": 1e-3}
+    for _ in range(2):
+        made = found.make([parameter()], **given)
+        assert {name: made.param_groups[0][name] for name in given} == known
+        assert found.known(made, given) == known
+
+
+def test_a_hyperparameter_that_was_not_passed_and_stands_in_no_group_is_not_known():
+    found = load("tests.authors:HiddenRate")
+    assert found.known(found.make([parameter()], lr=0.03), {"lr": 0.03, "alpha": 0.8}) == {"alpha": 0.9}
+
+
 def test_a_class_of_other_people_has_no_known_formula_and_runs_anywhere():
     found = implementation("torch.optim:Adam")
     assert (found.name, found.eps_inside_sqrt) == ("torch.optim:Adam", None)

@@ -336,9 +336,9 @@ def test_the_formula_is_the_one_that_torch_and_the_book_use():
         for step in range(3):
             found[0].grad = sets[step % 2][0]
             optimizer.step()
-        assert check(builtins()[name], found, initial, sets, FORMULA | {"eps": eps}) is None
+        assert check(builtins()[name], found, initial, sets, FORMULA | {"eps": eps}, {}) is None
         with pytest.raises(WrongResultError, match="expected"):
-            check(builtins()[name], found, initial, sets, FORMULA | {"eps": 1e-3})
+            check(builtins()[name], found, initial, sets, FORMULA | {"eps": 1e-3}, {})
 
 
 @pytest.mark.parametrize("name", ["builtin-loop", "builtin-foreach", "fused"])
