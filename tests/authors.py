@@ -38,6 +38,18 @@ class ForwardingButOne(Right):
         super().__init__(params, alpha=decay, **kwargs)
 
 
+class ForgetsLater(Right):
+    """Loses its state at every sixth step, which the first three do not show."""
+
+    taken = 0
+
+    def step(self, closure=None):
+        self.taken += 1
+        if self.taken % 6 == 0:
+            self.state.clear()
+        super().step()
+
+
 class Wrong(Right):
     def __init__(self, params, lr, alpha, eps):
         super().__init__(params, lr=1.01 * lr, alpha=alpha, eps=eps)

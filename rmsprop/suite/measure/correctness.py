@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from rmsprop.suite.measure.rounding import Rounding
-from rmsprop.suite.words import BY_AUTHOR, BY_ITSELF, BY_SHAPE, ILL
+from rmsprop.suite.words import BY_AUTHOR, BY_ITSELF, BY_SHAPE, ILL, STEPS
 
-STEPS = 3
 TOLERANCE = {"float64": 1e-14, "float32": 1e-6, "bfloat16": 3e-2, "float16": 4e-3}
 """Largest error of a parameter after the steps, relative to |parameter| + `_largest_move`.
 
@@ -131,7 +130,7 @@ def check(
     if inside is not None:
         return None
     if author is not None:
-        return BY_AUTHOR + ill
+        return f"{BY_AUTHOR} in its first {STEPS} steps{ill}"
     return f"{BY_ITSELF}, {_compared(itself, steps)}{ill}" if itself else BY_SHAPE
 
 

@@ -22,6 +22,7 @@ from rmsprop.suite.measure.registry import Implementation
 from rmsprop.suite.measure.registry import implementation as find
 from rmsprop.suite.measure.subject import gradient_sets, memory_reason, skip_reason
 from rmsprop.suite.shapes import Shape
+from rmsprop.suite.words import STEPS
 
 FLOAT16_EPS = 1e-2
 """The least outer ε for float16 parameters; inside the root, its square.
@@ -113,7 +114,7 @@ class Workload:
         self.draw()
         initial = [parameter.detach().to("cpu", copy=True) for parameter in self.params]
         self.make()
-        for step in range(reference.STEPS):
+        for step in range(STEPS):
             self._set(self._sets[step % len(self._sets)])
             self.step()
             reference.check_unchanged(self.params, initial)

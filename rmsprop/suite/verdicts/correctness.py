@@ -6,16 +6,16 @@ from typing import Literal
 
 from rmsprop.suite.records.bench import BenchRecord
 from rmsprop.suite.records.frame import Row
-from rmsprop.suite.words import BY_FORMULA, BY_ITSELF, BY_SHAPE, CHECKS, ILL, count
+from rmsprop.suite.words import BY_FORMULA, BY_ITSELF, BY_SHAPE, CHECKS, ILL, STEPS, count
 
 Answer = Literal["right", "ill-conditioned", "not known", "wrong", "failed", "skipped"]
 MEANINGS: dict[Answer, str] = {
-    "wrong": "is wrong",
-    "failed": "raises an error",
-    "ill-conditioned": "equals its formula in float64, and amplifies rounding",
-    "not known": "shows no error, and whether its formula is right is not known",
-    "right": "equals its formula",
-    "skipped": "did not run",
+    "wrong": "it is wrong",
+    "failed": "it raises an error",
+    "ill-conditioned": f"its first {STEPS} steps equal its formula in float64, and it amplifies rounding",
+    "not known": f"its first {STEPS} steps show no error, and whether its formula is right is not known",
+    "right": f"its first {STEPS} steps equal its formula",
+    "skipped": "it did not run",
 }
 """What is to be said first stands first."""
 
@@ -27,10 +27,11 @@ class Check:
     Attributes
     ----------
     answer
-        right: it equals a formula in this dtype. ill-conditioned: it equals the author's formula in float64
-        alone, and rounding explains the rest. not known: no formula is known, and the optimizer equals itself
-        in float64, as far as rounding lets it, or has no float64. wrong: it differs from its formula or from
-        itself, is not finite, or moves nothing. failed: it raised. skipped: it did not run.
+        Of the first steps alone. right: they equal a formula in this dtype. ill-conditioned: they equal the
+        author's formula in float64 alone, and rounding explains the rest. not known: no formula is known, and
+        they equal the optimizer's own in float64, as far as rounding lets them, or it has no float64. wrong:
+        they differ from the formula or from its own, are not finite, or move nothing. failed: it raised.
+        skipped: it did not run.
     why
         What it was held against; of a case without a time, the reason.
     """
@@ -55,7 +56,7 @@ def sentence(name: str, checks: Sequence[Check], *, why: bool = False) -> str:
     for answer, meaning in MEANINGS.items():
         if found := [check for check in checks if check.answer == answer]:
             reason = f" ({found[0].why})" if why else ""
-            parts.append(f"in {count(len(found), 'case')} it {meaning}{reason}")
+            parts.append(f"in {count(len(found), 'case')} {meaning}{reason}")
     return f"{name}: {'; '.join(parts)}."
 
 

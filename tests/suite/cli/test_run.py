@@ -170,7 +170,10 @@ def naming(lines, name):
 def test_a_run_says_of_each_optimizer_of_ones_own_whether_it_is_right_and_names_what_failed(with_optimizers):
     lines, code = with_optimizers("Right", "Plain", "WrongInFloat32", "StepRaises")
     assert code == 1
-    right = "in 1 case it equals its formula (checked by the author's reference_step)."
+    right = (
+        "in 1 case its first 3 steps equal its formula "
+        "(checked by the author's reference_step in its first 3 steps)."
+    )
     assert naming(lines, "Right") == right
     assert "whether its formula is right is not known" in naming(lines, "Plain")
     wrong = naming(lines, "WrongInFloat32")
@@ -188,7 +191,7 @@ def test_a_run_says_of_each_optimizer_of_ones_own_whether_it_is_right_and_names_
 def test_a_run_with_a_right_optimizer_is_good_and_says_so(with_optimizers):
     lines, code = with_optimizers("Right")
     assert code == 0, lines
-    assert naming(lines, "Right").startswith("in 1 case it equals its formula")
+    assert naming(lines, "Right").startswith("in 1 case its first 3 steps equal its formula (")
     assert not any("failed" in line for line in lines)
 
 
@@ -199,7 +202,7 @@ def test_an_implementation_of_ours_is_named_where_it_fails_and_only_there(make_e
     assert list(runner._checks([good, scratch])) == []
     assert list(runner._checks([good, scratch, bad])) == [
         "scratch: in 1 case it raises an error (OSError: full); "
-        "in 1 case it equals its formula (checked by the suite's formula of RMSProp).",
+        "in 1 case its first 3 steps equal its formula (checked by the suite's formula of RMSProp).",
         f"1 case failed: {bad.axes.id}.",
     ]
 

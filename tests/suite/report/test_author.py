@@ -49,7 +49,7 @@ def test_the_speed_is_against_each_built_in_of_the_same_turn_with_its_interval(p
 
 
 def test_it_is_right_by_a_formula_or_not_known_and_a_wrong_dtype_is_told_apart(put, page):
-    put(MINE, notes=(BY_AUTHOR,))
+    put(MINE, notes=(f"{BY_AUTHOR} in its first 3 steps",))
     put(MINE, dtype="bfloat16", notes=(f"{BY_AUTHOR}: ill-conditioned, right in float64 and off by 1.0e-01",))
     wrong = "right in float64, wrong in float16: tensor 0, element [2]: found nan"
     put(MINE, dtype="float16", status="failed", reason=f"WrongResultError: {wrong}")
@@ -57,11 +57,22 @@ def test_it_is_right_by_a_formula_or_not_known_and_a_wrong_dtype_is_told_apart(p
     put("theirs:Other", notes=(compared,))
     found = page()
     answers = {row[1]: row[2] for table in tables(found, "Is it right?") for row in table}
-    assert answers["right"] == BY_AUTHOR
+    assert answers["right"] == f"{BY_AUTHOR} in its first 3 steps"
     assert answers["ill-conditioned"].startswith(BY_AUTHOR)
     assert answers["wrong"] == wrong
     assert answers["not known"] == compared
-    assert f"{MINE}: in 1 case it is wrong; in 1 case it equals its formula in float64" in found.text
+    equal = "in 1 case its first 3 steps equal its formula"
+    assert (
+        f"{MINE}: in 1 case it is wrong; {equal} in float64, and it amplifies rounding; {equal}."
+        in found.text
+    )
+
+
+def test_an_older_records_note_which_names_no_steps_is_read_as_right(put, page):
+    put(MINE, notes=(BY_AUTHOR,))
+    found = page()
+    assert found.table("Is it right?")[0][1:3] == ["right", BY_AUTHOR]
+    assert f"{MINE}: in 1 case its first 3 steps equal its formula." in found.text
 
 
 def test_an_optimizer_that_raises_has_its_line_and_no_times(put, page):
