@@ -6,7 +6,7 @@ asv imports this module too, in an environment without pytest: hence no import o
 from pathlib import Path
 
 from rmsprop.suite.case import AXES
-from rmsprop.suite.measure.matrix import PROFILES, cases, others
+from rmsprop.suite.measure.matrix import PROFILES, cases, named, others
 
 CHECKOUT = Path(__file__).parents[1]
 
@@ -36,7 +36,7 @@ def pytest_configure(config):
     if filters["implementation"]:
         filters["implementation"] = [*filters["implementation"], *option.optimizer]
     try:
-        load_optimizers(option.optimizer)
+        load_optimizers([*named(), *option.optimizer])
         config.rmsprop_cases = cases(option.profile, others=[*others(), *option.optimizer], **filters)
     except UserError as error:
         raise pytest.UsageError(str(error)) from None

@@ -13,7 +13,7 @@ from rmsprop.book.programs import MATRIX, program
 from rmsprop.suite.case import Case
 from rmsprop.suite.measure.metrics import book_trainer
 from rmsprop.suite.measure.subject import skip_reason
-from rmsprop.suite.measure.workload import CaseSkippedError, Workload
+from rmsprop.suite.measure.workload import CaseFailedError, CaseSkippedError, Workload
 
 SEEDS = range(128)
 
@@ -24,7 +24,10 @@ def steps(case: Case, *, checked: bool) -> Iterator[Callable[[int], None]]:
     with _threads(case.threads):
         workload = Workload(case)
         if checked:
-            workload.__enter__()
+            try:
+                workload.__enter__()
+            except CaseFailedError as failed:  # the gate tells what was raised, and where
+                raise failed.__cause__ or failed from None
         elif reason := skip_reason(case):
             raise CaseSkippedError(reason)
         else:

@@ -27,7 +27,7 @@ from dataclasses import replace
 from benchmarks.fresh import START, start
 from rmsprop.suite.case import Case
 from rmsprop.suite.measure.matrix import cases as listed
-from rmsprop.suite.measure.matrix import others
+from rmsprop.suite.measure.matrix import named, others
 
 PACKAGE = "rmsprop"
 MOST_ELEMENTS = 1e6
@@ -47,8 +47,14 @@ JOBS = ("job-scratch", "job-concise", "job-ensemble")
 def cases() -> list[str]:
     """Up to a million elements with one thread; some beyond; the book's job; import and first step.
 
-    The points of the regular profile on the CPU and on CUDA.
+    The points of the regular profile on the CPU and on CUDA. UserError where the variable
+    RMSPROP_OPTIMIZERS names what is no optimizer.
     """
+    if specs := named():
+        from rmsprop.suite.measure.registry import load_optimizer  # noqa: PLC0415 (it loads torch)
+
+        for spec in specs:
+            load_optimizer(spec)
     points = listed("regular", others=others(), device=("cpu", "cuda"))
     small = (case for case in points if case.elements <= MOST_ELEMENTS and case.implementation != COMPILED)
     return [*dict.fromkeys(replace(case, threads=1).id for case in small), *BESIDE, *JOBS, *START]

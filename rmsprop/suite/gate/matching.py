@@ -65,6 +65,8 @@ def counted_again(prepared: Mapping[str, Prepared], again: Mapping[str, Prepared
 
 def _status(before: Opened, after: Opened) -> tuple[CaseStatus, str | None]:
     failed = [f"{side}: {one.failed}" for side, one in (("base", before), ("head", after)) if one.failed]
+    if failed and before.failed == after.failed:
+        return "failed", f"both sides: {before.failed}"
     if failed:
         return "failed", "; ".join(failed)
     if before.skipped and after.skipped:

@@ -1,5 +1,6 @@
 """Each side once, before anything is measured: what it has, what works, what is built on first use."""
 
+import logging
 from collections.abc import Callable, Container, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -10,6 +11,8 @@ from rmsprop.errors import UserError
 from rmsprop.suite.gate.plan import TURN_SECONDS
 from rmsprop.suite.gate.worker_client import START_SECONDS, Arm, WorkerClient, WorkerError
 from rmsprop.suite.records.gate import Counters
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,8 @@ def _start(arm: Arm, living: ExitStack, stopped: Callable[[], bool]) -> tuple[Wo
                 f" (by {arm.python}; --base-python and --head-python name another interpreter. "
                 "A tree holds what git tracks: --prepare COMMAND can make the rest)"
             )
-        raise UserError(f"nothing can be measured: {error}{hint}") from error
+        reason = str(error).replace("UserError: ", "")  # such a message is a whole sentence
+        raise UserError(f"nothing can be measured: {reason}{hint}") from error
 
 
 def _open(
@@ -135,6 +139,8 @@ def _open(
 ) -> Opened:
     answer = worker.ask(do="open", case=case, timed=timed)
     if "seconds" not in answer:
+        if "trace" in answer:
+            _log.debug("%s failed:\n%s", case, answer["trace"])
         return Opened(skipped=answer.get("skipped"), failed=answer.get("failed"))
     ready = Opened(answer["seconds"], answer["used"], uncounted=uncounted)
     if uncounted is None:

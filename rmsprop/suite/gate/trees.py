@@ -23,7 +23,7 @@ from rmsprop.errors import UserError
 from rmsprop.suite.gate import counting, worker
 from rmsprop.suite.gate.suite_files import SuiteFiles, copy_suite, find_suite
 from rmsprop.suite.git import git, git_or_none
-from rmsprop.suite.measure import pauses
+from rmsprop.suite.measure import pauses, places
 from rmsprop.suite.records.leftovers import left_behind, own_path
 
 PREFIX = "rmsprop-gate-"
@@ -136,6 +136,7 @@ def _made(
     shutil.copy(worker.__file__, harness / "gate_worker.py")
     shutil.copy(counting.__file__, harness / "gate_counting.py")
     shutil.copy(pauses.__file__, harness / "gate_pauses.py")
+    shutil.copy(places.__file__, harness / "gate_places.py")
     ours = Path(rmsprop.suite.__file__).parent
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ours, harness / "rmsprop" / "suite", ignore=ignored, dirs_exist_ok=True)

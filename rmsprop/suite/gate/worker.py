@@ -21,6 +21,7 @@ import os
 import platform
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
@@ -87,9 +88,9 @@ class Worker:
             self.run = self.case.enter_context(make(case))
             self.run(1)
         except NotImplementedError as reason:
-            return {"skipped": _line(reason)}
+            return {"skipped": next(iter(str(reason).strip().splitlines()), type(reason).__name__)}
         except (Exception, SystemExit) as error:
-            return {"failed": f"{type(error).__name__}: {_line(error)}"}
+            return {"failed": _line_of(error), "trace": "".join(traceback.format_exception(error))}
         self._tidy(self._family()(case), timed)
         return {"seconds": time.perf_counter() - begin, "used": time.process_time() - used}
 
@@ -115,7 +116,7 @@ class Worker:
             if once != again:  # the first step of a kind may import, or fill a cache
                 once, again = again, counters()
         except Exception as error:
-            return {"uncounted": f"{type(error).__name__}: {_line(error)}"}
+            return {"uncounted": _line_of(error)}
         return again | {"unstable": sorted(name for name in once if once[name] != again[name])}
 
     def steps(self, seconds: float) -> dict[str, Any]:
@@ -195,8 +196,9 @@ def _version(distribution: str) -> str | None:
         return None
 
 
-def _line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+def _line_of(error: BaseException) -> str:
+    line: str = importlib.import_module("gate_places").line_of(error)
+    return line
 
 
 def main() -> None:
@@ -209,7 +211,7 @@ def main() -> None:
         try:
             answer = getattr(worker, request.pop("do"))(**request)
         except (Exception, SystemExit) as error:
-            answer = {"error": f"{type(error).__name__}: {_line(error)}"}
+            answer = {"error": _line_of(error)}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 

@@ -7,6 +7,7 @@ never missing from the list. This module imports no torch.
 import math
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from itertools import product
@@ -33,14 +34,17 @@ MOMENTA = (0.0, 0.9)
 """Of the step; 0 is the book's and torch's default, 0.9 what most people set who set one."""
 
 
-def others() -> list[str]:
-    """Other people's implementations: those of installed packages, and those that `RMSPROP_OPTIMIZERS` names.
+def named() -> list[str]:
+    """What `RMSPROP_OPTIMIZERS` holds: package.module:Class, or several with spaces between them.
 
-    The variable holds package.module:Class, or several with spaces between them. It is for what has no
-    option: asv, and the suite of the gate.
+    It is for what has no option: asv, and the suite of the gate.
     """
-    named = os.environ.get(VARIABLE, "").split()
-    return list(dict.fromkeys([*(entry.name for entry in entry_points(group=GROUP)), *named]))
+    return os.environ.get(VARIABLE, "").split()
+
+
+def others() -> list[str]:
+    """Other people's implementations: those of installed packages, and those that the variable names."""
+    return list(dict.fromkeys([*(entry.name for entry in entry_points(group=GROUP)), *named()]))
 
 
 @dataclass(frozen=True)
@@ -149,9 +153,11 @@ def cases(
         if (missing := [value for value in values if all(getattr(case, axis) != value for case in listed)])
     )
     if asked:
-        raise UserError(
-            f"profile {profile} has no case with {asked}; loosen a filter, or ask for profile full"
-        )
+        advice = "loosen a filter"
+        with suppress(UserError):
+            if profile != "full" and cases("full", others=map(str, known["implementation"]), **filters):
+                advice += ", or ask for profile full"
+        raise UserError(f"profile {profile} has no case with {asked}; {advice}")
     return list(dict.fromkeys(listed))
 
 

@@ -9,18 +9,15 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import ParamSpec
 
-import torch
-
-import rmsprop.suite
 from rmsprop.suite.case import Case
 from rmsprop.suite.measure.cold_start import cold_start
 from rmsprop.suite.measure.metrics import book_job, digits_job, five_passes, peak_extra_bytes
 from rmsprop.suite.measure.pauses import Pauses
+from rmsprop.suite.measure.places import line_of
 from rmsprop.suite.measure.trust import Spent, Watch
-from rmsprop.suite.measure.workload import CaseSkippedError, Workload
+from rmsprop.suite.measure.workload import CaseFailedError, CaseSkippedError, Workload
 from rmsprop.suite.records.bench import Quantity, Status
 
 SAMPLE_SECONDS = 0.005
@@ -189,7 +186,7 @@ class _Run:
             except CaseSkippedError as reason:
                 self.ended = "skipped", str(reason)
             except (Exception, SystemExit) as error:  # someone else's optimizer may raise anything
-                self.ended = "failed", line_of(error)
+                self.ended = "failed", str(error) if isinstance(error, CaseFailedError) else line_of(error)
                 self.trace = "".join(traceback.format_exception(error))
 
     def beside(self, name: str, action: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
@@ -280,13 +277,3 @@ def _take_turns(runs: Sequence[_Run], task: PointTask) -> int:
     for number in range(rounds):
         play(number)
     return rounds
-
-
-def line_of(error: BaseException) -> str:
-    """The error in one line, with the place in the user's code where it was raised."""
-    text = str(error).strip() or type(error).__name__
-    frames = traceback.extract_tb((error.__cause__ or error).__traceback__)
-    ours = tuple(f"{Path(module.__path__[0])}" for module in (torch, rmsprop.suite))
-    theirs = [frame for frame in frames if not frame.filename.startswith((*ours, "<"))]
-    place = f" ({Path(theirs[-1].filename).name}, line {theirs[-1].lineno})" if theirs else ""
-    return text.splitlines()[0] + place

@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -36,6 +37,7 @@ from rmsprop.book.programs import MATRIX, program
 from rmsprop.errors import UserError
 from rmsprop.suite.case import IMPLEMENTATIONS
 from rmsprop.suite.measure.matrix import GROUP
+from rmsprop.suite.measure.places import in_one_line
 
 NOT_HERE = "not in this commit"
 """Of the rmsprop under test, which may be an older one."""
@@ -212,7 +214,7 @@ def implementations() -> Mapping[str, Implementation]:
             known[entry.name] = _implementation(entry.name, entry.load())
         except (Exception, SystemExit) as error:  # a plug-in may raise anything; the others must not suffer
             name = f"{entry.name} ({entry.value})" if entry.name in known else entry.name
-            known[name] = _broken(name, f"entry point {entry.name} = {entry.value}: {_line(error)}")
+            known[name] = _broken(name, f"entry point {entry.name} = {entry.value}: {in_one_line(error)}")
     return known
 
 
@@ -247,13 +249,16 @@ def load_optimizer(spec: str) -> Implementation:
     if not module or not attribute:
         raise UserError(f"optimizer {spec!r} is not of the form package.module:Class")
     try:
-        found = import_module(module)
-        for part in attribute.split("."):
-            found = getattr(found, part)
+        imported = import_module(module)
     except (Exception, SystemExit) as error:
         raise UserError(
-            f"optimizer {spec!r} cannot be imported ({_line(error)}); install it or set PYTHONPATH"
+            f"optimizer {spec!r} cannot be imported ({in_one_line(error)}); install it or set PYTHONPATH"
         ) from error
+    try:
+        found = attrgetter(attribute)(imported)
+    except (Exception, SystemExit) as error:  # a module may make its names as they are asked for
+        why = f"{module} has no {attribute}" if isinstance(error, AttributeError) else in_one_line(error)
+        raise UserError(f"optimizer {spec!r} cannot be imported: {why}") from error
     return _implementation(spec, found)
 
 
@@ -321,8 +326,3 @@ def _broken(name: str, error: str) -> Implementation:
         raise UserError(error)
 
     return Implementation(name, f"cannot be used: {error}", make, eps_inside_sqrt=None)
-
-
-def _line(error: BaseException) -> str:
-    text = str(error).strip()
-    return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__

@@ -18,6 +18,7 @@ from rmsprop.book.programs import MATRIX, program
 from rmsprop.suite.case import Case
 from rmsprop.suite.measure import correctness as reference
 from rmsprop.suite.measure.pauses import Pauses
+from rmsprop.suite.measure.places import line_of
 from rmsprop.suite.measure.registry import Implementation
 from rmsprop.suite.measure.registry import implementation as find
 from rmsprop.suite.measure.subject import gradient_sets, memory_reason, skip_reason
@@ -102,7 +103,7 @@ class Workload:
             except Exception as error:
                 if _out_of_memory(error):
                     raise CaseSkippedError(f"out of memory: {memory_reason(self.case)}") from error
-                raise CaseFailedError(f"{type(error).__name__}: {error}") from error
+                raise CaseFailedError(line_of(error)) from error
             self._context = context.pop_all()
         return self
 

@@ -1,6 +1,7 @@
 """The real command on throw-away repositories: real processes, small matrices."""
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -223,8 +224,18 @@ def test_a_base_without_the_package_says_so(gate, theirs):
 @pytest.mark.parametrize(
     ("broken", "status", "code", "words"),
     [
-        ("head", "failed", 2, "head: AttributeError: module 'mine' has no attribute 'heavy'"),
-        ("base", "failed", 2, "base: AttributeError: module 'mine' has no attribute 'heavy'"),
+        (
+            "head",
+            "failed",
+            2,
+            "head: AttributeError: module 'mine' has no attribute 'heavy' (speed.py, line 17)",
+        ),
+        (
+            "base",
+            "failed",
+            2,
+            "base: AttributeError: module 'mine' has no attribute 'heavy' (speed.py, line 17)",
+        ),
     ],
 )
 def test_a_case_that_fails_on_one_side_only_fails_the_gate(gate, theirs, broken, status, code, words):
@@ -239,6 +250,17 @@ def test_a_case_that_fails_on_one_side_only_fails_the_gate(gate, theirs, broken,
     assert answer.code == code
     assert verdict["cases"][0]["status"] == status
     assert words in verdict["cases"][0]["reason"]
+
+
+def test_what_fails_in_the_same_way_on_both_sides_is_said_once_with_its_place(gate, theirs, caplog):
+    caplog.set_level(logging.DEBUG, "rmsprop")
+    (theirs / "mine" / "__init__.py").write_text("def __getattr__(name):\n    raise ValueError('no rows')\n")
+    commit(theirs, "broken")
+    answer = gate(theirs, "--suite", "speed", "--base", "HEAD", "--case", "heavy", "--format", "json")
+    assert answer.code == 2
+    verdict = json.loads(answer.out)
+    assert verdict["cases"][0]["reason"] == "both sides: ValueError: no rows (__init__.py, line 2)"
+    assert "heavy failed:\nTraceback" in caplog.text
 
 
 @pytest.mark.slow

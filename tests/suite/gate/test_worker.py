@@ -2,17 +2,19 @@
 
 import gc
 import json
+import shutil
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from rmsprop.suite.gate import counting, worker
 from rmsprop.suite.gate.worker import MOST_STEPS, Worker
-from rmsprop.suite.measure import pauses
+from rmsprop.suite.measure import pauses, places
 
 FILE = worker.__file__
 
@@ -44,6 +46,7 @@ def suite(monkeypatch):
 def beside(monkeypatch):
     """What the gate copies beside the worker."""
     monkeypatch.setitem(sys.modules, "gate_pauses", pauses)
+    monkeypatch.setitem(sys.modules, "gate_places", places)
 
 
 @pytest.fixture
@@ -122,12 +125,16 @@ def test_the_next_case_closes_the_last_one(greeted, suite):
     ("case", "answer"),
     [
         ("skipped", {"skipped": "no such device"}),
-        ("broken", {"failed": "RuntimeError: it is wrong"}),
-        ("exits", {"failed": "SystemExit: 3"}),
+        ("broken", {"failed": "RuntimeError: it is wrong (test_worker.py, line {line})"}),
+        ("exits", {"failed": "SystemExit: 3 (test_worker.py, line {line})"}),
     ],
 )
-def test_a_case_that_cannot_be_measured_says_why(greeted, case, answer):
-    assert greeted.open(case) == answer
+def test_a_case_that_cannot_be_measured_says_why_and_where(greeted, case, answer):
+    lines = Path(__file__).read_text().splitlines()
+    raised = next(n for n, text in enumerate(lines, 1) if f'if case == "{case}"' in text) + 1
+    given = greeted.open(case)
+    assert ("raise" in given.pop("trace", "")) == (case != "skipped")
+    assert given == {kind: why.format(line=raised) for kind, why in answer.items()}
 
 
 def test_a_clock_that_stands_is_an_error(greeted):
@@ -143,6 +150,7 @@ def test_what_a_suite_prints_does_not_mix_with_the_answers(tmp_path):
         "import os\nprint('loud')\nos.system('echo louder')\nPACKAGE = None\nmake = print\n"
         "def cases():\n    print('loudest')\n    return ['a']\n"
     )
+    shutil.copy(places.__file__, tmp_path / "gate_places.py")
     requests = [{"do": "hello", "suite": "loud", "tree": "."}, {"do": "steps", "second": 1}]
     answer = subprocess.run(
         [sys.executable, FILE],

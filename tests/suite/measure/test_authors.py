@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,6 +16,7 @@ from rmsprop.suite.case import Case
 from rmsprop.suite.measure.matrix import cases, others
 from rmsprop.suite.measure.point import PointTask, measure_point
 from rmsprop.suite.measure.registry import load_optimizer
+from tests import authors
 
 CHECKOUT = Path(__file__).parents[3]
 LOOP = Case("builtin-loop", "cpu", "float32", "1e3", "single", 1)
@@ -84,6 +86,25 @@ def test_an_error_names_the_line_of_the_author(name):
         if "raise" in text and BAD[name] in text
     )
     assert part.ended[1].endswith(f"{BAD[name]} (authors.py, line {line})")
+
+
+class RaisesLater(authors.Right):
+    """Once it is checked and warm."""
+
+    taken = 0
+
+    def step(self, closure=None):
+        self.taken += 1
+        if self.taken > 20:
+            raise ValueError("late")
+        super().step()
+
+
+def test_an_error_in_a_timed_step_keeps_its_type_and_its_line(monkeypatch):
+    monkeypatch.setattr(authors, "Late", RaisesLater, raising=False)
+    theirs = replace(LOOP, implementation="tests.authors:Late")
+    [part] = measure_point(PointTask((theirs,), 0.01, None, 0, False)).parts
+    assert re.fullmatch(r"ValueError: late \(test_authors\.py, line \d+\)", part.ended[1])
 
 
 @pytest.mark.parametrize("spec", REFUSED)
@@ -178,11 +199,20 @@ def test_asvs_classes_and_the_gates_suite_time_the_good_ones_and_say_why_not_of_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("runner", RUNNERS)
-def test_asv_and_the_gate_name_what_cannot_be_measured(runner):
-    module, given, body = RUNNERS[runner]
+def test_asv_names_what_cannot_be_measured():
+    module, given, body = RUNNERS["asv"]
     names = ("NoOptimizer", "number", "Unknown")
     program = f"POINT = {POINT!r}\n" + EACH.format(module=module, given=given, names=names, body=body)
     answers = json.loads(in_the_checkout("-c", program, names=names).stdout.splitlines()[-1])
     for name, said in answers.items():
         assert REFUSED[f"tests.authors:{name}"] in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["NoOptimizer", "Unknown"])
+def test_the_gate_refuses_what_is_none_before_anything_is_measured(name):
+    done = in_the_checkout("-m", "rmsprop", "gate", "--base", "HEAD", "--case", "scratch-*", names=(name,))
+    assert done.returncode == 2
+    [said] = (line for line in done.stderr.splitlines() if line.startswith("rmsprop: "))
+    assert re.match(r"rmsprop: nothing can be measured: (base|head): (optimizer )?'tests\.authors", said)
+    assert REFUSED[f"tests.authors:{name}"] in said

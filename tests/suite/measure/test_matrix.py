@@ -76,8 +76,14 @@ def test_an_unknown_profile_lists_the_known_ones():
 
 
 def test_filters_that_leave_nothing_say_which():
-    with pytest.raises(UserError, match=r"profile smoke has no case with layout gpt2; .* profile full"):
+    with pytest.raises(UserError, match=r"smoke has no case with layout gpt2; loosen a filter, or .* full"):
         cases("smoke", layout=["gpt2"])
+
+
+@pytest.mark.parametrize("profile", ["smoke", "full"])
+def test_profile_full_is_advised_only_where_it_has_such_a_case(profile):
+    with pytest.raises(UserError, match=r"has no case with size 1e6; layout book; loosen a filter$"):
+        cases(profile, layout=["book"], size=["1e6"])
 
 
 def test_one_value_of_a_filter_that_no_case_has_is_named_beside_one_that_some_have():

@@ -164,7 +164,8 @@ def test_a_class_of_other_people_has_no_known_formula_and_runs_anywhere():
             "nowhere.at_all:Mine",
             "cannot be imported (ModuleNotFoundError: No module named 'nowhere'); install it",
         ),
-        ("other_people:Yours", "cannot be imported (AttributeError: module 'other_people' has no attribute"),
+        ("other_people:Yours", "cannot be imported: other_people has no Yours"),
+        ("other_people:Mine.Inner", "cannot be imported: other_people has no Mine.Inner"),
         ("broken_people:Mine", "cannot be imported (RuntimeError: first line); install it or set PYTHONPATH"),
         (
             "other_people:NoOptimizer",

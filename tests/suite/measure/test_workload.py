@@ -151,7 +151,8 @@ def test_an_optimizer_that_raises_in_its_step_fails_its_case_with_its_message():
     def spoil(self, p):
         raise RuntimeError("my kernel is missing")
 
-    assert failure(broken(spoil)) == "RuntimeError: my kernel is missing"
+    line = spoil.__code__.co_firstlineno + 1
+    assert failure(broken(spoil)) == f"RuntimeError: my kernel is missing (test_workload.py, line {line})"
 
 
 def test_an_optimizer_that_changes_shapes_or_dtypes_is_wrong():
