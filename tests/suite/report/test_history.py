@@ -186,6 +186,17 @@ def test_a_thousand_commits_are_drawn_as_the_newest_two_hundred(page_with):
     assert len(str(page.soup)) < 300_000
 
 
+def test_commits_are_drawn_in_the_order_of_the_history_whatever_their_dates(tmp_path):
+    commits = tuple(f"{i:07x}".ljust(40, "0") for i in range(NUMBER))
+    one = series(commits=commits, times=series().times[::-1])
+    found = History((one,), (), measured=commits)
+    [page] = history.pages(replace(read_inputs(tmp_path), history=found, alerts=()))
+    labels = [text.get_text().strip() for text in page_from(page.blocks).all("text")]
+    drawn = [label for label in labels if label in {commit[:7] for commit in commits}]
+    assert len(drawn) > 1
+    assert drawn == sorted(drawn)
+
+
 def test_asvs_own_site_is_linked_where_it_is_published(page_with):
     assert page_with([series()], asv_site=True).soup.find("a", href="asv/index.html")
     page = page_with([series()])
