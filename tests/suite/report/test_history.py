@@ -113,6 +113,21 @@ def test_more_memory_is_not_called_slower(page_with):
     assert page_with([one], [alert(one, 8)]).soup.find(class_="status").get_text() == "100% more"
 
 
+def test_more_of_what_is_counted_is_called_neither_slower_nor_bad(page_with):
+    one = series(case="b.track_up", quantity="track", unit="1")
+    page = page_with([one], [alert(one, 8)])
+    assert page.table("Change points by commit")[0][3] == "100% more"
+    assert page.soup.find(class_="status") is None
+    assert "slower" not in page.text
+
+
+def test_the_rows_of_two_environments_name_what_differs(page_with):
+    both = [series("b.mem_o", environment=f"py3.{minor}-torch2.13") for minor in (11, 12)]
+    page = page_with(both, [alert(one, 8) for one in both])
+    rows = page.table("Change points by commit")
+    assert [row[0] for row in rows] == ["b.mem_o in py3.11", "b.mem_o in py3.12"]
+
+
 def test_without_a_change_point_the_page_says_so(page_with):
     text = page_with([series()]).text
     assert "No change point in 1 series over commits." in text
