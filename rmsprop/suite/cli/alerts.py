@@ -82,7 +82,7 @@ def _show_groups(console: Console, groups: Sequence[AlertGroup], url: str | None
         if first.together > 1:
             unmeasured += f", by {first.together} commits together"
         console.print(
-            f"\n[bold]{group.direction} since {escape(group.first_bad[:9])}, not at "
+            f"\n[bold]{group.head} since {escape(group.first_bad[:9])}, not at "
             f"{escape(group.last_good[:9])}{unmeasured}[/]; "
             + escape(f"{group.runner} on {group.machine}, {first.points_after} measured since"),
             soft_wrap=True,
@@ -106,10 +106,11 @@ def _alerts_table(group: AlertGroup) -> Table:
     for column in ("change", "p"):
         table.add_column(column, justify="right", no_wrap=True)
     for alert in group.alerts[:_LISTED]:
-        style = "bold red" if alert.fails else "green" if group.direction == "faster" else "yellow"
+        better = alert.followed and alert.direction == "faster"
+        style = "bold red" if alert.fails else "green" if better else "yellow"
         since = f", {alert.since}" if alert.since else ""
         table.add_row(
-            escape(alert.series.case),
+            escape(group.case_of(alert)),
             escape(f"{alert.series.quantity}{since}"),
             f"[{style}]{alert.ratio - 1:+.1%}[/] \\[{alert.low - 1:+.1%}, {alert.high - 1:+.1%}]",
             f"{alert.p_value:.1g}",

@@ -1,5 +1,7 @@
 """`rmsprop report`: the site and its Markdown twin."""
 
+from pathlib import Path
+
 import typer
 
 from rmsprop.suite.cli.left_out import show_left_out
@@ -9,7 +11,7 @@ from rmsprop.suite.report.build import build_report
 
 def run(options: ReportOptions) -> None:
     """Build the report and print the files that it wrote."""
-    built = build_report(options.results, options.output, options.readme)
+    built = build_report(options.results, options.output, options.readme, repo=Path())
     show_left_out(built.problems)
     for path in built.paths:
         typer.echo(path)

@@ -191,7 +191,7 @@ def carry_out(plan: Plan, results: Path, reports: Path, rows: Airfoil, progress:
         remarks.append("interrupted: what was finished is kept and reported")
     progress("report", 0, "")
     invocation = Invocation(reproduced, measured[0].run if measured else None)
-    report = build_report(results, reports, invocation=invocation)
+    report = build_report(results, reports, repo=Path(), invocation=invocation)
     progress("report", 1, "")
     good = bool(report.holds) and all(record.status != "failed" for record in measured)
     return RunOutcome(report, good, interrupted, tuple(remarks), tuple(_checks(measured)))

@@ -21,9 +21,6 @@ from rmsprop.suite.records.gate import Policy
 from rmsprop.suite.verdicts.changepoints import SMALLEST, ChangePoint, find_in_each
 from rmsprop.suite.verdicts.creep import creep
 
-FOLLOWED = ("seconds", "bytes")
-"""Units of which more is worse; of the gate's ratios it is too."""
-
 CERTAIN = 5e-4
 """Largest p-value of a ratio of the gate's, or of a creep: it is of one of two directions."""
 
@@ -94,9 +91,14 @@ class Alert:
         return self.recovered is None and self.ended is None
 
     @property
+    def timed(self) -> bool:
+        """Whether it is of time: `slower` and `faster` are words for nothing else."""
+        return self.series.unit == "seconds" or self.series.runner == "gate"
+
+    @property
     def followed(self) -> bool:
         """Whether more is worse: what a track_ counts may be good or bad."""
-        return self.series.unit in FOLLOWED or self.series.runner == "gate"
+        return self.timed or self.series.unit == "bytes"
 
     @property
     def fails(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from rmsprop.suite.history.alerts import Alert, importance
 from rmsprop.suite.history.series import History
+from rmsprop.suite.words import printable
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class AlertGroup:
         Series of the machine and runner that are long enough to show a change.
     before, after
         What the results say of the machine at the two commits; empty where they say nothing.
+    environments
+        Of the series of the machine and runner that are long enough.
     """
 
     runner: str
@@ -36,6 +39,28 @@ class AlertGroup:
     compared: int
     before: str = ""
     after: str = ""
+    environments: frozenset[str] = frozenset()
+
+    @property
+    def head(self) -> str:
+        """What the series became at the commit, such as `slower`, or `slower and larger`."""
+        slower = self.direction == "slower"
+        said = []
+        if any(alert.timed for alert in self.alerts):
+            said.append("slower" if slower else "faster")
+        if any(alert.followed and not alert.timed for alert in self.alerts):
+            said.append("larger" if slower else "smaller")
+        return " and ".join(said) or "changed"
+
+    def case_of(self, alert: Alert) -> str:
+        """The case of an alert; where the machine has several environments, with what differs in its own."""
+        series = alert.series
+        if len(self.environments) < 2:
+            return series.case
+        shared = set.intersection(*(set(one.split("-")) for one in self.environments))
+        own = "-".join(part for part in series.environment.split("-") if part not in shared)
+        named = printable(own or series.environment) or "an environment without a name"
+        return f"{series.case} in {named}"
 
     @property
     def suspicion(self) -> str:
@@ -70,13 +95,20 @@ def by_commit(alerts: Iterable[Alert], history: History) -> list[AlertGroup]:
         one = alert.series
         key = (one.runner, one.machine, alert.last_good, alert.first_bad, alert.direction)
         together.setdefault(key, []).append(alert)
-    long = Counter((one.runner, one.machine) for one in history.series if one.long_enough)
+    environments: dict[tuple[str, str], set[str]] = {}
+    compared: Counter[tuple[str, str]] = Counter()
+    for one in history.series:
+        if one.long_enough:
+            environments.setdefault((one.runner, one.machine), set()).add(one.environment)
+            compared[one.runner, one.machine] += 1
     groups = [
         AlertGroup(
             *key,
             tuple(sorted(found, key=importance)),
-            long[key[:2]],
-            *(history.hardware.get((key[1], commit), "") for commit in key[2:4]),
+            compared[key[:2]],
+            before=history.hardware.get((key[1], key[2]), ""),
+            after=history.hardware.get((key[1], key[3]), ""),
+            environments=frozenset(environments.get(key[:2], ())),
         )
         for key, found in together.items()
     ]

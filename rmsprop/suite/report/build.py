@@ -37,21 +37,27 @@ class BuiltReport:
 
 
 def build_report(
-    results: Path, reports: Path, readme: Path | None = None, *, invocation: Invocation | None = None
+    results: Path,
+    reports: Path,
+    readme: Path | None = None,
+    *,
+    repo: Path | None = None,
+    invocation: Invocation | None = None,
 ) -> BuiltReport:
     """Write the pages, README.md and figures/*.svg below `reports` from the records below `results`.
 
-    The same records give the same bytes. All is rendered before anything is written, so that a failure
-    leaves the former report whole; UserError where `reports` cannot be written. A `readme` gets the claims
-    and the speed of a step between its two markers, `<!-- made by ...` and `<!-- end -->`. The sentences
-    answer for what one `invocation` recorded, for the newest records where that is not given.
+    The same records, and the same history of the checkout `repo`, give the same bytes. All is rendered before
+    anything is written, so that a failure leaves the former report whole; UserError where `reports` cannot be
+    written. A `readme` gets the claims and the speed of a step between its two markers, `<!-- made by ...`
+    and `<!-- end -->`. The sentences answer for what one `invocation` recorded, for the newest records where
+    that is not given.
     """
     if not results.is_dir():
         raise UserError(
             f"there is no folder {results}; run `{command('reproduce', output=results)}`, or name one with "
             "--results"
         )
-    inputs = read_inputs(results, reports, invocation=invocation)
+    inputs = read_inputs(results, reports, repo=repo, invocation=invocation)
     excerpt = _excerpt(readme, inputs) if readme else None
     paths = write_site(reports, files_of(inputs))
     if readme and excerpt:

@@ -105,9 +105,16 @@ class Inputs:
 
 
 def read_inputs(
-    results: Path, pages: Path = Path("reports"), *, invocation: Invocation | None = None
+    results: Path,
+    pages: Path = Path("reports"),
+    *,
+    repo: Path | None = None,
+    invocation: Invocation | None = None,
 ) -> Inputs:
-    """Everything below `results`. No checkout is asked: the same records give the same inputs."""
+    """Everything below `results`, with the commits in the order of the history of the checkout `repo`.
+
+    The same records and the same history give the same inputs.
+    """
     found_here, unread = read_folder(results / "reproduction", lambda path: (path, read_reproduction(path)))
     found_here.sort(key=lambda one: one[1].environment.started)
     judged = [
@@ -120,7 +127,7 @@ def read_inputs(
     gates = tuple(JudgedRun(record, judge_gate(record)) for record in records)
     peers, unread_peers = read_peers(results)
     sweeps, unread_sweeps = read_sweeps(results)
-    found = history_of(frame, gates)
+    found = history_of(frame, gates, repo=repo)
     # The gate compares a commit with its base: one ratio is a history.
     compared = tuple(one for one in found.series if len(one.commits) > 1 or one.long_enough)
     return Inputs(

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from rmsprop.errors import UserError
 from rmsprop.suite.cli.main import app
+from tests.suite.history.conftest import foreign
 
 COMMITS = [f"{i:08x}" * 5 for i in range(40)]
 
@@ -106,6 +107,26 @@ def test_a_machine_on_which_all_became_slower_at_once_is_suspected(alerts, tmp_p
     every = {f"case{i}": step(steady(40, seed=i), 1.3) for i in range(8)}
     write_asv(tmp_path / "results", COMMITS, every)
     assert "8 of 8 series changed here; suspect the machine before the code" in alerts()[1]
+
+
+def test_two_environments_of_a_machine_are_named_in_the_rows(alerts, tmp_path, write_asv, steady):
+    write_asv(tmp_path / "results", COMMITS, {"scratch": step(steady(40), 1.1)})
+    for path in list((tmp_path / "results" / "asv" / "box").iterdir()):
+        path.with_name(path.name.replace("py3.11", "py3.12")).write_text(path.read_text())
+    output = alerts()[1]
+    assert "scratch-cpu-float32-1e3-single-1t in py3.11 " in output
+    assert "scratch-cpu-float32-1e3-single-1t in py3.12 " in output
+
+
+def test_more_of_what_is_counted_heads_a_commit_that_changed(alerts, tmp_path):
+    foreign(tmp_path / "results", COMMITS, step(np.ones(40), 1.2))
+    for path in (tmp_path / "results").rglob("*.json"):
+        text = path.read_text().replace("time_load", "track_up").replace("seconds", "rows")
+        path.write_text(text.replace('"type": "time"', '"type": "track"'))
+    code, output = alerts()
+    assert code == 0
+    assert f"changed since {COMMITS[30][:9]}" in output
+    assert "slower" not in output
 
 
 def test_damaged_files_are_named(alerts, tmp_path, write_asv, steady):

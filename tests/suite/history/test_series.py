@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -307,6 +308,47 @@ def test_alerts_are_grouped_by_commit_with_those_that_stand_and_are_large_first(
         (commits[20], "slower", False),
     ]
     assert groups[0].suspicion == ""
+
+
+def test_rows_of_two_environments_of_a_machine_are_told_apart_by_what_differs(tmp_path):
+    """Named as asv names them, with a name in the file that would move the cursor."""
+    commits = [f"{i:08x}" * 5 for i in range(40)]
+    foreign(tmp_path, commits, [1.0] * 20 + [1.3] * 20)
+    paths = sorted((tmp_path / "box").iterdir())
+    tried = json.loads(paths[0].read_text()) | {"env_name": "tried once"}
+    (tmp_path / "box" / "other.json").write_text(json.dumps(tried))
+    history = read_history(tmp_path, None)
+    [group] = by_commit(alerts_of(history), history)
+    assert group.case_of(group.alerts[0]) == "map.time_load(n=10)"
+    for path in paths:
+        for name in ("virtualenv-py3.9-numpy1.20", "virtualenv-py3.9-numpy2.0\x1b[2J"):
+            result = json.loads(path.read_text()) | {"env_name": name}
+            (tmp_path / "box" / f"{path.stem}-{len(name)}.json").write_text(json.dumps(result))
+        path.unlink()
+    history = read_history(tmp_path, None)
+    [group] = by_commit(alerts_of(history), history)
+    assert [group.case_of(alert) for alert in group.alerts] == [
+        "map.time_load(n=10) in numpy1.20",
+        r"map.time_load(n=10) in numpy2.0\x1b[2J",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("units", "slower", "faster"),
+    [
+        (["seconds"], "slower", "faster"),
+        (["bytes"], "larger", "smaller"),
+        (["1"], "changed", "changed"),
+        (["1", "bytes", "seconds"], "slower and larger", "faster and smaller"),
+    ],
+)
+def test_a_commit_is_called_slower_only_where_a_time_is(tmp_path, units, slower, faster):
+    commits = [f"{i:08x}" * 5 for i in range(60)]
+    foreign(tmp_path, commits, [1.0] * 20 + [1.3] * 20 + [0.9] * 20)
+    [one] = read_history(tmp_path, None).series
+    history = History(tuple(replace(one, unit=unit) for unit in units), ())
+    heads = {group.direction: group.head for group in by_commit(alerts_of(history), history)}
+    assert heads == {"slower": slower, "faster": faster}
 
 
 def test_a_machine_that_its_results_tell_apart_is_suspected_before_the_code(tmp_path):

@@ -113,6 +113,21 @@ def test_more_memory_is_not_called_slower(page_with):
     assert page_with([one], [alert(one, 8)]).soup.find(class_="status").get_text() == "100% more"
 
 
+def test_more_of_what_is_counted_is_called_neither_slower_nor_bad(page_with):
+    one = series(case="b.track_up", quantity="track", unit="1")
+    page = page_with([one], [alert(one, 8)])
+    assert page.table("Change points by commit")[0][3] == "100% more"
+    assert page.soup.find(class_="status") is None
+    assert "slower" not in page.text
+
+
+def test_the_rows_of_two_environments_name_what_differs(page_with):
+    both = [series("b.mem_o", environment=f"py3.{minor}-torch2.13") for minor in (11, 12)]
+    page = page_with(both, [alert(one, 8) for one in both])
+    rows = page.table("Change points by commit")
+    assert [row[0] for row in rows] == ["b.mem_o in py3.11", "b.mem_o in py3.12"]
+
+
 def test_without_a_change_point_the_page_says_so(page_with):
     text = page_with([series()]).text
     assert "No change point in 1 series over commits." in text
@@ -184,6 +199,17 @@ def test_a_thousand_commits_are_drawn_as_the_newest_two_hundred(page_with):
     page = page_with([series(number=1_000)])
     assert "over 200 commits" in page.text
     assert len(str(page.soup)) < 300_000
+
+
+def test_commits_are_drawn_in_the_order_of_the_history_whatever_their_dates(tmp_path):
+    commits = tuple(f"{i:07x}".ljust(40, "0") for i in range(NUMBER))
+    one = series(commits=commits, times=series().times[::-1])
+    found = History((one,), (), measured=commits)
+    [page] = history.pages(replace(read_inputs(tmp_path), history=found, alerts=()))
+    labels = [text.get_text().strip() for text in page_from(page.blocks).all("text")]
+    drawn = [label for label in labels if label in {commit[:7] for commit in commits}]
+    assert len(drawn) > 1
+    assert drawn == sorted(drawn)
 
 
 def test_asvs_own_site_is_linked_where_it_is_published(page_with):

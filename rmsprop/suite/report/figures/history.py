@@ -33,12 +33,16 @@ def draw_history(
     lines: Mapping[str, Series],
     alerts: Iterable[Alert],
     styles: Styles,
+    places: Mapping[str, int],
 ) -> Drawing:
-    """A line for each implementation over commits; a mark at each change point, linked to its commit."""
+    """A line for each implementation over commits; a mark at each change point, linked to its commit.
+
+    `places` of the commits in their history; their dates order those that it lacks.
+    """
     times = {
         commit: time for one in lines.values() for commit, time in zip(one.commits, one.times, strict=True)
     }
-    commits = sorted(times, key=lambda commit: (times[commit], commit))[-_POINTS:]
+    commits = sorted(times, key=lambda commit: (places.get(commit, 0), times[commit], commit))[-_POINTS:]
     place = {commit: number for number, commit in enumerate(commits)}
     unit = next(iter(lines.values())).unit
     with canvas(name, 2.8 + legend_height(lines)) as figure:

@@ -91,7 +91,7 @@ def pages(inputs: Inputs) -> Iterable[Page]:
 def _blocks(inputs: Inputs) -> Iterator[Block]:
     series = inputs.history.series
     panels = panels_of(series, inputs.alerts)
-    drawings = _drawings(panels[:_FIGURES], inputs.runs.implementations)
+    drawings = _drawings(panels[:_FIGURES], inputs.runs.implementations, inputs.history.measured)
     drawings = drawings[: fitting([[drawing] for drawing in drawings], _FIGURES_BYTES)]
     yield headline(f"{changed(inputs)}.")
     yield Detail((_asv_site(linked=inputs.asv_site),))
@@ -100,8 +100,10 @@ def _blocks(inputs: Inputs) -> Iterator[Block]:
         yield alerts_table(inputs, _ALERTS_LISTED, path="")
         yield note(
             Code(command("alerts", results=inputs.results)),
-            " prints them so, too. It asks the checkout for the order of commits; here, dates tell it.",
+            " finds the same ones, in the folder in which this page was made.",
         )
+    if inputs.history.remarks:
+        yield Sentences(tuple(f"{remark}." for remark in inputs.history.remarks))
     yield Heading("Cases over commits")
     left_out = len(panels) - len(drawings)
     yield Detail(
@@ -124,8 +126,6 @@ def _blocks(inputs: Inputs) -> Iterator[Block]:
         _commits_table(series, inputs.alerts, inputs.commit_url),
     )
     yield Detail((Heading("Every series"), tables[0], Heading("Commits"), tables[1]))
-    if inputs.history.remarks:
-        yield Detail((Sentences(tuple(f"{remark}." for remark in inputs.history.remarks)),))
 
 
 def _asv_site(*, linked: bool) -> Block:
@@ -188,7 +188,10 @@ def _importance(panel: Panel) -> tuple[Any, ...]:
     return (first, panel.quantity != "step", -points, panel.machine, panel.point, panel.environment)
 
 
-def _drawings(panels: Iterable[Panel], implementations: Sequence[str]) -> list[Drawing]:
+def _drawings(
+    panels: Iterable[Panel], implementations: Sequence[str], commits: Sequence[str]
+) -> list[Drawing]:
+    places = {commit: place for place, commit in enumerate(commits)}
     known = styles_of(implementations)
     drawings, names = [], set()
     for panel in panels:
@@ -199,7 +202,7 @@ def _drawings(panels: Iterable[Panel], implementations: Sequence[str]) -> list[D
         while name in names:  # the same machine in another environment
             name += "-2"
         names.add(name)
-        drawings.append(draw_history(name, panel.words, lines, panel.alerts, styles))
+        drawings.append(draw_history(name, panel.words, lines, panel.alerts, styles, places))
     return drawings
 
 

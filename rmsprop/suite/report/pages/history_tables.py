@@ -16,7 +16,7 @@ def groups_table(inputs: Inputs, most: int) -> Table:
             group.machine,
             group.runner,
             f"{sum(alert.stands for alert in group.alerts):,} of {len(group.alerts):,}",
-            f"{change(group.alerts[0])}: {group.alerts[0].series.case}",
+            f"{change(group.alerts[0])}: {group.case_of(group.alerts[0])}",
             _remarks(group),
         )
         for group in by_commit(inputs.alerts, inputs.history)
@@ -29,10 +29,10 @@ def alerts_table(inputs: Inputs, most: int, path: str) -> Table:
     """The change points by commit; `path` is the page that has the commits, empty on that page."""
     rows: list[tuple[str | Cell, ...]] = [
         (
-            alert.series.case,
+            group.case_of(alert),
             alert.series.quantity,
             alert.series.machine,
-            Cell(change(alert), alert.ratio, status=alert.direction if alert.stands else None),
+            Cell(change(alert), alert.ratio, status=_colour(alert)),
             Cell(alert.since or "still so", status="slower" if alert.fails and not alert.stands else None),
             f"{alert.low:.2f} to {alert.high:.2f}",
             Cell(alert.last_good[:9], href=f"{path}#{commit_anchor(alert.last_good)}"),
@@ -53,10 +53,14 @@ def alerts_table(inputs: Inputs, most: int, path: str) -> Table:
 
 
 def change(alert: Alert) -> str:
-    """Such as `33% slower`, `5% less` memory, or `27% slower, by 24 commits together`."""
-    words = {"slower": "more", "faster": "less"} if alert.series.unit == "bytes" else {}
+    """Such as `33% slower`, `5% less` of what is no time, or `27% slower, by 24 commits together`."""
+    words = {} if alert.timed else {"slower": "more", "faster": "less"}
     together = f", by {alert.together} commits together" if alert.together > 1 else ""
     return f"{abs(alert.ratio - 1):.0%} {words.get(alert.direction, alert.direction)}{together}"
+
+
+def _colour(alert: Alert) -> str | None:
+    return alert.direction if alert.stands and alert.followed else None
 
 
 def _address(inputs: Inputs, commit: str) -> str:
