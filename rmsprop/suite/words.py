@@ -4,7 +4,7 @@ import hashlib
 import re
 import shlex
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 BY_FORMULA = "checked by the suite's formula of RMSProp"
@@ -56,6 +56,17 @@ def when(started: str | datetime | None) -> str:
 def count(number: int, noun: str) -> str:
     """Such as `1 case` and `1,200 cases`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+_NAMED = 3
+"""Of many."""
+
+
+def few(names: Iterable[str]) -> str:
+    """The first names of many, each once, and how many more there are."""
+    distinct = list(dict.fromkeys(names))
+    more = len(distinct) - _NAMED
+    return ", ".join(distinct[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def commit_name(commit: str | None, dirty: bool | None = False) -> str:

@@ -1,7 +1,6 @@
 """Rows of benchmarks -> the points of each series, as file after file is read."""
 
-import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -11,16 +10,19 @@ import numpy as np
 from rmsprop.suite.case import AXES, Case
 from rmsprop.suite.history.order import CommitOrder
 from rmsprop.suite.history.series import Series
-from rmsprop.suite.records.readers.rows import Rows
-from rmsprop.suite.words import count
+from rmsprop.suite.records.readers.rows import IMPOSSIBLE, Rows, possible
+from rmsprop.suite.words import count, few
 
 UNFOLLOWED = ("loss", "curve")
 """Quantities of this project without a better direction."""
 
 KEYS = ("runner", "machine", "environment", "quantity", "unit", "version")
 """Columns that tell series apart, beside the name."""
-FACTS = ("status", "commit", "dirty", "median", "committed", "started", "hardware")
+FACTS = ("status", "reason", "commit", "dirty", "median", "committed", "started", "hardware")
 """Columns of a point."""
+
+_SUCH_AS = {"impossible": ", such as a text or a time of zero"}
+"""What a kind of result is that has no point, where its name does not say so."""
 
 
 class Points:
@@ -43,10 +45,11 @@ class Points:
         self.hardware: dict[tuple[str, str], str] = {}
         self._found: dict[tuple[str, ...], tuple[list[str], list[float]]] = {}
         self._local_changes = self._no_commit = 0
+        self._not_measured: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._not_positive: list[str] = []
 
     def add(self, rows: Rows) -> None:
-        """Take the measurements of a commit without local changes; count the others."""
+        """Take what was measured of a commit without local changes; count what else is followed."""
         number = len(rows)
         columns = {
             name: rows.columns.get(name) or [rows.shared.get(name)] * number
@@ -55,10 +58,15 @@ class Points:
         names = _names(columns)
         keys = zip(*(columns[name] for name in KEYS), names, strict=True)
         facts = zip(*(columns[name] for name in FACTS), strict=True)
-        for key, (status, commit, dirty, median, committed, started, hardware) in zip(
-            keys, facts, strict=True
+        called = map(_either, columns["benchmark"], columns["implementation"])
+        for key, (status, reason, commit, dirty, median, committed, started, hardware), benchmark in zip(
+            keys, facts, called, strict=True
         ):
-            if status != "measured" or key[3] in UNFOLLOWED or median is None or not math.isfinite(median):
+            if key[3] in UNFOLLOWED:
+                continue
+            if status != "measured" or median is None or not possible(median, key[4]):
+                odd = status == "measured" or (reason or "").startswith(IMPOSSIBLE)
+                self._not_measured["impossible" if odd else status][benchmark] += 1
                 continue
             if not commit or dirty:
                 self._no_commit += not commit
@@ -105,7 +113,10 @@ class Points:
 
     def remarks(self) -> list[str]:
         """What is in no series for another reason than its commit, a sentence for each reason."""
-        said = []
+        said = [
+            f"left out {count(found.total(), f'{kind} result')}{_SUCH_AS.get(kind, '')}: {few(found)}"
+            for kind, found in sorted(self._not_measured.items())
+        ]
         if self._local_changes:
             number = count(self._local_changes, "measurement")
             said.append(f"left out {number} with local changes, which no commit stands for")
@@ -113,12 +124,17 @@ class Points:
             number = count(self._no_commit, "measurement")
             said.append(f"left out {number} without a commit, such as of an installed wheel")
         if self._not_positive:
-            more = ", ..." if len(self._not_positive) > 1 else ""
+            benchmarks = few(name.partition("(")[0] for name in self._not_positive)
             said.append(
-                f"left out {len(self._not_positive):,} series with values of zero or less, of which no "
-                f"change is a share: {self._not_positive[0]}{more}"
+                f"left out {len(self._not_positive):,} series with values of zero or less, which a track_ "
+                f"may have and of which no change is a share: {benchmarks}"
             )
         return said
+
+
+def _either(benchmark: Any, implementation: Any) -> str:
+    """What a row is named after, without its parameters or its point."""
+    return str(benchmark or implementation)
 
 
 def _names(columns: dict[str, list[Any]]) -> Sequence[str]:

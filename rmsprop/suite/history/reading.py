@@ -1,5 +1,6 @@
 """Results -> their history, read file by file."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from rmsprop.suite.case import AXES
 from rmsprop.suite.history.order import order_of
 from rmsprop.suite.history.points import FACTS, KEYS, Points
 from rmsprop.suite.history.ratios import of_commits, ratios, started
-from rmsprop.suite.history.series import History
+from rmsprop.suite.history.series import History, Series
 from rmsprop.suite.records.files import Problem
 from rmsprop.suite.records.frame import Rows, read_rows
 from rmsprop.suite.records.store import read_gates
@@ -69,4 +70,18 @@ def _history(
             "two interpreters"
         )
     measured = order.sorted(dict.fromkeys(commit for one in series for commit in one.commits))
+    if lone := _lone_machines(series):
+        remarks.append(
+            f"{lone:,} machines have one commit each, so that there is nothing to compare on them: "
+            "a runner whose name changes from run to run makes no history"
+        )
     return History(series, problems, order.commits, tuple(measured), tuple(remarks), points.hardware)
+
+
+def _lone_machines(series: Sequence[Series]) -> int:
+    """How many machines have one commit, where that is why no series is long enough; else 0."""
+    measured: defaultdict[str, set[str]] = defaultdict(set)
+    for one in series:
+        measured[one.machine].update(one.commits)
+    lone = sum(len(commits) == 1 for commits in measured.values())
+    return lone if lone > 1 and not any(one.long_enough for one in series) else 0

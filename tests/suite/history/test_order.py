@@ -7,7 +7,8 @@ from functools import partial
 import pytest
 
 from rmsprop.suite.history.alerts import alerts_of
-from rmsprop.suite.history.reading import read_history
+from rmsprop.suite.history.reading import history_of, read_history
+from rmsprop.suite.records.frame import read_frame
 from tests.suite.history.conftest import foreign
 
 COMMITS = [f"{i:08x}" * 5 for i in range(40)]
@@ -132,6 +133,24 @@ def test_a_commit_without_a_date_that_git_does_not_know_stands_nowhere(tmp_path)
     )
 
 
+@pytest.mark.parametrize("date", ["last week", -5, float("nan"), [1], 1e300])
+def test_a_date_that_cannot_be_read_is_named_and_its_file_is_read(tmp_path, repository, date):
+    """It stands where git has it, or nowhere: never first, as if of 1970."""
+    folder, commits = repository
+    foreign(tmp_path, commits[:20], [1.0] * 20)
+    path = tmp_path / "box" / f"{commits[7][:8]}-py3.9.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"date": date}))
+    known, unknown = read_history(tmp_path, folder), read_history(tmp_path, None)
+    assert list(known.series[0].commits) == commits[:20]
+    assert known.remarks == ()
+    assert list(unknown.series[0].commits) == [*commits[:7], *commits[8:20]]
+    assert unknown.remarks[0].startswith("left out 1 measurement of 1 commit without a date")
+    for history in (known, unknown):
+        [problem] = history.problems
+        assert problem.path == path
+        assert problem.reason == f"date is {date!r}: expected a time; the rest is read"
+
+
 def test_a_commit_without_a_date_that_git_knows_stands_in_its_history(tmp_path, repository):
     folder, commits = repository
     foreign(tmp_path, commits, [1.0] * 40)
@@ -163,10 +182,10 @@ def test_what_no_commit_stands_for_is_counted(tmp_path, write_benches, write_gat
     )
 
 
-def tracked(folder, name, values, unit):
-    """A results folder of asv of somebody else with a benchmark that counts something."""
+def tracked(folder, name, values, unit, kind="track"):
+    """A results folder of asv of somebody else with a benchmark that counts something, or measures it."""
     (folder / "box").mkdir(parents=True)
-    known = {name: {"type": "track", "unit": unit, "param_names": []}, "version": 2}
+    known = {name: {"type": kind, "unit": unit, "param_names": []}, "version": 2}
     (folder / "benchmarks.json").write_text(json.dumps(known))
     for i, (commit, value) in enumerate(zip(COMMITS, values, strict=False)):
         content = {
@@ -193,6 +212,48 @@ def test_a_series_with_values_of_zero_or_less_is_named(tmp_path):
     tracked(tmp_path, "map.track_balance", [1.0, 0.0, -1.0] * 5, "euros")
     history = read_history(tmp_path, None)
     assert history.series == ()
-    [remark] = history.remarks
-    assert remark.startswith("left out 1 series with values of zero or less")
-    assert remark.endswith("map.track_balance")
+    assert history.remarks == (
+        "left out 1 series with values of zero or less, which a track_ may have and of which no change is a "
+        "share: map.track_balance",
+    )
+
+
+def test_each_benchmark_with_values_of_zero_or_less_is_named_once_up_to_three(tmp_path):
+    tracked(tmp_path, "a.track_x", [0.0], "euros")
+    [path] = (tmp_path / "box").iterdir()
+    content = json.loads(path.read_text())
+    content["results"] = {f"a.track_{name}": [[0, -1], [["1", "2"]], "1"] for name in "xyzuv"}
+    path.write_text(json.dumps(content))
+    [remark] = read_history(tmp_path, None).remarks
+    assert remark.startswith("left out 10 series")
+    assert remark.endswith(": a.track_x, a.track_u, a.track_v and 2 more")
+
+
+def test_results_that_were_not_measured_are_counted_with_their_benchmarks(tmp_path):
+    """Of each reason; what can be a time stays a series."""
+    values = [1.0, None, float("nan"), -0.5, 1.0, 0, "fast"]
+    tracked(tmp_path / "some", "a.time_some", values, "seconds", kind="time")
+    tracked(tmp_path / "none", "a.time_none", [None, None, "fast"], "seconds", kind="time")
+    tracked(tmp_path / "size", "a.peakmem_x", [-1, 5], "bytes", kind="peakmemory")
+    told = (
+        "left out 1 skipped result: a.time_some",
+        "left out 3 failed results: a.time_none, a.time_some",
+        "left out 5 impossible results, such as a text or a time of zero: "
+        "a.time_none, a.peakmem_x, a.time_some",
+    )
+    frame, problems = read_frame(tmp_path)
+    for history in (read_history(tmp_path, None), history_of(frame, ())):
+        assert sorted(history.remarks) == sorted(told)
+        assert {one.case: one.values.tolist() for one in history.series} == {
+            "a.peakmem_x": [5.0],
+            "a.time_some": [1.0, 1.0],
+        }
+    assert problems == []
+
+
+def test_a_time_of_zero_takes_no_other_point_of_its_series_along(tmp_path, write_benches):
+    """asv's reader says so of a result; here, of one of our own records."""
+    write_benches(tmp_path, COMMITS[:4], [1e-5, 0.0, 2e-5, 3e-5])
+    history = read_history(tmp_path, None)
+    assert [one.values.tolist() for one in history.series] == [[1e-5, 2e-5, 3e-5]]
+    assert history.remarks == ("left out 1 impossible result, such as a text or a time of zero: scratch",)

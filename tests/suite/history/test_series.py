@@ -265,6 +265,38 @@ def test_a_results_folder_of_anybodys_is_read_under_its_own_names(tmp_path):
     assert (alert.first_bad, alert.recovered, alert.fails) == (commits[20], None, True)
 
 
+def pytest_benchmarks(folder, nodes, pythons):
+    """A file of pytest-benchmark for each run, an hour apart: one benchmark at one commit."""
+    folder.mkdir(parents=True)
+    for i, (node, python) in enumerate(zip(nodes, pythons, strict=True)):
+        content = {
+            "machine_info": {"node": node, "python_version": python},
+            "commit_info": {"id": f"{i:08x}" * 5, "dirty": False},
+            "datetime": f"2026-01-01T{i:02}:00:00+00:00",
+            "benchmarks": [{"fullname": "tests/b.py::test_x", "stats": {"median": 1.0}}],
+        }
+        (folder / f"{i}.json").write_text(json.dumps(content))
+
+
+def test_a_release_of_python_that_mends_faults_alone_begins_no_new_series(tmp_path):
+    pytest_benchmarks(tmp_path / "mended", ["box"] * 4, ["3.11.4", "3.11.4", "3.11.5", "3.11.5"])
+    pytest_benchmarks(tmp_path / "new", ["box"] * 2, ["3.11.5", "3.12.0"])
+    lengths = {
+        name: [(one.environment, len(one.commits)) for one in read_history(tmp_path / name, None).series]
+        for name in ("mended", "new")
+    }
+    assert lengths == {"mended": [("py3.11", 4)], "new": [("py3.11", 1), ("py3.12", 1)]}
+
+
+def test_a_machine_with_a_new_name_for_each_run_is_told_as_why_there_is_no_history(tmp_path):
+    pytest_benchmarks(tmp_path / "hosted", [f"runner-{i}" for i in range(20)], ["3.11.4"] * 20)
+    pytest_benchmarks(tmp_path / "own", ["box"] * 20, ["3.11.4"] * 20)
+    [remark] = read_history(tmp_path / "hosted", None).remarks
+    assert remark.startswith("20 machines have one commit each")
+    assert read_history(tmp_path / "own", None).remarks == ()
+    assert read_history(tmp_path, None).remarks == ()
+
+
 def test_alerts_are_grouped_by_commit_with_those_that_stand_and_are_large_first(tmp_path):
     commits = [f"{i:08x}" * 5 for i in range(80)]
     foreign(tmp_path, commits, [1.0] * 20 + [2.0] * 20 + [1.0] * 20 + [1.2] * 20)

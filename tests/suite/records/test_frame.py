@@ -155,7 +155,6 @@ def test_damaged_foreign_and_newer_files_are_named_and_the_rest_is_read(tmp_path
         "asv/m/cut.json": '{"version": 2, "resu',
         "asv/m/newer.json": asv_result(version=3),
         "asv/m/no-results.json": {"version": 2, "result_columns": []},
-        "pytest-benchmark/m/date.json": pytest_file() | {"datetime": "yesterday?"},
         "pytest-benchmark/m/list.json": [1],
         "pytest-benchmark/m/foreign.json": {"benchmarks": []},
         "pytest-benchmark/m/half.json": {"benchmarks": [{}], "machine_info": {}},
@@ -166,6 +165,19 @@ def test_damaged_foreign_and_newer_files_are_named_and_the_rest_is_read(tmp_path
     assert {problem.path.relative_to(tmp_path).as_posix() for problem in problems} == set(bad)
     assert all(problem.reason and "\n" not in problem.reason for problem in problems)
     assert set(frame.file) == {"bench/good.json"}
+
+
+def test_a_time_that_cannot_be_read_is_named_and_the_file_is_read(tmp_path):
+    commit = {"id": "e" * 40, "dirty": False, "time": "soon"}
+    odd = pytest_file() | {"datetime": "yesterday?", "commit_info": commit}
+    write(tmp_path / "pytest-benchmark" / "m" / "0.json", odd)
+    frame, problems = read_frame(tmp_path)
+    assert [problem.reason for problem in problems] == [
+        "commit_info.time is 'soon': expected a time; the rest is read",
+        "datetime is 'yesterday?': expected a time; the rest is read",
+    ]
+    assert len(frame) == 2
+    assert frame[["committed", "started"]].isna().all(axis=None)
 
 
 @pytest.mark.parametrize(

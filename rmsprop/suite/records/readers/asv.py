@@ -25,6 +25,7 @@ from rmsprop.suite.records.readers.asv_beside import (
     whole_of,
 )
 from rmsprop.suite.records.readers.rows import (
+    IMPOSSIBLE,
     NOTHING,
     Row,
     Rows,
@@ -36,7 +37,7 @@ from rmsprop.suite.records.readers.rows import (
     possible,
     spread_warning,
     statistics_of,
-    time_of,
+    told_time,
 )
 
 MOST_COMBINATIONS = 10**6
@@ -107,9 +108,11 @@ class AsvReader:
                 continue
             for column, more in found.items():
                 columns[column] += more
-        return Rows(path, self._shared(path, content), dict(columns), tuple(left_out))
+        odd: list[str] = []
+        shared = self._shared(path, content, odd)
+        return Rows(path, shared, dict(columns), tuple(left_out), tuple(odd))
 
-    def _shared(self, path: Path, content: dict[str, Any]) -> Row:
+    def _shared(self, path: Path, content: dict[str, Any], odd: list[str]) -> Row:
         machine = self._machine(path.parent)
         params = content.get("params")
         commit = content["commit_hash"]
@@ -127,7 +130,7 @@ class AsvReader:
             "python": _text(content.get("python")),
             "torch": _text(torch),
             "commit": commit,
-            "committed": time_of(content.get("date")),
+            "committed": told_time("date", content.get("date"), odd),
             "dirty": False,
             "notes": "",
         }
@@ -136,9 +139,13 @@ class AsvReader:
 def _entry(content: dict[str, Any], name: str, value: Any) -> _Entry:
     read = _entry_of_2 if content["version"] == 2 else _entry_of_1
     try:
-        return read(content, name, value)
+        entry = read(content, name, value)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"not of asv's form: {type(error).__name__} {error}") from error
+    for values in (entry.params, *_list(entry.params)):
+        if not isinstance(values, list):
+            raise ValueError(f"params has {json_kind(values)} where a list is expected")
+    return entry
 
 
 def _entry_of_2(content: dict[str, Any], _name: str, values: Any) -> _Entry:
@@ -199,9 +206,11 @@ def _identity(name: str, params: list[list[Any]], known: dict[str, Any]) -> _Ide
 def _columns(entry: _Entry, identity: _Identity) -> dict[str, list[Any]]:
     """A row for each combination of the benchmark's parameters."""
     unit, count = identity.unit, len(identity.columns["benchmark"])
+    if len(entry.results) > count:
+        raise ValueError(f"{len(entry.results):,} results where its parameters make {count:,}")
     found, statuses, reasons = [], [], []
     # asv drops trailing nulls.
-    for i, result in enumerate([*entry.results, *[None] * count][:count]):
+    for i, result in enumerate([*entry.results, *[None] * (count - len(entry.results))]):
         status, reason = _status(result, unit)
         measured = status == "measured"
         found.append(_statistics(float(result), entry, i, identity.steps, unit) if measured else NOTHING)
@@ -209,7 +218,7 @@ def _columns(entry: _Entry, identity: _Identity) -> dict[str, list[Any]]:
         reasons.append(reason)
     return {
         **identity.columns,
-        "started": [_started(entry.started)] * count,
+        "started": [told_time("started_at", entry.started, [])] * count,
         "version": [entry.version] * count,
         "status": statuses,
         "reason": reasons,
@@ -261,11 +270,11 @@ def _status(result: Any, unit: str) -> tuple[str, str | None]:
     if result is None:
         return "failed", "asv keeps no reason"
     if value is None:
-        return "failed", f"asv's result is no number but a {type(result).__name__}"
+        return "failed", f"{IMPOSSIBLE} is no number but a {type(result).__name__}"
     if math.isnan(value):
         return "skipped", "asv keeps no reason"
     if not possible(value, unit):
-        return "failed", f"asv's result {value!r} cannot be {unit}"
+        return "failed", f"{IMPOSSIBLE} {value!r} cannot be {unit}"
     return "measured", None
 
 
@@ -281,13 +290,6 @@ def _statistics(value: float, entry: _Entry, i: int, steps: int, unit: str) -> S
         return statistics_of([value / steps])
     repeat = whole_of(_item(entry.repeat, i))
     return Statistics(value / steps, q25 / steps, q75 / steps, None, repeat, NOTHING.samples)
-
-
-def _started(value: Any) -> Any:
-    try:
-        return time_of(value)
-    except (ValueError, TypeError, OverflowError):
-        return None
 
 
 def _text(value: Any) -> str | None:

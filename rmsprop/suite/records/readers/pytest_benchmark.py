@@ -21,7 +21,7 @@ from rmsprop.suite.records.readers.rows import (
     possible,
     spread_warning,
     statistics_of,
-    time_of,
+    told_time,
 )
 
 _NO_COMMIT = ("unversioned", "unknown")
@@ -41,13 +41,14 @@ def rows_of(path: Path, content: dict[str, Any]) -> Rows:
     cpu = machine.get("cpu") if isinstance(machine.get("cpu"), dict) else {}
     dirty = commit.get("dirty")
     python = _text(machine.get("python_version"))
+    odd: list[str] = []
     shared: Row = {
         "runner": "pytest-benchmark",
-        "environment": f"py{python}" if python else "",
+        "environment": f"py{'.'.join(python.split('.')[:2])}" if python else "",
         "commit": None if commit.get("id") in _NO_COMMIT else _text(commit.get("id")),
-        "committed": time_of(commit.get("time")),
+        "committed": told_time("commit_info.time", commit.get("time"), odd),
         "dirty": dirty if isinstance(dirty, bool) else None,
-        "started": time_of(content.get("datetime")),
+        "started": told_time("datetime", content.get("datetime"), odd),
         "python": python,
         "status": "measured",
         "version": None,
@@ -65,7 +66,8 @@ def rows_of(path: Path, content: dict[str, Any]) -> Rows:
             name = benchmark.get("fullname") if isinstance(benchmark, dict) else None
             left_out.append(f"{name or f'benchmark {number}'}: {type(error).__name__} {error}")
     names = [name for name in COLUMNS if name not in shared]
-    return Rows(path, shared, {name: [row.get(name) for row in rows] for name in names}, tuple(left_out))
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    return Rows(path, shared, columns, tuple(left_out), tuple(odd))
 
 
 def _benchmark(benchmark: dict[str, Any]) -> Iterator[Row]:

@@ -121,6 +121,15 @@ def time_of(when: str | float | None) -> pd.Timestamp | None:
     return time.tz_localize("UTC") if time.tz is None else time.tz_convert("UTC")
 
 
+def told_time(field: str, when: Any, odd: list[str]) -> pd.Timestamp | None:
+    """The time of a file's field; None where it is absent or cannot be read, which joins `odd`."""
+    try:
+        return time_of(when)
+    except (ValueError, TypeError, OverflowError):
+        odd.append(f"{field} is {repr(when)[:60]}: expected a time")
+        return None
+
+
 def number_of(value: Any) -> float | None:
     """The value where it is a number, NaN included; None where it is something else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -133,6 +142,9 @@ def json_kind(value: Any) -> str:
     kinds = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "missing"}
     return kinds.get(type(value), "a number")
 
+
+IMPOSSIBLE = "asv's result"
+"""How the reason begins of a result that asv keeps and that nothing can be measured to be."""
 
 HARDWARE = ("arch", "cpu", "num_cpu", "os", "ram")
 """Facts of a machine by asv's names, as the column `hardware` lists them."""

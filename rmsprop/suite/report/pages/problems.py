@@ -21,9 +21,10 @@ def pages(inputs: Inputs) -> Iterable[Page]:
         yield Page(PATH, "Problems: files that are left out", blocks, "Problems", in_markdown=False)
         return
     explanation = paragraph(
-        "These files are damaged, cut short, written by another program, newer than this version reads, or "
-        "they contradict themselves. The report shows everything else. A record is never edited: remove "
-        "such a file, measure again, or update rmsprop-bench."
+        "These files, or parts of them, are damaged, cut short, written by another program, newer than this "
+        "version reads, or contradict themselves. The report is made from everything else; results that were "
+        "not measured are counted with the history. A record is never edited: remove such a file, measure "
+        "again, or update rmsprop-bench."
     )
     table = problems_table(inputs.problems, inputs.results, _LISTED)
     yield Page(PATH, "Problems: files that are left out", (explanation, table), f"Problems ({number:,})")
