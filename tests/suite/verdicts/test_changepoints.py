@@ -147,8 +147,8 @@ def test_a_change_soon_after_another_one_is_found():
 def test_5_percent_steps_are_found_at_sd_2_percent(after, least):
     # 2623c63 found 90% after 3 points by one look at the whole series. Each commit is a look now, and at most
     # one false alarm is wanted in 1,000 of them, also where the scatter changes and also if the alarm fades
-    # later (a quarter was found after 3 points before that was asked). A step of 2.5 standard deviations is not
-    # a clear one.
+    # later (a quarter was found after 3 points before that was asked). A step of 2.5 standard deviations is
+    # no clear one.
     cell = score("", find, SeriesSetting("step", "white", step=0.05, after=after), 100, seeds=3)
     assert cell.found / cell.steps >= least
 
