@@ -66,7 +66,7 @@ OURS = "rmsprop"
 
 def find(values: Floats) -> Found:
     """`find_change_points`, without changes to a known level."""
-    return [(one.index, one.ratio > 1) for one in find_change_points(values) if not one.known]
+    return [(one.index, one.slower) for one in find_change_points(values) if not one.known]
 
 
 def t_scan(values: Floats, alpha: float) -> Found:

@@ -98,7 +98,7 @@ class Count:
 
 def today(values: Floats) -> list[Alarm]:
     """Alarms as they come; changes to a known level raise none."""
-    return [(one.index, one.ratio > 1, one.seen) for one in find_change_points(values) if not one.known]
+    return [(one.index, one.slower, one.seen) for one in find_change_points(values) if not one.known]
 
 
 def former(values: Floats) -> list[Alarm]:
@@ -163,7 +163,7 @@ def public(detector: str, name: str, histories: Sequence[Floats]) -> list[Count]
     counts = [Count(f"{name}{kind}", detector, points, 0, 0, 0, _none(), _none()) for kind in KINDS]
     for values in histories:
         if detector == "today":
-            every = [(one.index, one.ratio > 1, one.seen) for one in find_change_points(values)]
+            every = [(one.index, one.slower, one.seen) for one in find_change_points(values)]
             raised = today(values)
         else:
             every = raised = DETECTORS[detector](values)

@@ -122,7 +122,7 @@ def alerts_json(history: History, alerts: tuple[Alert, ...], url: str | None = N
     """The alerts, what was looked at and what could not be read, for programs."""
     identity = ("machine", "environment", "case", "quantity", "unit", "version", "runner")
     facts = ("last_good", "first_bad", "ratio", "low", "high", "p_value", "direction")
-    counts = ("points_after", "unmeasured", "recovered", "again", "ended", "together", "fails")
+    counts = ("points_after", "unmeasured", "recovered", "again", "faded", "ended", "together", "fails")
     answer = {
         "alerts": [
             {name: getattr(alert.series, name) for name in identity}

@@ -63,6 +63,9 @@ class Alert:
         Since when the series is back at its former level; None while the change stands.
     again
         Since when the change stands again; None where it was not undone in between.
+    faded
+        Since when the series is back at its former level without another change, so that the first one was
+        none, or was undone little by little; None where it is not.
     ended
         The last commit at which the series was measured; None where it still is.
     together
@@ -82,13 +85,14 @@ class Alert:
     unmeasured: int | None
     recovered: str | None = None
     again: str | None = None
+    faded: str | None = None
     ended: str | None = None
     together: int = 1
 
     @property
     def stands(self) -> bool:
         """Whether the series is at the new level still, as far as is known."""
-        return self.recovered is None and self.ended is None
+        return self.recovered is None and self.faded is None and self.ended is None
 
     @property
     def timed(self) -> bool:
@@ -104,12 +108,12 @@ class Alert:
     def fails(self) -> bool:
         """Whether the series is worse now: by a change that stands, or by an improvement that was lost."""
         worse = (self.direction == "slower") == (self.recovered is None)
-        return worse and self.followed and self.ended is None
+        return worse and self.followed and self.faded is None and self.ended is None
 
     @property
     def turned(self) -> str:
         """The commit of the last turn: of the change itself, or of what undid it or brought it back."""
-        return self.recovered or self.again or self.first_bad
+        return self.recovered or self.faded or self.again or self.first_bad
 
     @property
     def since(self) -> str:
@@ -118,6 +122,7 @@ class Alert:
         turns = (
             ("lost since" if lost else "back since", self.recovered),
             ("again since", self.again),
+            ("faded since", self.faded),
             ("not measured since", self.ended),
         )
         return ", ".join(f"{words} {commit[:9]}" for words, commit in turns if commit)
@@ -186,32 +191,36 @@ def _changes(series: Series, found: Sequence[ChangePoint], positions: dict[str, 
     for i, point in enumerate(found):
         if point.known:
             continue
-        back, again = _turns(levels, found, i)
+        recovered, again, faded = (
+            None if at is None else series.commits[at] for at in _turns(levels, found, i)
+        )
         alert = _alert(
             series, point.index, series.commits[point.index - 1], positions,
             (point.ratio, point.low, point.high), point.p_value,
         )  # fmt: skip
-        yield replace(
-            alert,
-            recovered=None if back is None else series.commits[found[back].index],
-            again=None if again is None else series.commits[found[again].index],
-        )
+        direction: Literal["slower", "faster"] = "slower" if point.slower else "faster"
+        yield replace(alert, direction=direction, recovered=recovered, again=again, faded=faded)
 
 
-def _turns(levels: Sequence[float], found: Sequence[ChangePoint], i: int) -> tuple[int | None, int | None]:
-    """The change after which change i is undone for good; or the one after which it stands again.
+def _turns(
+    levels: Sequence[float], found: Sequence[ChangePoint], i: int
+) -> tuple[int | None, int | None, int | None]:
+    """Since which point change i is undone for good, stands again, or has faded: at most one of them.
 
     It is undone where three quarters of it are. It stands again where three quarters are there again, or
     more than a quarter by a change that is no alert itself, since its level is known.
     """
+    change = found[i]
+    faded = None if change.faded is None else change.faded - 1
     back = again = None
     for later in range(i + 1, len(found)):
-        left = math.log(levels[later + 1] / levels[i]) / math.log(found[i].ratio)
-        if back is None and left <= _UNDONE:
-            back, again = later, None
-        elif back is not None and (left >= 1 - _UNDONE or (left > _UNDONE and found[later].known)):
-            back, again = None, later
-    return back, again
+        left = math.log(levels[later + 1] / levels[i]) / math.log(change.ratio)
+        undone = back is not None or faded is not None
+        if not undone and left <= _UNDONE:
+            back, again = found[later].index, None
+        elif undone and (left >= 1 - _UNDONE or (left > _UNDONE and found[later].known)):
+            back, again, faded = None, found[later].index, None
+    return back, again, faded
 
 
 def _of_gate(series: Series, positions: dict[str, int]) -> list[Alert]:

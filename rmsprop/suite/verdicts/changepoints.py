@@ -4,7 +4,8 @@ The points are looked at one after the other, as somebody does who looks at each
 24, 48, 96, ... points since the last change point. Where the stretch since then is young, it is looked at
 whole, and among the last 96 points with all earlier levels brought to the present one, so that the noise is
 known from more than a few points; there five points at the present level are enough. An earlier level never
-hides a change, and what was found stays found: nothing that comes later takes part in finding it.
+hides a change, and what was found stays found, at its place: nothing that comes later takes part in it. A
+change whose level comes back without another change has faded, and stays so.
 
 For each split of a look, the normal scores of the points after it (van der Waerden's rank test) say how
 surprising it is that they lie so high, or so low, among all points. That holds for any noise whose points
@@ -21,6 +22,7 @@ of a hosted runner's noise, and the end of a change that was reported before. No
 """
 
 import math
+from bisect import insort
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -56,7 +58,7 @@ NEAR_OF_GAP = 0.25
 FAR = 6.0
 """Standard deviations of the next points by which a series' first point is none of their level."""
 
-APART = 2e-4
+APART = 1e-4
 """Largest p-value of Student's t by the points next to a cut."""
 
 SHORT = 5
@@ -83,15 +85,21 @@ class ChangePoint:
     index : int
         The first point after the change.
     ratio : float
-        Level after over level before (Hodges-Lehmann, in logs), over all points up to the changes next to it.
+        Level after over level before (Hodges-Lehmann, in logs), over all points up to the changes next to it;
+        of a change that faded, over those that were known when it was found.
     low, high : float
         95% confidence interval of the ratio.
     p_value : float
         Chance that a look without a change shows one as clear, in this direction.
+    slower : bool
+        Whether the level after it is the higher one, by the medians when it was found.
     seen : int
         Points of the series when it was found: one looking at each point knew it from then on.
     known : bool
         Whether it leads back to a level at which the series had been before: no news.
+    faded : int or None
+        Points of the series when the median since the change first was within half of `smallest` of the level
+        before, if it ever was before the next change was found, and within 200 points.
     """
 
     index: int
@@ -99,8 +107,10 @@ class ChangePoint:
     low: float
     high: float
     p_value: float
+    slower: bool
     seen: int
     known: bool = False
+    faded: int | None = None
 
 
 def find_change_points(
@@ -108,9 +118,8 @@ def find_change_points(
 ) -> tuple[ChangePoint, ...]:
     """The change points of a series of positive values in the order of time, first to last.
 
-    A change is of a share of at least `smallest` when it is found, and of at least half as much over all
-    points that followed. Fewer than `SHORTEST` points hold none. ValueError where a value is not positive
-    and finite.
+    A change is of a share of at least `smallest` when it is found. Fewer than `SHORTEST` points hold none.
+    ValueError where a value is not positive and finite.
     """
     [found] = find_in_each([values], significant=significant, smallest=smallest)
     return found
@@ -125,7 +134,7 @@ def find_in_each(
     """The same of several series, whose looks are taken together: of hundreds in half the time."""
     each = [_logs(values) for values in series]
     cuts = _side_by_side([_cuts(logs, significant, smallest) for logs in each])
-    return [_found(logs, _placed(logs, of_one), smallest) for logs, of_one in zip(each, cuts, strict=True)]
+    return [_found(logs, of_one, smallest) for logs, of_one in zip(each, cuts, strict=True)]
 
 
 def _logs(values: Sequence[float] | Floats) -> Floats:
@@ -137,15 +146,20 @@ def _logs(values: Sequence[float] | Floats) -> Floats:
 
 
 def _found(logs: Floats, cuts: Sequence["_Cut"], smallest: float) -> tuple[ChangePoint, ...]:
-    """The cuts whose change lasted, with its size."""
+    """The cuts with the size of their change, and whether it lasted."""
     ends = [0, *(cut.index for cut in cuts), logs.size]
+    unseen = [*(cut.seen - 1 for cut in cuts[1:]), logs.size]
+    """Up to where each cut was the last one that was known."""
     found = []
-    for cut, start, end in zip(cuts, ends, ends[2:], strict=False):
-        change = _change(logs[start : cut.index], logs[cut.index : end], cut.phi)
+    for cut, start, end, until in zip(cuts, ends, ends[2:], unseen, strict=False):
+        before = logs[start : cut.index]
+        faded = _faded(before, logs[cut.index : until], cut, smallest / 2)
+        change = _change(before, logs[cut.index : cut.seen if faded else end], cut.phi)
         ratio, low, high = (float(value) for value in np.exp(change))
-        if abs(ratio - 1) >= smallest / 2:
-            p_value = min(cut.p_value, _p_value(logs[max(start, end - WINDOWS[-1]) : end]))
-            found.append(ChangePoint(cut.index, ratio, low, high, p_value, cut.seen, cut.known))
+        p_value = min(cut.p_value, _p_value(logs[max(start, end - WINDOWS[-1]) : end]))
+        found.append(
+            ChangePoint(cut.index, ratio, low, high, p_value, cut.slower, cut.seen, cut.known, faded)
+        )
     return tuple(found)
 
 
@@ -157,6 +171,7 @@ class _Cut:
     p_value: float
     phi: float
     seen: int
+    slower: bool = False
     known: bool = False
 
 
@@ -216,7 +231,8 @@ def _cuts(logs: Floats, significant: float, smallest: float) -> _Search:
             if abs(math.expm1(after - before)) >= smallest and apart:
                 known = _known(logs, last, cut.index, seen)
                 flat[last : cut.index] = logs[last : cut.index] - before
-                cuts.append(_Cut(cut.index, cut.p_value, cut.phi, seen, known))
+                slower = bool(after > before)
+                cuts.append(_Cut(cut.index, cut.p_value, cut.phi, seen, slower, known))
                 last = cut.index
         seen += 1
     return cuts
@@ -241,7 +257,9 @@ def _apart(before: Floats, after: Floats) -> bool:
     """Whether the levels are apart by the scatter next to the cut: the noise may have grown there."""
     n = before.size + after.size
     within = before.size * before.var() + after.size * after.var()
-    error = math.sqrt(max(float(within), 1e-24) / (n - 2) * (1 / before.size + 1 / after.size))
+    pooled = float(within) / (n - 2) * (1 / before.size + 1 / after.size)
+    grown = float(after.var(ddof=1)) / after.size  # where the scatter has grown, the points before say less
+    error = math.sqrt(max(pooled, grown, 1e-24))
     return bool(stdtr(n - 2, -abs(after.mean() - before.mean()) / error) <= APART)
 
 
@@ -255,14 +273,19 @@ def _known(logs: Floats, last: int, cut: int, seen: int) -> bool:
     return bool(np.any(near[2:] & near[1:-1] & near[:-2]))
 
 
-def _placed(logs: Floats, cuts: list[_Cut]) -> list[_Cut]:
-    """The cuts where all points between their neighbours put them: the first look may be off by a few."""
-    placed: list[_Cut] = []
-    for i, cut in enumerate(cuts):
-        start = max(placed[-1].index if placed else 0, cut.index - _NEAREST)
-        end = min(cuts[i + 1].index if i + 1 < len(cuts) else logs.size, cut.index + _NEAREST)
-        placed.append(replace(cut, index=_place(logs, start, cut.index, end)))
-    return placed
+def _faded(before: Floats, after: Floats, cut: "_Cut", smallest: float) -> int | None:
+    """Points of the series at which the median since the cut first was within `smallest` of that before it.
+
+    Only points after the look that found the change, and up to `_NEAREST` points after the change.
+    """
+    level = np.median(before[-_NEAREST:])
+    towards = (after[:_NEAREST] - level) * (1 if cut.slower else -1)
+    ordered: list[float] = sorted(towards[: cut.seen - cut.index])
+    for n, value in enumerate(towards[len(ordered) :].tolist(), len(ordered) + 1):
+        insort(ordered, value)
+        if (ordered[(n - 1) // 2] + ordered[n // 2]) / 2 < math.log1p(smallest):
+            return cut.index + n
+    return None
 
 
 def _all_windows(logs: Floats, significant: float) -> dict[int, list[tuple[int, _Cut]]]:

@@ -92,3 +92,21 @@ def test_another_machine_that_goes_on_ends_no_series(tmp_path):
     foreign(tmp_path, COMMITS[:60], [1.0] * 60)
     [alert] = alerts_of(read_history(tmp_path, None))
     assert (alert.series.machine, alert.ended, alert.fails) == ("old", None, True)
+
+
+@pytest.mark.parametrize(("level", "direction"), [(1.5, "slower"), (0.6, "faster")])
+def test_a_change_that_fades_says_since_when_and_fails_nothing(tmp_path, level, direction):
+    seconds = [1.0] * 30 + [level] * 3 + [1.0] * 27
+    foreign(tmp_path, COMMITS[:60], seconds)
+    [alert] = alerts_of(read_history(tmp_path, None))
+    assert (alert.direction, alert.first_bad, alert.faded) == (direction, COMMITS[30], COMMITS[36])
+    assert alert.since == f"faded since {COMMITS[36][:9]}"
+    assert not alert.stands
+    assert not alert.fails
+
+
+def test_a_change_that_faded_and_comes_back_stands_again(tmp_path):
+    seconds = [1.0] * 30 + [1.5] * 3 + [1.0] * 27 + [1.5] * 20
+    foreign(tmp_path, COMMITS[:80], seconds)
+    [alert] = alerts_of(read_history(tmp_path, None))
+    assert (alert.faded, alert.again, alert.fails) == (None, COMMITS[60], True)
