@@ -104,7 +104,7 @@ def draw_speed_ups(name: str, steps: pd.DataFrame, implementation: str) -> Drawi
             f"from {factor(least['ratio'])} ({least['place']}, {least['dtype']}, {least['size']}) to "
             f"{factor(most['ratio'])} ({most['place']}, {most['dtype']}, {most['size']}).",
             f"How many times as fast as {REFERENCE}, measured in turns with it: orange is slower, purple is "
-            f"faster. †: unreliable; the page says why.{_of_runs(steps)}",
+            f"faster. †: a warning speaks against the ratio.{_of_runs(steps)}",
         )
 
 

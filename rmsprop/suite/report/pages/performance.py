@@ -15,8 +15,8 @@ from rmsprop.suite.report.figures.performance import (
 )
 from rmsprop.suite.report.inputs import Inputs
 from rmsprop.suite.report.page import (
-    MARK,
     RATIO_MARK,
+    TIME_MARK,
     Block,
     Code,
     Detail,
@@ -150,8 +150,7 @@ def pages(inputs: Inputs) -> Iterable[Page]:
             note(
                 "Each device at the one point that most machines measured. Memory limit: the bytes a "
                 "second of five plain passes over the same memory in the same run; a step reads three "
-                f"arrays and writes two, and cannot move less. {MARK} A warning speaks against this number "
-                "that most times of its run do not have."
+                f"arrays and writes two, and cannot move less. {TIME_MARK}"
             ),
         ]
     for section in sections:
