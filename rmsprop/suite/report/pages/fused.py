@@ -1,10 +1,11 @@
 """The page of FusedRMSprop: how many times torch's default, ahead of whom, how near to the memory limit."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from rmsprop.suite.case import REFERENCE
+from rmsprop.suite.records.frame import Row
 from rmsprop.suite.report.figures.canvas import styles_of
 from rmsprop.suite.report.figures.performance import draw_layouts
 from rmsprop.suite.report.inputs import Inputs
@@ -22,6 +23,7 @@ from rmsprop.suite.report.page import (
 )
 from rmsprop.suite.report.pages import performance, performance_tables
 from rmsprop.suite.verdicts.ratios import LEAST_PROCESSES
+from rmsprop.suite.verdicts.speed import Run
 from rmsprop.suite.verdicts.turns import Comparison, compare, row_of, turns_of
 from rmsprop.suite.words import count, duration, factor
 
@@ -44,9 +46,9 @@ def pages(inputs: Inputs) -> Iterable[Page]:
     styles = styles_of(inputs.runs.implementations)
     drawing = draw_layouts("fused-layouts", drawn, f"{drawn['place'].iloc[0]}, {dtype}", styles)
     blocks = (
-        headline(summary(turns)),
+        headline(summary(turns, inputs.runs.runs_on(machine))),
         paragraph(
-            f"FusedRMSprop on {machine}; the runs and all other numbers stand on the page ",
+            "The runs and all other numbers stand on the page ",
             Link("Performance", f"{performance_tables.PATH}#{performance_tables.machine_anchor(machine)}"),
             ". Each row compares what was measured in turns in one run. Ratios have 95% intervals over the "
             f"processes where {LEAST_PROCESSES} or more measured. {performance.WHAT_IS_REFERENCE}",
@@ -63,13 +65,33 @@ def pages(inputs: Inputs) -> Iterable[Page]:
     yield Page(PATH, "FusedRMSprop: is it fast?", blocks, nav="Fused")
 
 
-def summary(turns: list[pd.DataFrame]) -> str:
-    """One sentence: from how much to how much faster than torch's default."""
-    ratios = [compare(turn, NAME, REFERENCE).ratio for turn in turns]
-    least, most = (factor(pick(ratios)) for pick in (min, max))
-    times = least if least == most else f"{least} to {most}"
-    cases = count(len(turns), "case")
-    return f"In {cases} a step of FusedRMSprop is {times} times as fast as one of {REFERENCE}."
+def summary(turns: Sequence[pd.DataFrame], runs: Sequence[Run]) -> str:
+    """How many times as fast as torch's default, at least and at most: with interval, case and run."""
+    found = [(compare(turn, NAME, REFERENCE), row_of(turn, NAME)) for turn in turns]
+    least, most = (pick(found, key=lambda one: one[0].ratio) for pick in (min, max))
+    times = _end(*most) if len(found) == 1 else f"at least {_end(*least)} and at most {_end(*most)}"
+    labels = {row["label"] for _, row in (least, most)}
+    return " ".join(
+        (
+            f"In {count(len(found), 'case')} on {runs[0].machine} a step of FusedRMSprop was {times} as fast "
+            f"as one of {REFERENCE}.",
+            *(f"Run {run.label}: {run.words}." for run in runs if run.label in labels),
+        )
+    )
+
+
+def _end(found: Comparison, row: Row) -> str:
+    """Such as `7.90 times (95% interval 7.61 to 8.20; cpu, float32, 1e7, one tensor, 1 thread; run A)`."""
+    sure = "no interval"
+    if found.interval:
+        sure = "95% interval {} to {}".format(*map(factor, found.interval))
+    return (
+        f"{marked(f'{factor(found.ratio)} times', found.trusted)} ({sure}; {_case(row)}; run {row['label']})"
+    )
+
+
+def _case(row: Row) -> str:
+    return f"{row['device']}, {row['dtype']}, {row['point']}"
 
 
 def rivals_table(turns: list[pd.DataFrame]) -> Table:
@@ -83,7 +105,7 @@ def rivals_table(turns: list[pd.DataFrame]) -> Table:
         share = "–" if own["share"] is None else f"{own['share']:.0%}"
         rows.append(
             (
-                f"{own['dtype']}, {own['point']}",
+                _case(own),
                 own["label"],
                 Cell(marked(duration(own["median"]), own["typical"]), own["median"]),
                 _ratio(default),
