@@ -30,6 +30,7 @@ from rmsprop.suite.report.page import (
     paragraph,
 )
 from rmsprop.suite.report.pages.performance_tables import (
+    FIVE_PASSES,
     MAX_IMPLEMENTATIONS,
     PATH,
     case_tables,
@@ -138,8 +139,9 @@ def pages(inputs: Inputs) -> Iterable[Page]:
     sections[drawn:] = [replace(section, figures=()) for section in sections[drawn:]]
     blocks: list[Block] = [
         paragraph(
-            "A step is one call of an optimizer’s step() on parameters that have gradients. Each number is "
-            f"the median of the samples of one run. {WHAT_IS_REFERENCE}"
+            "A step is one call of an optimizer’s step() on parameters that have gradients. Its time is of "
+            "one run: by rmsprop bench the geometric mean of the medians of the run’s processes, by asv and "
+            f"pytest-benchmark the median of the samples. {WHAT_IS_REFERENCE}"
         )
     ]
     machines = machines_table(runs)
@@ -148,9 +150,8 @@ def pages(inputs: Inputs) -> Iterable[Page]:
             Heading("Machines", anchor="machines"),
             machines,
             note(
-                "Each device at the one point that most machines measured. Memory limit: the bytes a "
-                "second of five plain passes over the same memory in the same run; a step reads three "
-                f"arrays and writes two, and cannot move less. {TIME_MARK}"
+                f"Each device at the one point that most machines measured. {FIVE_PASSES} The table gives "
+                f"their bytes a second. {TIME_MARK}"
             ),
         ]
     for section in sections:
