@@ -36,7 +36,7 @@ def test_every_link_of_the_site_leads_somewhere(tmp_path, put, make_record, page
     pages = {
         path.stem: page_of(tmp_path / "reports", path.stem) for path in built.paths if path.suffix == ".html"
     }
-    assert set(pages) == {"index", "reproduction", "performance", "problems"}
+    assert set(pages) == {"index", "reproduction", "performance", "terms", "problems"}
     for name, page in pages.items():
         for link in page.all("a"):
             target, _, anchor = link["href"].partition("#")
@@ -248,6 +248,7 @@ def test_nothing_measured_gives_a_page_that_says_what_to_run(tmp_path, page_of, 
         "index.html",
         "manifest.json",
         "problems.html",
+        "terms.html",
     }
     page, twin = page_of(tmp_path / "reports").text, twin_of(tmp_path / "reports")
     for command in ("rmsprop reproduce", "rmsprop bench --profile smoke"):
