@@ -225,6 +225,18 @@ def test_a_figure_tells_its_lines_apart_without_colour_and_draws_the_five_passes
     assert "capturable" not in svg
 
 
+def test_a_figure_mixes_no_step_with_momentum_among_those_without(tmp_path, put):
+    put("builtin-loop", 4e-4)
+    put("fused", 2e-4)
+    put("builtin-loop", 3e-4, name="loop-m", momentum=0.9)
+    put("fused", 1e-4, name="fused-m", momentum=0.9)
+    drawings = {drawing.name: drawing for drawing in section(tmp_path).drawings}
+    time = drawings["time-example-2cpu-cpu-1-thread"]
+    assert "the fastest is fused at 100,000 elements with 200 µs." in time.alt
+    assert "without momentum" in time.caption
+    assert drawings["speed-up-example-2cpu-fused"].inline.count(">2.00</text>") == 1
+
+
 def test_what_cannot_be_trusted_is_hollow(drawn):
     # Three points of scratch, and their place in the legend, which is full.
     assert drawn("time-example-2cpu-cpu-1-thread").inline.count('style="fill-opacity: 0') == 3

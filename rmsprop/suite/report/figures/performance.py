@@ -45,8 +45,8 @@ def draw_times(name: str, steps: pd.DataFrame, of: str, styles: Styles) -> Drawi
             name,
             f"Time of one step against size, {of}",
             f"Time of one step against elements, both logarithmic, {of}: {_fastest(steps)}.",
-            f"Time of one step, {of}. The dashed line is what the same run needs for five plain passes over "
-            f"as much memory; a step may take less. {_hollow(steps)}{_runs(steps)}",
+            f"Time of one step without momentum, {of}. The dashed line is what the same run needs for five "
+            f"plain passes over as much memory; a step may take less. {_hollow(steps)}{_runs(steps)}",
         )
 
 
@@ -68,8 +68,9 @@ def draw_bandwidth(name: str, steps: pd.DataFrame, of: str, styles: Styles) -> D
             f"Effective bandwidth of a step against elements, both logarithmic, {of}: the most is "
             f"{best['bandwidth']:.3g} GB/s by {best['implementation']} at {best['elements']:,.0f} elements"
             f"{_in_run(best, steps)}.",
-            f"Bytes of five passes over the parameters, over the time of the step, {of}. The dashed line is "
-            f"the same run’s five plain passes; a step may be above it. {_hollow(steps)}{_runs(steps)}",
+            f"Bytes of five passes over the parameters, over the time of a step without momentum, {of}. The "
+            "dashed line is the same run’s five plain passes; a step may be above it. "
+            f"{_hollow(steps)}{_runs(steps)}",
         )
 
 
@@ -103,8 +104,8 @@ def draw_speed_ups(name: str, steps: pd.DataFrame, implementation: str) -> Drawi
             f"How many times as fast as {REFERENCE} {implementation} is, by place, dtype and size: "
             f"from {factor(least['ratio'])} ({least['place']}, {least['dtype']}, {least['size']}) to "
             f"{factor(most['ratio'])} ({most['place']}, {most['dtype']}, {most['size']}).",
-            f"How many times as fast as {REFERENCE}, measured in turns with it: orange is slower, purple is "
-            f"faster. †: a warning speaks against the ratio.{_of_runs(steps)}",
+            f"How many times as fast as {REFERENCE}, without momentum, measured in turns with it: orange is "
+            f"slower, purple is faster. †: a warning speaks against the ratio.{_of_runs(steps)}",
         )
 
 
@@ -147,7 +148,8 @@ def draw_layouts(name: str, steps: pd.DataFrame, of: str, styles: Styles) -> Dra
             name,
             f"Time per element by layout, {of}",
             f"Nanoseconds per element of a step by layout, logarithmic, {of}; the fastest: {words}.",
-            f"Time of one step per element, by layout of the parameters, {of}. {_hollow(steps)}",
+            f"Time of one step per element without momentum, by layout of the parameters, {of}. "
+            f"{_hollow(steps)}",
         )
 
 

@@ -1,12 +1,12 @@
 """The page of FusedRMSprop: how many times torch's default, ahead of whom, against five plain passes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
 
 from rmsprop.suite.case import REFERENCE
 from rmsprop.suite.records.frame import Row
-from rmsprop.suite.report.figures.canvas import styles_of
+from rmsprop.suite.report.figures.canvas import Drawing, Styles, styles_of
 from rmsprop.suite.report.figures.performance import draw_layouts
 from rmsprop.suite.report.inputs import Inputs
 from rmsprop.suite.report.page import (
@@ -23,7 +23,7 @@ from rmsprop.suite.report.page import (
 )
 from rmsprop.suite.report.pages import performance, performance_tables
 from rmsprop.suite.verdicts.ratios import LEAST_PROCESSES
-from rmsprop.suite.verdicts.speed import Run
+from rmsprop.suite.verdicts.speed import Run, without_momentum
 from rmsprop.suite.verdicts.turns import Comparison, compare, row_of, turns_of
 from rmsprop.suite.words import count, duration, factor
 
@@ -39,12 +39,6 @@ def pages(inputs: Inputs) -> Iterable[Page]:
             break
     else:
         return
-    drawn = pd.concat(turns)
-    dtype = "float32" if (drawn["dtype"] == "float32").any() else drawn["dtype"].iloc[0]
-    drawn = drawn[drawn["dtype"] == dtype]
-    drawn = drawn[drawn["place"] == drawn["place"].iloc[-1]]
-    styles = styles_of(inputs.runs.implementations)
-    drawing = draw_layouts("fused-layouts", drawn, f"{drawn['place'].iloc[0]}, {dtype}", styles)
     blocks = (
         headline(summary(turns, inputs.runs.runs_on(machine))),
         paragraph(
@@ -59,9 +53,19 @@ def pages(inputs: Inputs) -> Iterable[Page]:
             "step, without an interval, since a record keeps one time of the passes. "
             f"{_against_passes(turns)}"
         ),
-        Figures((drawing,)),
+        Figures(tuple(_layouts(without_momentum(pd.concat(turns)), styles_of(inputs.runs.implementations)))),
     )
     yield Page(PATH, "FusedRMSprop: is it fast?", blocks, nav="Fused")
+
+
+def _layouts(steps: pd.DataFrame, styles: Styles) -> Iterator[Drawing]:
+    """Time per element at the last place, in float32 if it was measured; nothing without steps."""
+    if steps.empty:
+        return
+    dtype = "float32" if (steps["dtype"] == "float32").any() else steps["dtype"].iloc[0]
+    drawn = steps[steps["dtype"] == dtype]
+    drawn = drawn[drawn["place"] == drawn["place"].iloc[-1]]
+    yield draw_layouts("fused-layouts", drawn, f"{drawn['place'].iloc[0]}, {dtype}", styles)
 
 
 def summary(turns: Sequence[pd.DataFrame], runs: Sequence[Run]) -> str:

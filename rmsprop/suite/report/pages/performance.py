@@ -49,6 +49,7 @@ from rmsprop.suite.verdicts.speed import (
     in_order,
     last_of,
     measured_steps,
+    without_momentum,
 )
 from rmsprop.suite.words import command, count, slug
 
@@ -244,7 +245,7 @@ def _facts(rows: pd.DataFrame) -> dict[str, str]:
 
 def figures_of(rows: pd.DataFrame, name: str, styles: Styles) -> Iterator[tuple[str, tuple[Drawing, ...]]]:
     """The machine's figures by heading; `name` stands in the names of their files."""
-    steps = measured_steps(rows)
+    steps = without_momentum(measured_steps(rows))
     shown = in_order(steps["implementation"], styles)[:MAX_IMPLEMENTATIONS]
     steps = steps[steps["implementation"].isin(shown) & (steps["elements"] > 0)]
     tensors = steps[(steps["layout"] == "single") & steps["latest"]]
