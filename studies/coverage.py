@@ -123,13 +123,16 @@ def steps_by_run(results: Path) -> tuple[list[pd.DataFrame], list[str]]:
         or len(frame[["machine", "commit", "dirty", "torch"]].drop_duplicates()) > 1
     ):
         raise ValueError("expected at least three runs of one machine, commit and torch")
-    parts, words = [], []
+    parts, words, began = [], [], []
     for name, rows in frame.groupby("run", sort=True):
         parts.append(measured_steps(Runs.of(rows.reset_index(drop=True)).rows))
+        began.append(rows["started"].min())
         loads = rows["load"]
         words.append(
             f"{name}: load {loads.min():.1f} to {loads.max():.1f}, {rows['processes'].max()} processes"
         )
+    minutes = math.ceil((max(began) - min(began)).total_seconds() / 60)
+    words.append(f"all began within {minutes} minutes; of runs further apart this says nothing")
     return parts, words
 
 

@@ -113,7 +113,7 @@ def bench_progress(measurements: int) -> Iterator[BenchProgress]:
 
 
 def show_bench(records: list[BenchRecord], results: Path) -> None:
-    """Time per step of each case, against builtin-loop and against the memory's limit."""
+    """Time per step of each case, against builtin-loop and against five plain passes."""
     console = Console()
     measured = [record for record in records if record.measurement]
     faster = speed_ups(measured)
@@ -154,13 +154,13 @@ def _reach(ratio: SpeedUp) -> str:
 def _bench_table(measured: list[BenchRecord], faster: dict[Case, SpeedUp], usual: Container[str]) -> Table:
     """A row for each case; `usual` are the kinds of warnings that most times have."""
     table = Table(
-        title="One step: time, speed-up over builtin-loop, share of ceiling, extra memory",
+        title="One step: time, speed-up over builtin-loop, five plain passes / step, extra memory",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         collapse_padding=True,
     )
     table.add_column("case", no_wrap=True)
-    for column in ("step", "ns/el", "x loop", "ceil", "MiB"):
+    for column in ("step", "ns/el", "x loop", "5p", "MiB"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("warnings")
     point = None

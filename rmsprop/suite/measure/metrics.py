@@ -1,7 +1,7 @@
 """What is derived from a case's seconds, and what is measured beside them.
 
-The least that a step can move is five passes over memory as large as the parameters: read p, g and s,
-write p and s, and with momentum its buffer too. (torch's loop makes 13, the book's version 21.)
+A step reads p, g and s and writes p and s, five passes over memory as large as the parameters, and with
+momentum its buffer too. (torch's loop makes 13, the book's version 21.)
 """
 
 import math
@@ -33,7 +33,7 @@ CEILING_SECONDS = 3e-3
 
 
 def five_pass_bytes(case: Case) -> int:
-    """Bytes that a step of the case has to move at least."""
+    """Bytes that a step of the case reads and writes in one pass over each of its arrays."""
     return case.passes * case.bytes
 
 
@@ -43,7 +43,7 @@ def ns_per_element(case: Case, seconds: float) -> float:
 
 
 def effective_bandwidth(case: Case, seconds: float) -> float:
-    """Bytes per second at which a step moves its five-pass minimum."""
+    """Bytes per second at which a step moves the bytes of its five passes."""
     return five_pass_bytes(case) / seconds
 
 
@@ -80,13 +80,13 @@ FIVE_PASSES = Implementation("five-passes", "five passes over memory", FivePasse
 
 
 def five_passes(case: Case) -> Workload:
-    """Five passes over as many bytes as the case's parameters, its ceiling: what a step is held against.
+    """Five passes over as many bytes as the case's parameters, what a step is held against.
 
     On the case's device with its threads and its rotation of gradients, so at its level of cache or
     memory, by two of torch's plainest operations on one tensor. Always in float32: bytes count, and
-    torch's arithmetic on half types is slower than memory. (torch's fused Adagrad moves the same bytes
-    and is no higher a bound: as fast from memory, half as fast from the cache, where its roots and
-    divisions tell.) Below some 1e4 elements it is the cost of two calls.
+    torch's arithmetic on half types is slower than memory. (torch's fused Adagrad moves the same bytes, as
+    fast from memory, half as fast from the cache, where its roots and divisions tell.) It is no bound: a step
+    may take less.
     """
     elements = max(1, case.bytes // ITEMSIZE["float32"])
     passes = replace(case, implementation="five-passes", dtype="float32", size=str(elements), layout="single")
@@ -98,7 +98,7 @@ def five_passes(case: Case) -> Workload:
 def ceiling_seconds(case: Case) -> float:
     """Least seconds of the case's five passes, for a runner whose cases do not take turns with them.
 
-    The fastest of the samples: a busy moment must not lower the bound.
+    The fastest of the samples: a busy moment must not count.
     """
     with five_passes(case) as workload:
         steps = workload.steps_for(CEILING_SECONDS)

@@ -207,7 +207,7 @@ def _record(
     notes = dict.fromkeys(note for part in parts for note in part.notes)
     without = next((answer.passes.ended for answer in answers if answer.passes.ended), None)
     if without:
-        notes[f"ceiling not measured: {without[1]}"] = None
+        notes[f"five plain passes not measured: {without[1]}"] = None
     return BenchRecord(
         environment=environment,
         axes=case,

@@ -48,7 +48,7 @@ class Measurement:
     samples
         Raw, in `UNITS`. A sample of `step` is the mean over `steps_per_sample` steps in a row.
     ceiling_seconds
-        The same run's time for five passes over as many elements: the least a step could take.
+        The same run's time for five plain passes over as many elements. A step may take less.
     processes
         How many processes took the samples of `step`: equally many each, one process after the other.
     """

@@ -34,7 +34,7 @@ _MANY = 12
 """Columns from which on their names are written downwards."""
 _NAME = 16
 """Characters of a name that no line breaks."""
-_UNIT = re.compile(r"(?<=\d) (?=(?:s|ms|µs|ns|B|KiB|MiB|GiB|GB/s)(?!\w))| (?=†)")
+_UNIT = re.compile(r"(?<=\d) (?=(?:s|ms|µs|ns|B|KiB|MiB|GiB|GB/s)(?!\w))| (?=[†‡])")
 """A blank at which no cell is broken."""
 _LINES = Markup("\n")
 

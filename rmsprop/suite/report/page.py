@@ -43,12 +43,15 @@ MAX_BYTES = 2_000_000
 """Of a page. Page modules cap what they show, and say what they left out."""
 
 MARK = "†"
-"""Stands beside a number that a warning speaks against; the page says so."""
+"""Stands beside a number that a warning speaks against, by the one rule of the two texts below."""
+TIME_MARK = (
+    f"{MARK} Of a time: a warning speaks against it that most times of its run do not have; those that most"
+    " have stand in the table of runs on the page Performance."
+)
+"""For pages that mark times alone."""
 RATIO_MARK = (
-    f"{MARK} Of a time: a warning speaks against it that most times of its run do not have: those that most"
-    " have stand in the table of runs on the page Performance. Of a ratio: its interval reaches further than"
-    f" {WIDE:.0%} from it, its samples are few or the timer too coarse; or it has no interval, and a warning"
-    " speaks against one of the two times."
+    f"{TIME_MARK} Of a ratio: its interval reaches further than {WIDE:.0%} from it, its samples are few or"
+    " the timer too coarse; or it has no interval, and any warning speaks against one of the two times."
 )
 """For pages that mark times and ratios."""
 

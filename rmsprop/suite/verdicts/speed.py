@@ -145,6 +145,11 @@ def measured_steps(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[(rows["quantity"] == "step") & (rows["status"] == "measured") & (rows["median"] > 0)]
 
 
+def without_momentum(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of steps without momentum, which a figure does not mix with the others at one size."""
+    return rows[rows["momentum"] == 0]
+
+
 def last_of(rows: pd.DataFrame, column: str) -> Row:
     """The row with the largest value; rows where it is missing sort first."""
     return as_rows(rows.sort_values(column, kind="stable", na_position="first").iloc[-1:])[0]

@@ -18,3 +18,10 @@ def usual_warnings(times: Collection[Sequence[str]]) -> frozenset[str]:
         return frozenset()
     counts = Counter(found for warnings in times for found in set(map(kind, warnings)))
     return frozenset(found for found, number in counts.items() if 2 * number > len(times))
+
+
+def usual_sentence(kinds: Collection[str]) -> str:
+    """What is said of a run, such as `Most times of this run have the warning unstable.`, or nothing."""
+    if not kinds:
+        return ""
+    return f"Most times of this run have the warning {', and most the warning '.join(sorted(kinds))}."

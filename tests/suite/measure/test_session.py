@@ -274,7 +274,7 @@ def test_without_a_ceiling_the_steps_are_measured_and_a_note_says_why(monkeypatc
     record = measured([LOOP], make_environment(), QUICK)[LOOP]
     assert record.measurement.samples["step"]
     assert record.measurement.ceiling_seconds is None
-    assert record.notes == ("ceiling not measured: out of memory",)
+    assert record.notes == ("five plain passes not measured: out of memory",)
 
 
 @pytest.mark.slow

@@ -96,6 +96,14 @@ def test_the_loss_stands_beside_rmsprops_of_the_same_turn_alone(put, page):
     assert found.table("How much extra memory")[0][2:] == ["96 B", "96 B"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("beside", ["scratch", "builtin-loop"])
+def test_a_loss_chart_with_scratch_says_why_it_begins_elsewhere(put, page, beside):
+    for name, first in ((MINE, 1.0), (beside, 0.8)):
+        put(name, layout="book", size="6", samples={"curve": (first, 0.5)})
+    assert ("it begins at another loss than the others" in page().text) == (beside == "scratch")
+
+
 def test_without_such_an_optimizer_there_is_no_page(put, tmp_path):
     put("builtin-loop")
     assert list(author.pages(read_inputs(tmp_path / "results"))) == []

@@ -36,7 +36,7 @@ def test_every_link_of_the_site_leads_somewhere(tmp_path, put, make_record, page
     pages = {
         path.stem: page_of(tmp_path / "reports", path.stem) for path in built.paths if path.suffix == ".html"
     }
-    assert set(pages) == {"index", "reproduction", "performance", "problems"}
+    assert set(pages) == {"index", "reproduction", "performance", "terms", "problems"}
     for name, page in pages.items():
         for link in page.all("a"):
             target, _, anchor = link["href"].partition("#")
@@ -108,9 +108,34 @@ def test_what_cannot_be_trusted_is_counted(tmp_path, put):
     put("scratch")
     (tmp_path / "results" / "bench" / "cut.json").write_text("{")
     words = overview.sentences(read_inputs(tmp_path / "results"))[2]
-    assert words.endswith(
-        "warnings speak against 1 of 2 times and 0 of 1 ratio that are shown; 1 file left out."
+    assert words.endswith("warnings mark 1 of 2 times and 0 of 1 ratio that are shown; 1 file left out.")
+
+
+def test_what_most_times_share_is_said_of_the_run_and_marks_neither_headline_nor_count(tmp_path, put):
+    warned = ("unstable: the processes differ",)
+    for size, more in (("1e3", ()), ("1e5", ()), ("1e6", ("clock: it fell",))):
+        put("builtin-loop", 4e-4, size=size, warnings=warned)
+        put("fused", 1e-4, size=size, warnings=(*warned, *more))
+    _, fast, changed = overview.sentences(read_inputs(tmp_path / "results"))
+    assert "fused takes 100 µs † (cpu; float32; 1e6, one tensor, 1 thread)" in fast
+    assert fast.endswith(
+        "torch 2.13.0. † A warning speaks against the number before it. "
+        "Most times of this run have the warning unstable."
     )
+    assert changed.endswith(
+        "warnings mark 1 of 6 times and 0 of 3 ratios that are shown; "
+        "in 1 of 1 run most times have the warning unstable, which marks none."
+    )
+
+
+def test_a_usual_warning_alone_leaves_the_headline_unmarked_as_the_tables_are(tmp_path, put):
+    for size in ("1e3", "1e5", "1e6"):
+        for name, step in (("builtin-loop", 4e-4), ("fused", 1e-4)):
+            put(name, step, size=size, warnings=("unstable: the processes differ",))
+    fast = overview.sentences(read_inputs(tmp_path / "results"))[1]
+    assert "fused takes 100 µs (cpu; float32; 1e6" in fast
+    assert "†" not in fast
+    assert fast.endswith("Most times of this run have the warning unstable.")
 
 
 def test_the_fastest_is_named_with_its_ratio(tmp_path, put):
@@ -223,6 +248,7 @@ def test_nothing_measured_gives_a_page_that_says_what_to_run(tmp_path, page_of, 
         "index.html",
         "manifest.json",
         "problems.html",
+        "terms.html",
     }
     page, twin = page_of(tmp_path / "reports").text, twin_of(tmp_path / "reports")
     for command in ("rmsprop reproduce", "rmsprop bench --profile smoke"):
@@ -335,4 +361,4 @@ def test_of_two_runs_at_one_time_each_answers_for_itself(tmp_path, put, make_rec
         holds, fast, changed = overview.sentences(read_inputs(results, invocation=Invocation(kept, name)))
         assert ("Yes" in holds) == (name == "two")
         assert fast.startswith(f"How fast is a step? builtin-loop takes {1e6 * step:.0f} µs")
-        assert changed.endswith("warnings speak against 0 of 1 time that are shown.")
+        assert changed.endswith("warnings mark 0 of 1 time that are shown.")

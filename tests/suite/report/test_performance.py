@@ -89,7 +89,7 @@ def test_every_implementation_stands_in_the_table_with_its_time_or_why_it_has_no
         "builtin-loop": "1 ms",
         "builtin-foreach": "500 µs, 2.00×",
         MARKUP: "failed",
-        "Best share of the memory limit": "50% (builtin-foreach)",
+        "Five passes / fastest step": "50% (builtin-foreach)",
     }
 
 
@@ -151,7 +151,7 @@ def test_a_machine_is_compared_with_the_others_at_the_point_that_most_of_them_me
     put("builtin-loop", 1e-2, size="1e7", machine="fast")
     rows = rows_of(machines_table(runs_of(tmp_path)))
     assert {name: row["builtin-loop"] for name, row in rows.items()} == {"slow": "4 ms", "fast": "1 ms"}
-    assert rows["slow"]["Memory limit"] == "20 GB/s"
+    assert rows["slow"]["Five plain passes"] == "20 GB/s"
     assert rows["slow"]["Case"] == "cpu, 1e6, one tensor, 1 thread"
 
 
@@ -217,13 +217,24 @@ def drawn(whole):
 
 
 @pytest.mark.parametrize("name", ["time", "bandwidth"])
-def test_a_figure_tells_its_lines_apart_without_colour_and_draws_the_ceiling(drawn, name):
+def test_a_figure_tells_its_lines_apart_without_colour_and_draws_the_five_passes(drawn, name):
     svg = drawn(f"{name}-example-2cpu-cpu-1-thread").inline
-    ceiling = {"time": "five passes over memory", "bandwidth": "five passes over memory"}[name]
-    for words in ("scratch", "builtin-loop", "builtin-foreach", ceiling):
+    for words in ("scratch", "builtin-loop", "builtin-foreach", "five plain passes"):
         assert f">{words}</text>" in svg
     assert len(set(re.findall(r"stroke-dasharray: ([^;\"]+)", svg))) >= 3
     assert "capturable" not in svg
+
+
+def test_a_figure_mixes_no_step_with_momentum_among_those_without(tmp_path, put):
+    put("builtin-loop", 4e-4)
+    put("fused", 2e-4)
+    put("builtin-loop", 3e-4, name="loop-m", momentum=0.9)
+    put("fused", 1e-4, name="fused-m", momentum=0.9)
+    drawings = {drawing.name: drawing for drawing in section(tmp_path).drawings}
+    time = drawings["time-example-2cpu-cpu-1-thread"]
+    assert "the fastest is fused at 100,000 elements with 200 µs." in time.alt
+    assert "without momentum" in time.caption
+    assert drawings["speed-up-example-2cpu-fused"].inline.count(">2.00</text>") == 1
 
 
 def test_what_cannot_be_trusted_is_hollow(drawn):
@@ -256,6 +267,13 @@ def test_an_implementation_keeps_its_colour_in_every_figure(tmp_path, matrix):
     styles = {name: series_style(i) for i, name in enumerate(runs.implementations)}
     assert len({str(style) for style in styles.values()}) == len(styles)
     assert len({str(series_style(i)) for i in range(24)}) == 24
+
+
+def test_how_a_time_is_made_is_said_once_for_all_runners_and_no_caption_calls_it_a_median(whole, page_of):
+    text = page_of(whole / "reports", "performance").text
+    assert text.count("by rmsprop bench the geometric mean of the medians of the run’s processes") == 1
+    assert text.count("by asv and pytest-benchmark the median of the samples") == 1
+    assert "median time" not in text.lower()
 
 
 def test_a_run_that_only_skipped_has_its_reasons_and_no_figure(tmp_path, put, texts):

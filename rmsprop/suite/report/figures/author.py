@@ -26,6 +26,10 @@ def draw_loss_curves(name: str, curves: Mapping[str, Sequence[float]], of: str, 
             style = styles[implementation] | {"markersize": 3.5}
             [legend[implementation]] = axes.plot(seen, losses, **style)
         legend_below(figure, legend)
+        from_scratch = (
+            " scratch is the book’s other program: it draws its first weights by another rule, so that with "
+            "the same seeds it begins at another loss than the others."
+        )
         ends = ", ".join(f"{implementation} {losses[-1]:.4f}" for implementation, losses in curves.items())
         return finish(
             figure,
@@ -33,6 +37,6 @@ def draw_loss_curves(name: str, curves: Mapping[str, Sequence[float]], of: str, 
             f"Loss on the book's job, {of}",
             f"Loss against rows seen, {of}; the last loss: {ends}.",
             "Half the mean squared error over all rows, at the start and after each 100 rows: the mean over "
-            "the run’s trainings of the book’s job on the surrogate rows, with the same seeds for all. "
-            f"At the end: {ends}.",
+            "the run’s trainings of the book’s job on the surrogate rows, with the same seeds for "
+            f"all.{from_scratch if 'scratch' in curves else ''} At the end: {ends}.",
         )

@@ -28,15 +28,15 @@ from rmsprop.suite.verdicts.speed import first_of, last_of
 from rmsprop.suite.words import duration, factor
 
 _DASHES: dict[str, Any] = {"color": INK, "linestyle": "--", "linewidth": 1.2}
-_LIMIT = "five passes over memory"
+_PASSES = "five plain passes"
 
 
 def draw_times(name: str, steps: pd.DataFrame, of: str, styles: Styles) -> Drawing:
     """Time of one step against elements; `steps` are of `Runs.latest`, at one place and dtype."""
-    with canvas(name, 3.3 + legend_height({*steps["implementation"], _LIMIT})) as figure:
+    with canvas(name, 3.3 + legend_height({*steps["implementation"], _PASSES})) as figure:
         axes = _log_axes(figure, of, "time of a step")
         legend = _lines(axes, steps, "median", styles)
-        legend |= _ceiling(axes, steps, "ceiling", _LIMIT)
+        legend |= _ceiling(axes, steps, "ceiling", _PASSES)
         _decades(axes.xaxis, axes.yaxis)
         axes.yaxis.set_major_formatter(lambda seconds, _: duration(seconds))
         legend_below(figure, legend)
@@ -45,18 +45,18 @@ def draw_times(name: str, steps: pd.DataFrame, of: str, styles: Styles) -> Drawi
             name,
             f"Time of one step against size, {of}",
             f"Time of one step against elements, both logarithmic, {of}: {_fastest(steps)}.",
-            f"Median time of one step, {of}. The dashed line is what the same run needs for five passes over "
-            f"as much memory. {_hollow(steps)}{_runs(steps)}",
+            f"Time of one step without momentum, {of}. The dashed line is what the same run needs for five "
+            f"plain passes over as much memory; a step may take less. {_hollow(steps)}{_runs(steps)}",
         )
 
 
 def draw_bandwidth(name: str, steps: pd.DataFrame, of: str, styles: Styles) -> Drawing:
-    """Effective bandwidth against elements, with that of five plain passes as the ceiling."""
+    """Effective bandwidth against elements, beside that of five plain passes."""
     scaled = steps.assign(**{c: steps[c] / 1e9 for c in ("bandwidth", "ceiling_bandwidth")})
-    with canvas(name, 3.3 + legend_height({*steps["implementation"], _LIMIT})) as figure:
+    with canvas(name, 3.3 + legend_height({*steps["implementation"], _PASSES})) as figure:
         axes = _log_axes(figure, of, "GB/s")
         legend = _lines(axes, scaled, "bandwidth", styles)
-        legend |= _ceiling(axes, scaled, "ceiling_bandwidth", _LIMIT)
+        legend |= _ceiling(axes, scaled, "ceiling_bandwidth", _PASSES)
         _decades(axes.xaxis)
         _few_digits(axes.yaxis, axes.get_ylim())
         legend_below(figure, legend)
@@ -68,8 +68,9 @@ def draw_bandwidth(name: str, steps: pd.DataFrame, of: str, styles: Styles) -> D
             f"Effective bandwidth of a step against elements, both logarithmic, {of}: the most is "
             f"{best['bandwidth']:.3g} GB/s by {best['implementation']} at {best['elements']:,.0f} elements"
             f"{_in_run(best, steps)}.",
-            f"Bytes of five passes over the parameters, the least a step can move, over its time, {of}. "
-            f"The dashed line is the same run’s plain passes. {_hollow(steps)}{_runs(steps)}",
+            f"Bytes of five passes over the parameters, over the time of a step without momentum, {of}. The "
+            "dashed line is the same run’s five plain passes; a step may be above it. "
+            f"{_hollow(steps)}{_runs(steps)}",
         )
 
 
@@ -103,8 +104,8 @@ def draw_speed_ups(name: str, steps: pd.DataFrame, implementation: str) -> Drawi
             f"How many times as fast as {REFERENCE} {implementation} is, by place, dtype and size: "
             f"from {factor(least['ratio'])} ({least['place']}, {least['dtype']}, {least['size']}) to "
             f"{factor(most['ratio'])} ({most['place']}, {most['dtype']}, {most['size']}).",
-            f"How many times as fast as {REFERENCE}, measured in turns with it: orange is slower, purple is "
-            f"faster. †: unreliable; the page says why.{_of_runs(steps)}",
+            f"How many times as fast as {REFERENCE}, without momentum, measured in turns with it: orange is "
+            f"slower, purple is faster. †: a warning speaks against the ratio.{_of_runs(steps)}",
         )
 
 
@@ -147,7 +148,8 @@ def draw_layouts(name: str, steps: pd.DataFrame, of: str, styles: Styles) -> Dra
             name,
             f"Time per element by layout, {of}",
             f"Nanoseconds per element of a step by layout, logarithmic, {of}; the fastest: {words}.",
-            f"Median time of one step per element, by layout of the parameters, {of}. {_hollow(steps)}",
+            f"Time of one step per element without momentum, by layout of the parameters, {of}. "
+            f"{_hollow(steps)}",
         )
 
 

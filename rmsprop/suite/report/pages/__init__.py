@@ -12,7 +12,21 @@ from rmsprop.suite.report.pages import (
     problems,
     reproduction,
     sweep,
+    terms,
 )
 
-MODULES = (overview, reproduction, chapter, performance, author, fused, peers, sweep, history, gate, problems)
+MODULES = (
+    overview,
+    reproduction,
+    chapter,
+    performance,
+    author,
+    fused,
+    peers,
+    sweep,
+    history,
+    gate,
+    terms,
+    problems,
+)
 """In the order of the navigation."""

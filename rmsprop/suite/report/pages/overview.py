@@ -50,6 +50,7 @@ from rmsprop.suite.verdicts.ratios import LEAST_PROCESSES
 from rmsprop.suite.verdicts.reproduction import Judgement
 from rmsprop.suite.verdicts.speed import Run, first_of, measured_steps
 from rmsprop.suite.verdicts.turns import compare, row_of
+from rmsprop.suite.verdicts.usual import usual_sentence
 from rmsprop.suite.words import command, count, duration, factor, when
 
 TITLE = "RMSProp: does the book hold, and how fast is a step?"
@@ -264,9 +265,9 @@ def _fast(inputs: Inputs, found: Headline | None) -> str:
         )
     point = max(found.points, key=lambda rows: (rows["layout"].iloc[0] == "single", rows["elements"].iloc[0]))
     best = first_of(point, "median")
-    time = marked(duration(best["median"]), best["trusted"])
+    time = marked(duration(best["median"]), best["typical"])
     words = f"{best['implementation']} takes {time} ({best['device']}; float32; {best['point']})"
-    doubted = not best["trusted"]
+    doubted = not best["typical"]
     if best["implementation"] == found.default:
         words += ", and nothing there is faster"
     elif (point["implementation"] == found.default).any():
@@ -276,8 +277,9 @@ def _fast(inputs: Inputs, found: Headline | None) -> str:
         if one.interval:
             words += " (95% interval {} to {})".format(*map(factor, one.interval))
         doubted |= not one.trusted
-    warned = f" {MARK} A warning speaks against the number before it." if doubted else ""
-    return f"{words}. Measured on {found.run.machine}, {found.run.words}.{warned}"
+    warned = f"{MARK} A warning speaks against the number before it." if doubted else ""
+    said = (f"{words}. Measured on {found.run.machine}, {found.run.words}.", warned)
+    return " ".join(filter(None, (*said, usual_sentence(found.run.usual))))
 
 
 def _changed(inputs: Inputs) -> str:
@@ -286,10 +288,14 @@ def _changed(inputs: Inputs) -> str:
     steps = steps[[_is_answered_for(run, inputs) for run in steps["run_id"]]]
     if len(steps):
         ratios = steps[steps["ratio"].notna() & (steps["implementation"] != REFERENCE)]
-        doubted = [f"{(~steps['trusted']).sum():,} of {count(len(steps), 'time')}"]
+        doubted = [f"{(~steps['typical']).sum():,} of {count(len(steps), 'time')}"]
         if len(ratios):
             doubted.append(f"{(~ratios['ratio_trusted']).sum():,} of {count(len(ratios), 'ratio')}")
-        words.append(f"warnings speak against {' and '.join(doubted)} that are shown")
+        words.append(f"warnings mark {' and '.join(doubted)} that are shown")
+        runs = steps.drop_duplicates("run")["usual"]
+        if usual := sorted(frozenset().union(*runs)):
+            where = f"in {sum(map(bool, runs)):,} of {count(len(runs), 'run')}"
+            words.append(f"{where} most times have the warning {' or '.join(usual)}, which marks none")
     if inputs.problems:
         words.append(f"{count(len(inputs.problems), 'file')} left out")
     return f"{'; '.join(words)}."

@@ -15,8 +15,8 @@ from rmsprop.suite.report.figures.performance import (
 )
 from rmsprop.suite.report.inputs import Inputs
 from rmsprop.suite.report.page import (
-    MARK,
     RATIO_MARK,
+    TIME_MARK,
     Block,
     Code,
     Detail,
@@ -30,6 +30,7 @@ from rmsprop.suite.report.page import (
     paragraph,
 )
 from rmsprop.suite.report.pages.performance_tables import (
+    FIVE_PASSES,
     MAX_IMPLEMENTATIONS,
     PATH,
     case_tables,
@@ -48,6 +49,7 @@ from rmsprop.suite.verdicts.speed import (
     in_order,
     last_of,
     measured_steps,
+    without_momentum,
 )
 from rmsprop.suite.words import command, count, slug
 
@@ -138,8 +140,9 @@ def pages(inputs: Inputs) -> Iterable[Page]:
     sections[drawn:] = [replace(section, figures=()) for section in sections[drawn:]]
     blocks: list[Block] = [
         paragraph(
-            "A step is one call of an optimizer’s step() on parameters that have gradients. Each number is "
-            f"the median of the samples of one run. {WHAT_IS_REFERENCE}"
+            "A step is one call of an optimizer’s step() on parameters that have gradients. Its time is of "
+            "one run: by rmsprop bench the geometric mean of the medians of the run’s processes, by asv and "
+            f"pytest-benchmark the median of the samples. {WHAT_IS_REFERENCE}"
         )
     ]
     machines = machines_table(runs)
@@ -148,10 +151,8 @@ def pages(inputs: Inputs) -> Iterable[Page]:
             Heading("Machines", anchor="machines"),
             machines,
             note(
-                "Each device at the one point that most machines measured. Memory limit: the bytes a "
-                "second of five plain passes over the same memory in the same run; a step reads three "
-                f"arrays and writes two, and cannot move less. {MARK} A warning speaks against this number "
-                "that most times of its run do not have."
+                f"Each device at the one point that most machines measured. {FIVE_PASSES} The table gives "
+                f"their bytes a second. {TIME_MARK}"
             ),
         ]
     for section in sections:
@@ -244,7 +245,7 @@ def _facts(rows: pd.DataFrame) -> dict[str, str]:
 
 def figures_of(rows: pd.DataFrame, name: str, styles: Styles) -> Iterator[tuple[str, tuple[Drawing, ...]]]:
     """The machine's figures by heading; `name` stands in the names of their files."""
-    steps = measured_steps(rows)
+    steps = without_momentum(measured_steps(rows))
     shown = in_order(steps["implementation"], styles)[:MAX_IMPLEMENTATIONS]
     steps = steps[steps["implementation"].isin(shown) & (steps["elements"] > 0)]
     tensors = steps[(steps["layout"] == "single") & steps["latest"]]

@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 
 from rmsprop.suite.report.figures.reproduction import NAMES, verdicts_on
-from rmsprop.suite.report.page import MARK, Block, Cell, Heading, Sentences, Table, marked, note, paragraph
+from rmsprop.suite.report.page import Block, Cell, Heading, Sentences, Table, note, paragraph
 from rmsprop.suite.report.pages.reproduction_claims import MARKS
 from rmsprop.suite.verdicts.reproduction import Judgement, Verdict
 from rmsprop.suite.verdicts.seconds import COMPARED
+
+_APART = "‡"
+"""Stands beside seconds that were timed otherwise than the book's."""
 
 
 def editions(best: Judgement) -> Iterator[Block]:
@@ -19,7 +22,7 @@ def editions(best: Judgement) -> Iterator[Block]:
     )
     for program in COMPARED:
         yield _editions_table(best, program)
-    yield note(f"{MARK} These seconds leave out the loss evaluations and cannot be compared.")
+    yield note(f"{_APART} These seconds leave out the loss evaluations and cannot be compared.")
     yield Heading("Sources", level=3)
     sources = dict.fromkeys((v.claim.edition, v.claim.source) for v in best.verdicts)
     yield Sentences(tuple(f"{edition}: {source}" for edition, source in sources))
@@ -31,15 +34,15 @@ def _editions_table(one: Judgement, program: str) -> Table:
     for loss, seconds in zip(
         verdicts_on(one, program, "loss"), verdicts_on(one, program, "sec_per_epoch"), strict=True
     ):
-        alike = seconds.claim.timed_alike
+        mark = "" if seconds.claim.timed_alike else f" {_APART}"
         rows.append(
             (
                 loss.claim.label,
                 loss.claim.printed,
                 Cell(_with_interval(loss.percentile, loss, 1), loss.percentile),
                 Cell(f"{MARKS[loss.status]} {loss.status}", status=loss.status),
-                Cell(marked(seconds.claim.printed, alike), seconds.claim.value),
-                Cell(marked(_with_interval(seconds.ratio, seconds, 2), alike), seconds.ratio),
+                Cell(f"{seconds.claim.printed}{mark}", seconds.claim.value),
+                Cell(f"{_with_interval(seconds.ratio, seconds, 2)}{mark}", seconds.ratio),
             )
         )
     return Table(

@@ -5,7 +5,17 @@ from collections.abc import Iterator, Sequence
 from rmsprop.book.claims import primary
 from rmsprop.suite.report.figures.reproduction import NAMES
 from rmsprop.suite.report.inputs import Inputs
-from rmsprop.suite.report.page import MARK, Block, Cell, Heading, Table, capped, marked, note, paragraph
+from rmsprop.suite.report.page import (
+    TIME_MARK,
+    Block,
+    Cell,
+    Heading,
+    Table,
+    capped,
+    marked,
+    note,
+    paragraph,
+)
 from rmsprop.suite.report.pages.reproduction_claims import commit_of, of_primary
 from rmsprop.suite.verdicts.reproduction import Judgement
 from rmsprop.suite.verdicts.seconds import COMPARED
@@ -25,7 +35,7 @@ def blocks_of(jobs: Table) -> Iterator[Block]:
         "on the same data."
     )
     yield jobs
-    yield note(f"{MARK} A warning speaks against this number.")
+    yield note(f"{TIME_MARK} A time over the book’s is marked with it.")
 
 
 def jobs_table(inputs: Inputs) -> Table:
@@ -90,7 +100,7 @@ def _benched_jobs(runs: Runs) -> Iterator[tuple[str | Cell, ...]]:
             ),
             COMPARED[0 if first["implementation"] == "scratch" else 1],
             (found.get("loss"), found.get("epoch")),
-            trusted=bool(job["trusted"].all()),
+            trusted=bool(job["typical"].all()),
         )
 
 
