@@ -192,7 +192,7 @@ def test_a_run_with_a_right_optimizer_is_good_and_says_so(with_optimizers):
     lines, code = with_optimizers("Right")
     assert code == 0, lines
     assert naming(lines, "Right").startswith("in 1 case its first 3 steps equal its formula (")
-    assert not any("failed" in line for line in lines)
+    assert [line for line in lines if "failed" in line] == []
 
 
 def test_an_implementation_of_ours_is_named_where_it_fails_and_only_there(make_environment):

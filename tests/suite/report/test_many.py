@@ -62,7 +62,7 @@ CHANGES = {
     "asv": {
         "results that are a list": set_in("results", to=[]),
         "no results": without("results"),
-        "a date beyond all calendars": set_in("date", to=10**18),
+        "no commit": set_in("commit_hash", to=7),
     },
     "pytest-benchmark": {
         "benchmarks that are a number": set_in("benchmarks", to=7),
