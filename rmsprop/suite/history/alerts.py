@@ -211,14 +211,15 @@ def _turns(
     more than a quarter by a change that is no alert itself, since its level is known.
     """
     change = found[i]
+    size = abs(math.log(change.ratio))  # may be 0: medians of two modes can differ where the ratio is 1
     faded = None if change.faded is None else change.faded - 1
     back = again = None
     for later in range(i + 1, len(found)):
-        left = math.log(levels[later + 1] / levels[i]) / math.log(change.ratio)
+        left = math.log(levels[later + 1] / levels[i]) * (1 if change.slower else -1)
         undone = back is not None or faded is not None
-        if not undone and left <= _UNDONE:
+        if not undone and left <= _UNDONE * size:
             back, again = found[later].index, None
-        elif undone and (left >= 1 - _UNDONE or (left > _UNDONE and found[later].known)):
+        elif undone and (left >= (1 - _UNDONE) * size or (left > _UNDONE * size and found[later].known)):
             back, again, faded = None, found[later].index, None
     return back, again, faded
 

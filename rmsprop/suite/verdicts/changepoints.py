@@ -148,8 +148,8 @@ def _logs(values: Sequence[float] | Floats) -> Floats:
 def _found(logs: Floats, cuts: Sequence["_Cut"], smallest: float) -> tuple[ChangePoint, ...]:
     """The cuts with the size of their change, and whether it lasted."""
     ends = [0, *(cut.index for cut in cuts), logs.size]
+    # Up to where each cut was the last one that was known.
     unseen = [*(cut.seen - 1 for cut in cuts[1:]), logs.size]
-    """Up to where each cut was the last one that was known."""
     found = []
     for cut, start, end, until in zip(cuts, ends, ends[2:], unseen, strict=False):
         before = logs[start : cut.index]

@@ -1,9 +1,11 @@
 """What became of a change: it was undone, it came back, or nobody measures the series any more."""
 
+import numpy as np
 import pytest
 
 from rmsprop.suite.history.alerts import alerts_of
 from rmsprop.suite.history.reading import read_history
+from rmsprop.suite.history.series import History, Series
 from tests.suite.history.conftest import foreign
 
 COMMITS = [f"{i:08x}" * 5 for i in range(120)]
@@ -103,6 +105,19 @@ def test_a_change_that_fades_says_since_when_and_fails_nothing(tmp_path, level, 
     assert alert.since == f"faded since {COMMITS[36][:9]}"
     assert not alert.stands
     assert not alert.fails
+
+
+def test_a_change_between_modes_whose_ratio_is_one_is_told_like_any_other():
+    """Of two values, as of bytes, most are the lower one before the change, and the higher one after it."""
+    rng = np.random.default_rng(11)
+    before, after = np.where(rng.random(60) < 0.6, 1.0, 1.5), np.where(rng.random(80) < 0.6, 1.5, 1.0)
+    after[:10] = 1.5
+    values = np.concatenate([before, after, [4.0] * 20])
+    commits = tuple(str(place) for place in range(len(values)))
+    series = Series("machine", "environment", "case", "", "bytes", "asv", commits, (), values)
+    found = {alert.first_bad: alert for alert in alerts_of(History((series,), ()))}
+    assert (found["60"].ratio, found["60"].direction, found["60"].stands) == (1.0, "slower", True)
+    assert found["140"].stands
 
 
 def test_a_change_that_faded_and_comes_back_stands_again(tmp_path):

@@ -156,7 +156,10 @@ TERMS: Mapping[str, Mapping[str, str]] = {
         "Series": "one quantity of one case on one machine in one environment, over commits.",
         "Change point": "the place in a series where its level changes, between two commits.",
         "Alert": "a change point that is reported, or a ratio of the gate that is.",
-        "False discovery rate": "the expected share of false alerts among all alerts of one direction.",
+        "Faded": (
+            "the level after a change is back at that before it, without another change. Such an alert fails "
+            "nothing."
+        ),
     },
     "The report": {
         "Marked, †": (
