@@ -33,7 +33,7 @@ def headline(record: GateRecord, verdict: GateVerdict) -> str:
         "not measured": sum(view.case.status == "compared" and not view.launches for view in wanted),
     }
     words += "".join(f"; {number} {how}" for how, number in unseen.items() if number)
-    words += _identical(record.base, record.head)
+    words += _compared(record.base, record.head)
     if faster:
         words += "; faster: " + "; ".join(map(_change, faster))
     return words
@@ -43,8 +43,7 @@ def side_of(side: Side) -> str:
     """What was measured on one side."""
     commit = f" ({side.commit[:9]})" if side.commit and not side.commit.startswith(side.revision) else ""
     state = ", with local changes, measured as it is" if side.dirty else ""
-    torch = side.versions.get("torch", "none")
-    return f"{side.revision}{commit}{state}, Python {side.python}, torch {torch}"
+    return f"{side.revision}{commit}{state}, {_interpreter(side)}"
 
 
 def remark_on(view: CaseView, record: GateRecord) -> str:
@@ -78,10 +77,18 @@ def _counted(record: GateRecord, verdict: GateVerdict) -> str:
     )
     changed = len({change.case for change in verdict.counters if not change.unstable})
     words += f"; {count(counted_cases(record), 'case')} counted, {changed} of them differ"
-    return words + _identical(record.base, record.head)
+    return words + _compared(record.base, record.head)
 
 
-def _identical(base: Side, head: Side) -> str:
+def _compared(base: Side, head: Side) -> str:
+    """What a reader must know of the two sides: that they are the same, or differ in more than the code."""
     clean = base.commit is not None and not base.dirty and not head.dirty
     same = (base.commit, base.python, base.versions) == (head.commit, head.python, head.versions)
-    return "; base and head are the same commit" if clean and same else ""
+    if clean and same:
+        return "; base and head are the same commit"
+    before, after = _interpreter(base), _interpreter(head)
+    return "" if before == after else f"; base has {before}, and head has {after}"
+
+
+def _interpreter(side: Side) -> str:
+    return f"Python {side.python}, torch {side.versions.get('torch', 'none')}"

@@ -157,6 +157,15 @@ def test_the_headline_says_that_both_sides_are_one_commit(simulate, rng):
     assert "same commit" not in headline(record, judge_gate(record))  # a working tree with changes
     other = replace(clean, head=replace(record.base, versions={"torch": "2.14.1"}))
     assert "same commit" not in headline(other, judge_gate(other))
+    assert "base has" not in headline(record, judge_gate(record))
+
+
+def test_the_headline_names_both_versions_of_torch_where_they_are_compared(simulate, rng):
+    record = simulate(rng, {"a-1": 0.0})
+    head = replace(record.head, versions=record.head.versions | {"torch": "9.9.9"})
+    words = headline(replace(record, head=head), judge_gate(record))
+    ours = f"Python 3.11.7, torch {record.base.versions['torch']}"
+    assert words.endswith(f"; base has {ours}, and head has Python 3.11.7, torch 9.9.9")
 
 
 def test_an_unknown_format_lists_the_known_ones():
